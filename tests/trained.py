@@ -1,4 +1,4 @@
-"""A tiny data set, and a run fitted on it once a session: both the training and the export tests use it."""
+"""A tiny data set and runs fitted on it once per session, shared by the training and export tests."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -18,11 +18,11 @@ if TYPE_CHECKING:
 LABELS = ["plain", "spots", "stripes"]
 FRAMES_A_LABEL = 20
 FRAME_PX = 96
-INPUT_PX = 64  # smaller than a frame, so the decode has to shrink, and two places a side at the end of MobileNet
+INPUT_PX = 64  # smaller than a frame, so that decoding shrinks it; gives 2x2 cells at the end of MobileNet
 
 
 def write_textures(folder: Path, frames_a_label: int = FRAMES_A_LABEL) -> None:
-    """Three classes of noisy surface, named CLASS_NUMBER.png."""
+    """Images of three classes of noisy surface, named CLASS_NUMBER.png."""
     folder.mkdir(parents=True, exist_ok=True)
     rng = np.random.default_rng(7)
     for label in LABELS:
@@ -33,14 +33,14 @@ def write_textures(folder: Path, frames_a_label: int = FRAMES_A_LABEL) -> None:
 @pytest.fixture(scope="session")
 def textures(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.getbasetemp() / "textures"
-    if not folder.exists():  # two conftest files bring this fixture in
+    if not folder.exists():  # two conftest files import this fixture
         write_textures(folder)
     return folder
 
 
 @pytest.fixture(scope="session")
 def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A weights file such as one would download, only that nothing was learned. Enough to tell textures apart."""
+    """A weights file like a downloaded one, but with random weights, which are enough to distinguish textures."""
     import keras
 
     from stripwatch.training.networks.backbone import build_backbone
@@ -55,7 +55,7 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_weights: Path) -> Path:
-    """The folder of a finished run: right on most validation frames, and on some of each label."""
+    """The folder of a finished run that is correct on most validation frames, including some of each label."""
     from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "fitted"
@@ -67,7 +67,7 @@ def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_
 
 @pytest.fixture(scope="session")
 def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Path:
-    """The folder of a run that fitted every layer: features that matter, as of a network that has learned."""
+    """The folder of a run that fitted every layer, so that its features depend on training."""
     from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "learned"
@@ -78,7 +78,7 @@ def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Pat
 
 
 def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
-    """Settings of a fit that takes seconds."""
+    """Return the settings of a fit that takes seconds."""
     from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual = FitSettings(data, out, "mobilenet", alpha=0.25, height_px=INPUT_PX, width_px=INPUT_PX, epochs=2, batch=8)
@@ -86,7 +86,7 @@ def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
 
 
 def tiny_configuration(**changes: Any) -> Configuration:
-    """The settings of a fit of a head."""
+    """Return the settings of a fit of the head."""
     usual = Configuration(
         layout="prefix",
         network="mobilenet",

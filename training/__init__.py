@@ -1,6 +1,6 @@
-"""Pictures of steel in, a trained Keras model out.
+"""Training of defect classifiers in Keras on labelled images of steel.
 
-These names are the public API of training, imported on first use.
+The names below are the public API of training. They are imported on first use.
 """
 
 from typing import TYPE_CHECKING

@@ -1,4 +1,4 @@
-"""`python -m training`."""
+"""Entry point of `python -m training`."""
 
 from stripwatch.training.cli import main
 

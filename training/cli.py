@@ -1,4 +1,4 @@
-"""The commands of training, which `stripwatch` offers as the group `train`. `python -m training` has them alone."""
+"""Command group `stripwatch train`, also available as `python -m training`."""
 
 from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
 
@@ -8,32 +8,32 @@ COMMANDS = (
     LazyCommand(
         "evaluate",
         f"{_TRAINING}.evaluation.command:evaluate",
-        "Measure a finished run: figures a label, calibration, thresholds, pictures and one report.html.",
+        "Evaluate a finished run: accuracy, calibration and thresholds, with plots and an HTML report.",
     ),
     LazyCommand(
         "survey",
         f"{_TRAINING}.survey.command:survey",
-        "Say what a data set holds: class balance, image sizes, copies, files that cannot be read.",
+        "Report on a data set: class balance, image sizes, duplicates and unreadable files.",
     ),
     LazyCommand(
         "collect",
         f"{_TRAINING}.labeling.command:collect",
-        "Turn frames that the model was unsure of into a training set, in two steps.",
+        "Collect frames that the model was unsure of and turn them into a training set.",
     ),
     LazyCommand(
         "crossval",
         f"{_TRAINING}.experiments.commands:crossval",
-        "Cross-validate: fit on all folds but one, score that one, for each; one summary over all images.",
-        passes_on=True,  # to fit
+        "Cross-validate a network: every image is scored once, by a model that was not fitted on it.",
+        passes_on=True,  # unknown options go to fit
     ),
     LazyCommand(
         "compare",
         f"{_TRAINING}.experiments.commands:compare",
-        "Compare networks on one split: accuracy, size, and speed through ONNX Runtime; a table, a plot and a winner.",
-        passes_on=True,  # to fit
+        "Compare networks on the same split by accuracy, size and inference speed, and choose a winner.",
+        passes_on=True,  # unknown options go to fit
     ),
 )
-app = new_app("Train a classifier for strip images, and keep what was done in a run folder.", COMMANDS)
+app = new_app("Train, evaluate and compare classifiers for strip images, and prepare their data.", COMMANDS)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ COMMANDS = (
     LazyCommand(
         "train",
         "stripwatch.training.cli:app",
-        "Train a classifier for strip images, and keep what was done in a run folder.",
+        "Train, evaluate and compare classifiers for strip images, and prepare their data.",
     ),
     LazyCommand(
         "export",

@@ -15,7 +15,7 @@ from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXE
 from tests.training.conftest import run_cli
 
 
-def test_help_teaches_without_tensorflow() -> None:
+def test_help_does_not_load_tensorflow() -> None:
     script = "import sys; from stripwatch.training.cli import app; app(['fit', '--help'], standalone_mode=False); "
     check = "sys.exit('tensorflow' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", script + check], capture_output=True, text=True, check=False)
@@ -24,38 +24,38 @@ def test_help_teaches_without_tensorflow() -> None:
 
 
 @pytest.mark.parametrize("command", [collect, fit])
-def test_the_help_states_the_limits_of_frames_that_training_decodes(command: Callable[..., None]) -> None:
+def test_the_help_states_the_frame_limits(command: Callable[..., None]) -> None:
     assert FRAME_BYTES_MAX == FRAME_PIXELS_MAX
     assert f"{FRAME_PIXELS_MAX:,} bytes" in " ".join((command.__doc__ or "").split())
 
 
 @pytest.mark.parametrize(
-    ("flags", "code", "says"),
+    ("flags", "code", "message"),
     [
-        ([], 2, "error: collect takes one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"),
-        (["--sorted", "--labels", "x.csv"], 2, "error: collect takes one of"),
-        (["--sorted"], 6, "has no collected.csv: it is no folder of 'collect'"),
+        ([], 2, "error: collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"),
+        (["--sorted", "--labels", "x.csv"], 2, "error: collect needs exactly one of"),
+        (["--sorted"], 6, "has no collected.csv; pass a folder created by 'collect --bootstrap-servers'"),
         (["--bootstrap-servers", "nowhere"], 2, "error: bootstrap servers must be HOST:PORT"),
         (["--bootstrap-servers", "127.0.0.1:1", "--config", "no.toml"], 6, "settings file no.toml does not exist"),
     ],
 )
-def test_collect_refuses_in_one_sentence(
+def test_collect_reports_errors_in_one_line(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
     flags: list[str],
     code: int,
-    says: str,
+    message: str,
 ) -> None:
     assert run_cli(monkeypatch, "collect", "--out", str(tmp_path / "review"), *flags) == code
     shown = capsys.readouterr()
-    assert says in shown.err
+    assert message in shown.err
     assert len(shown.err.splitlines()) == 1
     assert shown.out == ""
 
 
 @pytest.mark.parametrize("command", [["crossval"], ["compare", "--networks", "mobilenet"]])
-def test_a_second_data_folder_is_not_passed_over_in_silence(
+def test_rejects_a_second_data_folder(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], command: list[str]
 ) -> None:
     assert run_cli(monkeypatch, *command, "--data", "a", "--data", "b", "--out", "runs") == 2
@@ -63,18 +63,18 @@ def test_a_second_data_folder_is_not_passed_over_in_silence(
 
 
 @pytest.mark.training
-def test_the_defaults_of_the_command_are_those_of_the_settings() -> None:
+def test_command_and_settings_have_the_same_defaults() -> None:
     from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual = {field.name: field.default for field in fields(FitSettings) if field.default is not MISSING}
     options = {name: option.default for name, option in signature(fit).parameters.items()}
     shared = usual.keys() & options.keys()
-    assert usual.keys() - shared == {"height_px", "width_px", "also"}  # --input, and --data once more
+    assert usual.keys() - shared == {"height_px", "width_px", "also"}  # given by --input and by repeating --data
     assert {name: options[name] for name in shared} == {name: usual[name] for name in shared}
 
 
 @pytest.mark.training
-def test_fit_ends_with_one_json_line(
+def test_fit_prints_one_json_line_at_the_end(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     textures: Path,
@@ -82,8 +82,8 @@ def test_fit_ends_with_one_json_line(
     tmp_path: Path,
 ) -> None:
     flags = {"--network": "mobilenet", "--alpha": "0.25", "--input": "64x64", "--epochs": "2", "--batch": "8"}
-    places = {"--data": str(textures), "--weights": str(random_weights), "--out": str(tmp_path / "run")}
-    code = run_cli(monkeypatch, "fit", *(word for pair in (flags | places).items() for word in pair))
+    paths = {"--data": str(textures), "--weights": str(random_weights), "--out": str(tmp_path / "run")}
+    code = run_cli(monkeypatch, "fit", *(word for pair in (flags | paths).items() for word in pair))
     summary = json.loads(capsys.readouterr().out.splitlines()[-1])
     run = read_run(tmp_path / "run")
     assert code == 0
@@ -94,26 +94,26 @@ def test_fit_ends_with_one_json_line(
 
 @pytest.mark.training
 @pytest.mark.parametrize(
-    ("flags", "code", "says"),
+    ("flags", "code", "message"),
     [
-        (["--input", "64"], 2, "error: --input '64' is no HEIGHTxWIDTH such as 224x224"),
-        (["--weights", "missing.h5"], 6, "error: --weights missing.h5: there is no such file"),
-        (["--network", "vgg"], 2, "error: --network 'vgg' is not known"),
-        (["--data", "missing"], 6, "error: there is no data folder missing"),
+        (["--input", "64"], 2, "error: --input '64' is not HEIGHTxWIDTH, such as 224x224"),
+        (["--weights", "missing.h5"], 6, "error: --weights missing.h5: no such file"),
+        (["--network", "vgg"], 2, "error: --network 'vgg' is unknown"),
+        (["--data", "missing"], 6, "error: data folder missing does not exist"),
     ],
 )
-def test_bad_input_is_one_sentence_and_its_own_code(
+def test_invalid_input_gives_one_error_line_and_an_exit_code(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     textures: Path,
     tmp_path: Path,
     flags: list[str],
     code: int,
-    says: str,
+    message: str,
 ) -> None:
     usual = ["--data", str(textures), "--network", "mobilenet", "--out", str(tmp_path / "run")]
     assert run_cli(monkeypatch, "fit", *usual, *flags) == code
     shown = capsys.readouterr()
-    assert shown.err.startswith(says)
+    assert shown.err.startswith(message)
     assert len(shown.err.splitlines()) == 1
     assert shown.out == ""

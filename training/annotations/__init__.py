@@ -1,1 +1,1 @@
-"""Where the defects are: boxes and masks."""
+"""Annotations of defect locations: boxes and masks."""

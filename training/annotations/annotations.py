@@ -1,4 +1,4 @@
-"""Where on its image a label is: boxes or run-length masks, whichever a data set brings."""
+"""Annotations of the locations of labels on an image: boxes or run-length masks, depending on the data set."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -16,12 +16,12 @@ from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_sev
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 Raster = NDArray[np.uint8]
-UNKNOWN = 255  # of a raster: nobody has looked at this image
+UNKNOWN = 255  # raster value of an image that has not been annotated
 
 
 @dataclass(frozen=True, slots=True)
 class Annotations:
-    """What is marked on one image; the sizes are those of its file."""
+    """Annotations of one image. height_px, width_px: size of the image file."""
 
     height_px: int
     width_px: int
@@ -30,10 +30,11 @@ class Annotations:
 
     @property
     def labels(self) -> set[str]:
+        """Return the labels that have a box or mask."""
         return {box.label for box in self.boxes} | set(self.masks)
 
     def mask(self, label: str) -> Mask:
-        """bool [height_px, width_px]: inside any box or mask of the label."""
+        """Return bool [height_px, width_px], true inside any box or mask of the label."""
         inside = np.zeros((self.height_px, self.width_px), bool)
         for box in self.boxes:
             if box.label == label:
@@ -41,7 +42,7 @@ class Annotations:
         return inside | self.masks[label].mask() if label in self.masks else inside
 
     def rectangles(self, label: str) -> list[LabelledBox]:
-        """The label's boxes, and a box around each connected part of its mask."""
+        """Return the boxes of the label, and a box around each connected part of its mask."""
         found = [box for box in self.boxes if box.label == label]
         if label in self.masks:
             stats = cv2.connectedComponentsWithStats(self.masks[label].mask().astype(np.uint8), connectivity=8)[2]
@@ -49,22 +50,23 @@ class Annotations:
         return found
 
 
-CLEAN = Annotations(1, 1)  # an image on which nothing can be marked, of whatever size
+CLEAN = Annotations(1, 1)  # a clean image of any size
 
 
 def read_annotations(dataset: DataSet, boxes: Path | None) -> dict[str, Annotations]:
-    """The marks of each image that has any, by its name. boxes: a folder of VOC XML, or a file that `simulate` wrote.
+    """Return the annotations of each annotated image, by image name.
 
-    Without boxes the masks of layout severstal count. Raises SettingsError where there is neither, InputError for a
-    place that is not there, DataError, with the file, for a mark that cannot be read or is of no label of the set.
+    boxes: a folder of VOC XML files, or a truth.jsonl written by `stripwatch simulate`. None uses the masks of layout
+    severstal. Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist,
+    DataError, with the file, for an annotation that cannot be read or has an unknown label.
     """
     if boxes is None:
         if dataset.layout != "severstal":
-            raise SettingsError("--boxes is missing: name the folder with a VOC XML file for each image")
+            raise SettingsError("--boxes is missing; pass a folder with VOC XML files, or a truth.jsonl")
         masks = read_severstal_masks(dataset.root)
         return {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=found) for name, found in masks.items()}
     if not boxes.exists():
-        raise InputError(f"--boxes {boxes}: there is no such folder or file")
+        raise InputError(f"--boxes {boxes}: no such folder or file")
     files = read_boxes(boxes, dataset.samples) if boxes.is_dir() else read_box_lines(boxes, dataset.samples)
     return {name: _checked(name, file, dataset.labels, boxes) for name, file in files.items()}
 
@@ -72,12 +74,15 @@ def read_annotations(dataset: DataSet, boxes: Path | None) -> dict[str, Annotati
 def _checked(name: str, file: BoxFile, labels: Sequence[str], boxes: Path) -> Annotations:
     unknown = sorted({box.label for box in file.boxes} - set(labels))
     if unknown:
-        raise DataError(f"{boxes}: {name} has a box of {unknown[0]!r}, which is none of {', '.join(labels)}")
+        raise DataError(f"{boxes}: {name} has a box with the unknown label {unknown[0]!r}; known: {', '.join(labels)}")
     return Annotations(file.height_px, file.width_px, tuple(file.boxes))
 
 
 def rasterise(marks: Annotations | None, labels: Sequence[str], height_px: int, width_px: int) -> Raster:
-    """uint8 [height_px, width_px, labels]: 1 inside a mark of the label, 0 outside, UNKNOWN where marks are None."""
+    """Rasterise annotations to uint8 [height_px, width_px, labels].
+
+    A value is 1 inside an annotation of the label and 0 outside. All values are UNKNOWN if marks is None.
+    """
     if marks is None:
         return np.full((height_px, width_px, len(labels)), UNKNOWN, np.uint8)
     raster = np.zeros((height_px, width_px, len(labels)), np.uint8)
@@ -89,7 +94,7 @@ def rasterise(marks: Annotations | None, labels: Sequence[str], height_px: int, 
 
 
 def annotations_sha256(marks: Mapping[str, Annotations]) -> str:
-    """One digest over all of them."""
+    """Return one SHA-256 over the annotations of all images."""
     digest = hashlib.sha256()
     for name in sorted(marks):
         digest.update(f"{name}\0{_text(marks[name])}\n".encode())

@@ -1,1 +1,1 @@
-"""Data sets and how they lie on disk."""
+"""Data sets and their layouts on disk."""

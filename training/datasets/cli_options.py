@@ -1,4 +1,4 @@
-"""Options that several commands have in common: what the data is, and what is learned of it."""
+"""Options for data sets that several commands share."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,18 +11,23 @@ Data = Annotated[list[Path], typer.Option(help="Folder of image files, read with
 Layout = Annotated[
     str,
     typer.Option(
-        help="How the data lies: auto, prefix (CLASS_NUMBER.jpg or .bmp), folder, manifest, severstal or collected."
+        help="Layout of the data folder: prefix (files named CLASS_NUMBER.jpg or .bmp), folder (one folder per class), "
+        "manifest (manifest.csv), severstal (train.csv with masks) or collected (written by collect). auto detects it."
     ),
 ]
 TaskOption = Annotated[
-    Task, typer.Option("--task", help="multiclass: one label a frame. multilabel: any number of labels.")
+    Task,
+    typer.Option("--task", help="Kind of labels. multiclass: one per frame. multilabel: any number per frame."),
 ]
-ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class for validation.")]
-CleanLabel = Annotated[str | None, typer.Option(help="The label that means: no defect.")]
+ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class used for validation.")]
+CleanLabel = Annotated[
+    str | None,
+    typer.Option(help='Label that means "no defect". Default in multiclass: "clean" if some images have no label.'),
+]
 BitDepth = Annotated[
     int | None,
     typer.Option(
         "--bit-depth",
-        help="Significant bits of 16-bit files that do not declare them, 9 to 16, such as 12 for a 12-bit camera.",
+        help="Significant bits, 9 to 16, of 16-bit files that do not declare them, such as 12 for a 12-bit camera.",
     ),
 ]

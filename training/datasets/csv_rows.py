@@ -1,4 +1,4 @@
-"""CSV files that people and Kaggle write, with the line number for the sentence that refuses one."""
+"""Reading of CSV files written by people, Excel or Kaggle, with line numbers for error messages."""
 
 import csv
 import io
@@ -13,9 +13,10 @@ Row = dict[str, str]
 
 
 def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, Row]]]:
-    """The columns, and ("FILE line N", row) for each line; cells are stripped. A file saved by Excel is read too.
+    """Return the columns, and an iterator of ("FILE line N", row) over the lines, with stripped cells.
 
-    Raises InputError or DataError, with the path, for a file that cannot be read or is no table.
+    Commas and, as Excel writes them, semicolons separate cells. Raises InputError or DataError, with the path, if the
+    file cannot be read or is not a table.
     """
     try:
         text = decode_utf8(read_whole(path))
@@ -32,7 +33,7 @@ def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str, Row]
         for row in reader:
             where = f"{path} line {reader.line_num}"
             if None in row or None in row.values():
-                raise DataError(f"{where} has not as many cells as there are columns")
+                raise DataError(f"{where}: the number of cells differs from the number of columns")
             yield where, {column.strip(): cell.strip() for column, cell in row.items()}
     except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num + 1} is no CSV: {error}") from error
+        raise DataError(f"{path} line {reader.line_num + 1} is not valid CSV: {error}") from error

@@ -1,4 +1,4 @@
-"""Which file has which labels: what every layout gives, whatever the data looks like on disk."""
+"""Labelled data sets, independent of their layout on disk."""
 
 import os
 from collections.abc import Sequence
@@ -19,9 +19,10 @@ CLEAN = "clean"
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """samples: sorted by name. labels: sorted, each with a sample. layout: the one it was read by.
+    """A labelled data set.
 
-    skipped: what the folders hold besides images and annotations. notes: sentences about what takes no part.
+    samples: sorted by name. labels: sorted; each has at least one sample. layout: the layout it was read with.
+    skipped: other files in the folders. notes: messages about files that are not used.
     """
 
     root: Path
@@ -33,11 +34,11 @@ class DataSet:
 
 
 def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> DataSet:
-    """Find the labelled images in a folder. No image is opened here.
+    """Find the labelled images in a folder without opening them.
 
-    also: folders that add to it, each in a layout of its own; their images have a path from the first folder as name,
-    as in "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that hold each other,
-    InputError where there is no folder, DataError where the files cannot be learned from.
+    also: additional folders, each with its own layout. Their images are named relative to the first folder, as in
+    "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that contain each other,
+    InputError for a missing folder, DataError if the files cannot be used for training.
     """
     folders = [_read_folder(root, layout)]
     samples = list(folders[0].samples)
@@ -56,7 +57,7 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> D
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """One data folder. layout: the one it was read by."""
+    """One data folder. layout: the layout it was read with."""
 
     layout: str
     samples: list[Sample]
@@ -66,9 +67,9 @@ class _Folder:
 
 def _read_folder(root: Path, layout: str) -> _Folder:
     if layout not in (AUTO, *LAYOUTS):
-        raise SettingsError(f"--layout {layout!r} is not known; known are {', '.join((AUTO, *LAYOUTS))}")
+        raise SettingsError(f"--layout {layout!r} is unknown; choose from {', '.join((AUTO, *LAYOUTS))}")
     if not root.is_dir():
-        raise InputError(f"there is no data folder {root}")
+        raise InputError(f"data folder {root} does not exist")
     if layout == AUTO:
         layout = detect_layout(root)
     samples = list(LAYOUTS[layout](root))
@@ -77,7 +78,7 @@ def _read_folder(root: Path, layout: str) -> _Folder:
         raise DataError(no_images_text(found))
     notes, unused = found.notes, len(found.files) - len(samples)
     if unused > 0:
-        notes.append(f"note: {unused} of {len(found.files)} image files in {root} take no part in layout {layout!r}")
+        notes.append(f"note: {unused} of {len(found.files)} image files in {root} are not used in layout {layout!r}")
     return _Folder(layout, samples, found.skipped, notes)
 
 
@@ -85,19 +86,21 @@ def _check_apart(folder: Path, others: Sequence[Path]) -> None:
     for other in others:
         inner, outer = folder.resolve(), other.resolve()
         if inner.is_relative_to(outer) or outer.is_relative_to(inner):
-            raise SettingsError(f"--data {other} and --data {folder}: one holds the other, so images would count twice")
+            raise SettingsError(
+                f"--data {other} and --data {folder}: one contains the other, so images would be used twice"
+            )
 
 
 def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[DataSet, str | None]:
-    """The set as a model of this task learns it, and the label that means "no defect" to that model, if it has one.
+    """Return the data set as used for this task, and the label of the model that means "no defect", or None.
 
-    clean_label: the one asked for. multiclass: each image has exactly one label; one that had none gets clean_label, or
-    "clean". multilabel: an image of clean_label has no label, and no label means "no defect".
-    Raises SettingsError for a clean_label that no image has, DataError, with the name, for an image with too many.
+    clean_label: the requested label. multiclass: each image has exactly one label; images without one get clean_label,
+    or "clean". multilabel: clean_label is removed from images, so that no label means "no defect".
+    Raises SettingsError if no image has clean_label, DataError, with the name, if an image has too many labels.
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
     if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
-        raise SettingsError(f"--clean-label {clean_label!r} is none of {', '.join(dataset.labels)}")
+        raise SettingsError(f"--clean-label {clean_label!r} is not a label; choose from {', '.join(dataset.labels)}")
     if task == "multiclass":
         clean_label = clean_label or (CLEAN if unlabelled else None)
         samples = [replace(sample, labels=_only_label(dataset, sample, clean_label)) for sample in dataset.samples]
@@ -110,14 +113,14 @@ def _only_label(dataset: DataSet, sample: Sample, clean_label: str | None) -> tu
     if len(sample.labels) > 1:
         raise DataError(
             f"{dataset.root / sample.name} has {len(sample.labels)} labels, {' and '.join(sample.labels)}: "
-            "multiclass allows one an image; use --task multilabel"
+            "multiclass allows one per image; use --task multilabel"
         )
     return sample.labels or ((clean_label,) if clean_label is not None else ())
 
 
 def _defects(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
     if clean_label in sample.labels and len(sample.labels) > 1:
-        raise DataError(f"{dataset.root / sample.name} is {clean_label!r}, and has other labels too")
+        raise DataError(f"{dataset.root / sample.name} is labelled {clean_label!r} and has other labels, too")
     return tuple(label for label in sample.labels if label != clean_label)
 
 
@@ -130,9 +133,9 @@ def _check_labels(dataset: DataSet) -> None:
     kinds = {sample.labels for sample in dataset.samples}
     if len(kinds) == 1:
         only = repr("|".join(kinds.pop())) if labels else "images without a label"
-        raise DataError(f"{dataset.root} holds one class only, {only}: there is nothing to tell apart")
+        raise DataError(f"{dataset.root} has only one class, {only}; training needs at least two")
     if len(labels) > LABELS_MAX:
-        raise DataError(f"{dataset.root} holds {len(labels)} classes, over the limit of {LABELS_MAX}")
+        raise DataError(f"{dataset.root} has {len(labels)} classes; a bundle supports at most {LABELS_MAX}")
     joined = next((label for label in labels if "|" in label), None)
     if joined is not None:
-        raise DataError(f"{dataset.root}: the class {joined!r} has a '|' in its name, which stands between labels")
+        raise DataError(f"{dataset.root}: the class name {joined!r} contains '|', which separates labels; rename it")

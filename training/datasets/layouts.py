@@ -1,4 +1,4 @@
-"""The ways a labelled data set may lie on disk: one reader each, and how they are distinguished."""
+"""Layouts of labelled data sets on disk: one reader per layout, and layout detection."""
 
 import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -15,7 +15,7 @@ _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "tes
 
 
 def detect_layout(root: Path) -> str:
-    """The layout of a folder. Raises DataError, which names what is in the way, where that is not plain to see."""
+    """Detect the layout of a folder. Raises DataError, with the reasons, if it is unknown or ambiguous."""
     if (root / severstal.CSV_FILE).is_file():
         return "severstal"
     if (root / manifest.CSV_FILE).is_file():
@@ -26,26 +26,26 @@ def detect_layout(root: Path) -> str:
     images = list(found.files)
     if not images:
         raise DataError(no_images_text(found))
-    by_folder, folder_says = _try(_folder_labels, root, images)
-    by_prefix, prefix_says = _try(_prefix_labels, root, images)
+    by_folder, folder_reason = _try(_folder_labels, root, images)
+    by_prefix, prefix_reason = _try(_prefix_labels, root, images)
     if by_folder and by_prefix and by_folder != by_prefix:
         both = f"folder ({_few(by_folder.values())}) or prefix ({_few(by_prefix.values())})"
-        raise DataError(f"{root} can be read as layout {both}: choose one with --layout")
+        raise DataError(f"{root} can be read as layout {both}; choose one with --layout")
     if by_folder or by_prefix:
         return "folder" if by_folder else "prefix"
     raise DataError(
-        f"the layout of {root} is not known. severstal needs {severstal.CSV_FILE}; manifest needs {manifest.CSV_FILE}; "
-        f"folder: {folder_says}; prefix: {prefix_says}"
+        f"cannot detect the layout of {root}. severstal needs {severstal.CSV_FILE}; manifest needs "
+        f"{manifest.CSV_FILE}; folder: {folder_reason}; prefix: {prefix_reason}"
     )
 
 
 def _read_prefix(root: Path) -> Iterator[Sample]:
-    """crazing_12.jpg is of class "crazing": the name up to the last _number."""
+    """Read layout `prefix`: the class is the file name up to the last _NUMBER, "crazing" for crazing_12.jpg."""
     return _samples(_prefix_labels(root, find_images(root)))
 
 
 def _read_folder(root: Path) -> Iterator[Sample]:
-    """crazing/12.jpg is of class "crazing": the first folder on the way to the file."""
+    """Read layout `folder`: the class is the first folder of the path, "crazing" for crazing/12.jpg."""
     return _samples(_folder_labels(root, find_images(root)))
 
 
@@ -60,7 +60,7 @@ def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
         match = _PREFIX.fullmatch(path_text(path.stem))
         if match is None:
             raise DataError(
-                f"{path} has no class: in layout 'prefix' a file is named CLASS_NUMBER, as in scratch_12.jpg"
+                f"{path} has no class: layout 'prefix' needs file names like CLASS_NUMBER, such as scratch_12.jpg"
             )
         _check_first(seen, path.stem, path)
         found[name_below(root, path)] = match["label"]
@@ -75,28 +75,31 @@ def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
         name = name_below(root, path)
         label, slash, _ = name.partition("/")
         if not slash:
-            raise DataError(f"{path} has no class: in layout 'folder' a file lies in the folder of its class")
+            raise DataError(f"{path} has no class: layout 'folder' needs each file in the folder of its class")
         found[name] = label
     if found and {label.lower() for label in found.values()} <= _PART_NAMES:
-        raise DataError(f"{root} holds {_few(found.values())}, parts and not classes: give one of them as data folder")
+        raise DataError(
+            f"{root} contains the folders {_few(found.values())}, which are parts and not classes; pass one of them as "
+            "data folder"
+        )
     return found
 
 
 def _check_first(seen: dict[Hashable, Path], name: Hashable, path: Path) -> None:
     if seen.setdefault(name, path) != path:
-        raise DataError(f"{seen[name]} and {path} are two files of one name: keep one of them")
+        raise DataError(f"{seen[name]} and {path} have the same name; keep one of them")
 
 
 def _try(
     labels: Callable[[Path, Iterable[Path]], dict[str, str]], root: Path, images: list[Path]
 ) -> tuple[dict[str, str], str]:
-    """What a layout makes of the files where they make at least two classes; else nothing, and why not."""
+    """Return the labels of a layout by file, and ""; or no labels and the reason if there are not two classes."""
     try:
         found = labels(root, images)
     except DataError as error:
         return {}, str(error)
     kinds = set(found.values())
-    return (found, "") if len(kinds) > 1 else ({}, f"one class only, {_few(kinds)}")
+    return (found, "") if len(kinds) > 1 else ({}, f"only one class, {_few(kinds)}")
 
 
 def _few(labels: Iterable[str]) -> str:

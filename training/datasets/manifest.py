@@ -1,4 +1,4 @@
-"""Layout `manifest`: a CSV that says which file has which labels, and from which coil it comes."""
+"""Layout `manifest`: a CSV file with the labels and, optionally, the coil of each image."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -9,22 +9,22 @@ from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import path_of, path_text
 
 CSV_FILE = "manifest.csv"
-# What stands between the labels of a cell; None: any space.
+# Separator of the labels in a cell; None: any whitespace.
 _LABEL_COLUMNS = {"label": "|", "classes": None}
 
 
 def read_manifest(root: Path) -> Iterator[Sample]:
-    """manifest.csv with columns file, label and, if known, coil; file is a path from the data folder.
+    """Read manifest.csv with the columns file, label and, optionally, coil.
 
-    An image with several labels has several rows, or one with "a|b"; one with an empty label is clean. A column
-    classes, as in "3 4", may stand for label. Images that the manifest does not name take no part.
-    Raises DataError, with the line, for a file that is not there.
+    file is a path relative to the data folder. An image with several labels has several rows, or one row with "a|b". An
+    image with an empty label is clean. A column classes, with cells such as "3 4", may replace label. Images that are
+    not in the manifest are not used. Raises DataError, with the line, for a missing file or a malformed row.
     """
     path = root / CSV_FILE
     columns, rows = read_rows(path)
     column = next((column for column in _LABEL_COLUMNS if column in columns), None)
     if "file" not in columns or column is None:
-        raise DataError(f"{path} needs the columns file and label; it has {', '.join(columns) or 'none'}")
+        raise DataError(f"{path} needs the columns file and label, but has {', '.join(columns) or 'none'}")
     labels: dict[str, set[str]] = {}
     coils: dict[str, str | None] = {}
     for where, row in rows:
@@ -33,24 +33,24 @@ def read_manifest(root: Path) -> Iterator[Sample]:
         labels.setdefault(name, set()).update(label for label in found if label)
         coil = row.get("coil") or None
         if coils.setdefault(name, coil) != coil:
-            raise DataError(f"{where}: {name} is of coil {coil!r} here and of {coils[name]!r} above")
+            raise DataError(f"{where}: {name} belongs to coil {coil!r} here, but to coil {coils[name]!r} above")
     return (Sample(name, tuple(sorted(kept)), coils[name]) for name, kept in labels.items())
 
 
 def _checked_name(root: Path, text: str, where: str) -> str:
-    """The name of the file that a line means: as `name_below` makes it, or with the backslashes of Windows."""
+    """Return the name of the file in a row: as returned by `name_below`, or with the backslashes of Windows."""
     path = path_of(text)
     if not _is_file(root / path):
         path = Path(text.replace("\\", "/"))
     if not text or path.is_absolute() or ".." in path.parts:
-        raise DataError(f"{where}: {text!r} is no path inside the data folder")
+        raise DataError(f"{where}: {text!r} is not a path inside the data folder")
     if not _is_file(root / path):
-        raise DataError(f"{where}: there is no file {root / path}")
+        raise DataError(f"{where}: the file {root / path} does not exist")
     return path_text(path.as_posix())
 
 
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except (OSError, ValueError):  # a name that is too long, or holds a null byte
+    except (OSError, ValueError):  # a name that is too long or contains a null byte
         return False

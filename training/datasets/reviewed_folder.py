@@ -1,9 +1,9 @@
-"""A folder of frames that a line was unsure of, sorted by a person: layout `collected`.
+"""Layout `collected`: a folder of review frames that a person sorts by label.
 
-_unsorted/GUESS/ID.jpg   nobody has looked yet; GUESS is what the model took it for
-LABEL/ID.jpg             this it is
-_skip/ID.jpg             not to be learned from, as nothing in a folder whose name begins with "_"
-collected.csv            where each frame came from
+_unsorted/GUESS/ID.jpg   not sorted yet; GUESS is the label predicted by the model
+LABEL/ID.jpg             sorted; LABEL is the true label
+_skip/ID.jpg             not used for training, like all folders whose names begin with "_"
+collected.csv            origin of each frame
 """
 
 import csv
@@ -30,10 +30,11 @@ _LABEL_CHARS_MAX = 100
 
 @dataclass(frozen=True, slots=True)
 class ReviewedFrame:
-    """A line of collected.csv. id: of the frame's result. file: where it lies now, "" where it is no more.
+    """A row of collected.csv.
 
-    scores: JSON, of each label of the model. sha256: of the file, which holds the camera's own bytes, or the
-    pixels of a raw buffer as PNG.
+    id: of the frame's result. file: current path in the folder, "" if the file was deleted. guess: label predicted by
+    the model. scores: scores of all labels as JSON. sha256: of the file, which holds the original bytes from the
+    camera, or the pixels of a raw buffer as PNG.
     """
 
     id: str
@@ -50,19 +51,20 @@ class ReviewedFrame:
 
     @property
     def name(self) -> str:
+        """Return the file name without suffix."""
         return safe_name(self.id)
 
     @property
     def labels(self) -> set[str]:
-        """Those that its model knows."""
+        """Return the labels that the model knows."""
         try:
             return set(msgspec.json.decode(self.scores, type=dict[str, float]))
-        except msgspec.MsgspecError:  # a spreadsheet has changed it
+        except msgspec.MsgspecError:  # modified by a spreadsheet program
             return {self.guess}
 
 
 def safe_name(event_id: str) -> str:
-    """A file name for an id that somebody may have made up: itself where it is harmless, as ids of a worker are."""
+    """Return a safe file name for an id from outside: the id itself if it is harmless, as the worker's ids are."""
     if _SAFE_NAME.fullmatch(event_id):
         return event_id
     harmless = re.sub(r"[^A-Za-z0-9._-]", "_", event_id)[:100]
@@ -70,13 +72,13 @@ def safe_name(event_id: str) -> str:
 
 
 def may_be_folder(label: str) -> bool:
-    """Whether a label can be the name of a folder that a person sees, and that does not mean "left out"."""
+    """Return whether a label is valid as the name of a visible folder that is used for training."""
     plain = label.isprintable() and label == label.strip() and not {"/", "\\"} & set(label)
     return plain and 0 < len(label) <= _LABEL_CHARS_MAX and label[0] not in "._"
 
 
 class FrameFiles:
-    """Where the images below a folder lie, by name without suffix, wherever a person has moved them."""
+    """Index of the images below a folder by name without suffix, independent of the subfolder they were moved to."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -85,51 +87,58 @@ class FrameFiles:
             self._files.setdefault(path.stem, []).append(path)
 
     def find(self, name: str) -> Path | None:
-        """None where it is not there. Raises DataError for a frame in two folders: that would be two labels."""
+        """Return the path of a frame, or None if it is missing.
+
+        Raises DataError for a frame in two folders, since it would have two labels.
+        """
         files = self._files.get(name, [])
         if len(files) > 1:
-            raise DataError(f"{files[0]} and {files[1]} are the same frame: keep it in one folder")
+            raise DataError(f"{files[0]} and {files[1]} are the same frame; keep it in one folder only")
         return files[0] if files else None
 
     def file_of(self, name: str) -> str:
-        """As the list has it."""
+        """Return the path of a frame as stored in collected.csv, "" if it is missing."""
         path = self.find(name)
         return name_below(self.root, path) if path else ""
 
 
 def read_entries(root: Path) -> dict[str, ReviewedFrame]:
-    """By name. Raises InputError or DataError for a list that is not ours any more."""
+    """Read collected.csv and return its rows by name. Raises InputError or DataError if it is missing or malformed."""
     path = root / CSV_FILE
     columns, rows = read_rows(path)
     wanted = [field.name for field in fields(ReviewedFrame)]
     missing = [column for column in wanted if column not in columns]
     if missing:
-        raise DataError(f"{path} has no column {missing[0]}: it is written by 'collect', and read again")
+        raise DataError(f"{path} has no column {missing[0]}; restore the file as written by 'collect'")
     entries = (ReviewedFrame(**{column: row[column] for column in wanted}) for _, row in rows)
     return {entry.name: entry for entry in entries}
 
 
 def read_folder(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
-    """The list, and where everything lies. Raises what read_entries raises, DataError for a frame in two folders."""
-    entries, places = read_entries(root), FrameFiles(root)
+    """Return the rows of collected.csv and the index of the files.
+
+    Raises what read_entries raises, and DataError for a frame in two folders.
+    """
+    entries, files = read_entries(root), FrameFiles(root)
     for name in entries:
-        places.find(name)
-    return entries, places
+        files.find(name)
+    return entries, files
 
 
 def write_entries(root: Path, entries: Iterable[ReviewedFrame]) -> None:
-    """Whole or not at all, each with the place where it lies now."""
-    places, text = FrameFiles(root), io.StringIO(newline="")
+    """Write collected.csv atomically, with the current path of each frame."""
+    files, text = FrameFiles(root), io.StringIO(newline="")
     writer = csv.DictWriter(text, [field.name for field in fields(ReviewedFrame)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(asdict(replace(entry, file=places.file_of(entry.name))) for entry in entries)
+    writer.writerows(asdict(replace(entry, file=files.file_of(entry.name))) for entry in entries)
     atomic_write(root / CSV_FILE, text.getvalue().encode())
 
 
 def read_reviewed(root: Path) -> Iterator[Sample]:
-    """LABEL/ID.jpg is of class LABEL, and of the coil that the list names; folders that begin with "_" are left out.
+    """Read layout `collected`: the class is the folder, the coil comes from collected.csv.
 
-    Raises DataError for a frame in two folders or in none, and where nothing is sorted yet.
+    Folders whose names begin with "_" are skipped. Raises DataError for a frame in two folders or outside any folder,
+    and if no frame is sorted yet.
     """
     entries, _ = read_folder(root)
     samples = []
@@ -137,12 +146,12 @@ def read_reviewed(root: Path) -> Iterator[Sample]:
         name = name_below(root, path)
         label, slash, _ = name.partition("/")
         if not slash:
-            raise DataError(f"{path} has no class: move it into the folder of its class, or into {SKIP}")
+            raise DataError(f"{path} has no class; move it to the folder of its class, or to {SKIP}")
         if not label.startswith("_"):
             entry = entries.get(path.stem)
             samples.append(Sample(name, (label,), (entry and entry.coil) or None))
     if not samples:
         raise DataError(
-            f"{root} holds no sorted frame; once somebody has looked at {UNSORTED}: 'collect --out {root} --sorted'"
+            f"{root} contains no sorted frames; sort the frames in {UNSORTED}, then run 'collect --out {root} --sorted'"
         )
     return iter(samples)

@@ -1,4 +1,4 @@
-"""A labelled image file, and where such files are found."""
+"""Labelled image files."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from stripwatch.worker.images.image_files import scan_folder
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One image. name: as `name_below` makes it from the data folder. labels: sorted; none means that it is clean."""
+    """One labelled image. name: path below the data folder, from `name_below`. labels: sorted; empty if clean."""
 
     name: str
     labels: tuple[str, ...]
@@ -17,10 +17,10 @@ class Sample:
 
     @property
     def joined(self) -> str:
-        """The labels as a manifest writes them."""
+        """Return the labels as written in a manifest, such as "a|b"."""
         return "|".join(self.labels)
 
 
 def find_images(root: Path) -> Iterator[Path]:
-    """Image files in a folder and all its subfolders, sorted; `scan_folder` says what is left out."""
+    """Return the image files in a folder and its subfolders, sorted. For skipped files see `scan_folder`."""
     return iter(scan_folder(root).files)

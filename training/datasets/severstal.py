@@ -1,7 +1,7 @@
-"""Layout `severstal`: the Kaggle set "Severstal: Steel Defect Detection" as it is shipped.
+"""Layout `severstal`: the Kaggle data set "Severstal: Steel Defect Detection" in its original form.
 
-train.csv has a row for each image and class with a run-length mask, in one of two column layouts; train_images/ holds
-the images. An image without a mask is clean.
+train.csv has a row with a run-length mask for each image and class, in one of two column layouts. train_images/ holds
+the images. An image without a mask is clean. Source: https://www.kaggle.com/c/severstal-steel-defect-detection.
 """
 
 from collections.abc import Iterator
@@ -21,23 +21,23 @@ _CLASS_IDS = ("1", "2", "3", "4")
 
 
 def read_severstal(root: Path) -> Iterator[Sample]:
-    """Every image of train_images/, with labels "defect_1" to "defect_4"."""
+    """Read layout `severstal`: every image of train_images/, with the labels "defect_1" to "defect_4"."""
     masks = read_severstal_masks(root)
     return (Sample(name, tuple(sorted(found))) for name, found in masks.items())
 
 
 def read_severstal_masks(root: Path) -> dict[str, dict[str, RunLengthMask]]:
-    """The masks of each image by its name from the data folder, then by label; none for a clean one.
+    """Return the masks by image name, then by label; an empty dict for a clean image.
 
-    Raises DataError, with the line, for a mask that is malformed, double or runs past the image, and for one whose
-    image is not there.
+    Raises DataError, with the line, for a mask that is malformed, repeated or extends past the image, and for a mask
+    whose image is missing.
     """
     path, folder = root / CSV_FILE, root / IMAGE_FOLDER
     if not folder.is_dir():
-        raise DataError(f"{path} is there, and the folder {folder} of its images is not")
+        raise DataError(f"the image folder {folder} that belongs to {path} does not exist")
     columns, rows = read_rows(path)
     if columns not in (_COMBINED, _SEPARATE):
-        raise DataError(f"{path} has columns {', '.join(columns)}; known are {_COMBINED} and {_SEPARATE}")
+        raise DataError(f"{path} has the columns {', '.join(columns)}; expected {_COMBINED} or {_SEPARATE}")
     masks: dict[str, dict[str, RunLengthMask]] = {
         name_below(root, image): {} for image in find_images(folder) if image.parent == folder
     }
@@ -45,11 +45,11 @@ def read_severstal_masks(root: Path) -> dict[str, dict[str, RunLengthMask]]:
         image, class_id = _key(row, where)
         name, label = f"{IMAGE_FOLDER}/{image}", f"defect_{class_id}"
         if name not in masks:
-            raise DataError(f"{where}: there is no image {root / name}")
+            raise DataError(f"{where}: the image {root / name} does not exist")
         if not row["EncodedPixels"]:
             continue
         if label in masks[name]:
-            raise DataError(f"{where}: {image} has class {class_id} above already")
+            raise DataError(f"{where}: {image} already has a row for class {class_id}")
         masks[name][label] = parse_runs(row["EncodedPixels"], HEIGHT_PX, WIDTH_PX, where)
     return masks
 
@@ -60,5 +60,5 @@ def _key(row: Row, where: str) -> tuple[str, str]:
     else:
         image, _, class_id = row["ImageId_ClassId"].rpartition("_")
     if class_id not in _CLASS_IDS:
-        raise DataError(f"{where}: class {class_id!r} is none of {', '.join(_CLASS_IDS)}")
+        raise DataError(f"{where}: class {class_id!r} is unknown; expected one of {', '.join(_CLASS_IDS)}")
     return image, class_id

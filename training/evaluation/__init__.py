@@ -1,1 +1,1 @@
-"""How good a model is: predictions, scores, calibration, thresholds, plots."""
+"""Evaluation of a model: predictions, metrics, calibration, thresholds, plots."""

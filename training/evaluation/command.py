@@ -1,4 +1,4 @@
-"""`stripwatch train evaluate`: what it takes, and the summary it ends with."""
+"""Command `stripwatch train evaluate`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -15,22 +15,37 @@ def evaluate(
     run: RunFolder,
     data: MovedData = None,
     test: Annotated[
-        Path | None, typer.Option(help="Another data folder to measure on; else the run's validation frames.")
+        Path | None,
+        typer.Option(help="Folder of test images to measure on. Default: the validation frames of the run."),
     ] = None,
     recall: Annotated[
-        float | None, typer.Option(min=0.01, max=1, help="Suspect a label from where this is reached; else best F1.")
+        float | None,
+        typer.Option(
+            min=0.01,
+            max=1,
+            help="Recall that the `unsure` threshold of each label must reach. Default: choose the best F1 instead.",
+        ),
     ] = None,
     boxes: Annotated[
-        Path | None, typer.Option(help="VOC XML folder or truth.jsonl, to measure places; else what fit was given.")
+        Path | None,
+        typer.Option(
+            help="Boxes for measuring localization: a folder of VOC XML files, or truth.jsonl as written by simulate. "
+            "Default: those that fit used."
+        ),
     ] = None,
-    out: Annotated[Path | None, typer.Option(help="Folder for report.html and pictures; else RUN/evaluation.")] = None,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
+    ] = None,
 ) -> None:
-    """Measure a finished run: figures a label, calibration, thresholds, pictures and one report.html.
+    """Evaluate a finished run: accuracy, calibration and thresholds, with plots and an HTML report.
 
-    evaluation.json in the run folder keeps the figures and the thresholds. Thresholds and temperature are always chosen
-    on the run's validation frames. A threshold lies between two scores, at least 5e-5 from both, so that another device
-    gives the same answers; on many frames up to 1 % of those called the label may be closer. Precision and recall are
-    counted at that value. sure_unreached names the labels that are right in less than 99 % at `sure`.
+    The results are also written to evaluation.json in the run folder, from which `export run` takes the thresholds.
+    Thresholds and temperature are always chosen on the validation frames of the run.
+
+    A threshold lies between two scores, at least 5e-5 away from both, so that other devices give the same results; with
+    many frames, up to 1 % of those at or above the threshold may be closer. Precision and recall are counted at exactly
+    this value. In the summary, "unreached" lists the labels that miss the requested recall, and "sure_unreached" those
+    whose precision at `sure` is below 99 %.
 
     \b
     Example:
@@ -66,5 +81,5 @@ def evaluate(
 
 
 def rounded(found: Interval) -> list[float]:
-    """Value, low and high."""
+    """Return value, lower and upper limit, rounded to four digits."""
     return [round(limit, 4) for limit in (found.value, found.low, found.high)]

@@ -1,4 +1,4 @@
-"""The sheet of the worst mistakes: each image, and the same with the heatmap of what the model saw in it."""
+"""Contact sheet of the worst errors: each image next to the same image with a heatmap."""
 
 import cv2
 import keras
@@ -19,15 +19,18 @@ _STRENGTH = 0.45
 
 
 def draw_error_sheet(model: keras.Model, run: Run, measured: ScoredFrames) -> bytes:
-    """PNG: the surest wrong answers first, then the least sure right ones."""
+    """Return a PNG with the most confident wrong predictions first, then the least confident correct ones."""
     wrong, positions = pick_worst(run, measured)
-    title = f"{wrong} of {len(measured.frames)} wrong; the worst of them, then the least sure right answers"
+    title = f"{wrong} of {len(measured.frames)} wrong. Worst errors first, then the least confident correct predictions"
     view = exported_view(model, run.configuration.head)
     return draw_sheet(title, [_tile(view, run, measured, at) for at in positions])
 
 
 def pick_worst(run: Run, measured: ScoredFrames) -> tuple[int, list[int]]:
-    """How many are wrong, and the frames to show: wrong ones first, each part by its label furthest from the truth."""
+    """Return the number of wrong frames, and the positions of the frames to show.
+
+    Wrong frames come first. Both parts are sorted by the largest distance of a score from its target.
+    """
     distance = np.abs(measured.targets - measured.scores).max(axis=1)
     wrong = ~measured.right(run)
     order = np.lexsort((-distance, ~wrong))
@@ -39,38 +42,41 @@ def _tile(view: keras.Model, run: Run, measured: ScoredFrames, at: int) -> Tile:
     encoded = read_frame(measured.root, measured.frames[at])
     picture = decode_tile(encoded, run.decode)
     shown = _label_shown(run, measured, at)
-    reader = run.heatmap_decoder
-    if reader is not None:
+    decoder = run.heatmap_decoder
+    if decoder is not None:
         heatmaps = view.predict_on_batch(decode(encoded, run.decode).pixels[None])[1][0]
-        coloured = overlay(picture, reader.enlarge(np.ascontiguousarray(heatmaps[..., shown])))
+        coloured = overlay(picture, decoder.enlarge(np.ascontiguousarray(heatmaps[..., shown])))
         picture = np.concatenate([picture, coloured], axis=0 if picture.shape[1] > 2 * picture.shape[0] else 1)
     return Tile(picture, caption(run, measured, at))
 
 
 def _label_shown(run: Run, measured: ScoredFrames, at: int) -> int:
-    """The answer; in multilabel, where there may be none, the label that is most wrong."""
+    """Return the index of the label whose heatmap is shown: the predicted one, or in multilabel the most wrong one."""
     scores = measured.scores[at]
     distance = np.abs(measured.targets[at] - scores)
     return int((scores if run.configuration.task == "multiclass" else distance).argmax())
 
 
 def caption(run: Run, measured: ScoredFrames, at: int) -> str:
-    """Name, truth and answer, each label with its score."""
+    """Return a caption with name, true labels and predicted labels, each label with its score."""
     scores = measured.scores[at]
 
     def scored(flags: Flags) -> str:
         return ", ".join(f"{run.labels[label]} {scores[label]:.3f}" for label in np.flatnonzero(flags)) or "no label"
 
-    said = scored(predicted_labels(measured.scores[at : at + 1], run.configuration.task)[0])
-    lines = [measured.frames[at].name, f"truth: {scored(measured.targets[at] > 0)}", f"answer: {said}"]
+    predicted = scored(predicted_labels(measured.scores[at : at + 1], run.configuration.task)[0])
+    lines = [measured.frames[at].name, f"true: {scored(measured.targets[at] > 0)}", f"predicted: {predicted}"]
     if run.configuration.task == "multilabel":
         label = _label_shown(run, measured, at)
-        lines.append(f"map of {run.labels[label]}, {scores[label]:.3f}")
+        lines.append(f"heatmap: {run.labels[label]} {scores[label]:.3f}")
     return "\n".join(lines)
 
 
 def overlay(picture: Pixels, heatmap: Heatmap) -> Pixels:
-    """uint8 [h, w, 3]: the places that speak for a label in colour, 1 is red; the map is of any size, 0 to 1."""
+    """Return the picture with a heatmap drawn over it, uint8 [h, w, 3]. Values near 1 are red, 0 is transparent.
+
+    heatmap: any size, values 0 to 1.
+    """
     level = np.asarray(255 * heatmap.clip(0, 1), np.uint8)
     smooth = cv2.resize(level, picture.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     colour = cv2.cvtColor(cv2.applyColorMap(smooth, cv2.COLORMAP_TURBO), cv2.COLOR_BGR2RGB)

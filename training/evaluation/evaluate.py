@@ -1,4 +1,4 @@
-"""`stripwatch train evaluate`: how good a finished run is, with thresholds for export and a report for people."""
+"""Evaluation of a finished run: metrics, calibration, thresholds for the export, and an HTML report."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,11 +27,11 @@ from stripwatch.worker.common.path_text import path_of, path_text
 
 @dataclass(frozen=True, slots=True)
 class EvaluateSettings:
-    """What an evaluation is asked for; the fields are the options of `stripwatch train evaluate`.
+    """Settings of an evaluation; the fields are the options of `stripwatch train evaluate`.
 
-    data: where the run's data folder is now. test: other frames to measure on. recall: what thresholds are chosen for;
-    None takes the best F1. out: for pictures and report.html. boxes: what is marked on the frames; None takes what the
-    run was fitted with.
+    data: current location of the run's data folder. test: folder with other frames to measure on. recall: recall that
+    the `unsure` thresholds must reach; None chooses the best F1. out: folder for plots and report.html. boxes:
+    annotations of the frames; None uses those of the fit.
     """
 
     run: Path
@@ -43,20 +43,20 @@ class EvaluateSettings:
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
-    """Measure a finished run, and write evaluation.json, pictures and report.html.
+    """Evaluate a finished run, and write evaluation.json, plots and report.html.
 
-    Not thread-safe: Keras belongs to the process.
+    Not thread-safe, because Keras keeps global state.
 
     Args:
-        settings: Which run, which frames, and where the report goes.
+        settings: The run, the frames to measure on, and the output folder.
 
     Returns:
         The content of evaluation.json, with accuracy and macro-F1 and their intervals (0 to 1), calibration, and the
         thresholds per label.
 
     Raises:
-        InputError: The run or a file is missing, or not what it was when the run was fitted.
-        DataError: The test folder does not fit the run.
+        InputError: The run or a file is missing, or has changed since the fit.
+        DataError: The test folder is invalid, or has labels that the run does not know.
 
     Example:
         >>> from pathlib import Path
@@ -92,7 +92,11 @@ def evaluate(
     recall: float | None,
     places: dict[str, Localization] | None = None,
 ) -> Evaluation:
-    """Thresholds and temperature come from validation, figures from measured, which may be the same."""
+    """Compute the evaluation of a run.
+
+    validation: frames that choose thresholds and temperature. measured: frames for all other figures; may be the same
+    object as validation. places: localization counts by label.
+    """
     task, targets, scores = run.configuration.task, measured.targets, measured.scores
     truth, predicted = targets > 0, predicted_labels(scores, task)
     temperature = fit_temperature(validation.targets, validation.scores, task)

@@ -1,4 +1,4 @@
-"""report.html: one file with everything an evaluation found, and its pictures as PNG beside it."""
+"""HTML report of an evaluation: one self-contained file, and its plots as separate PNG files."""
 
 from pathlib import Path
 
@@ -7,18 +7,18 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
 
-_NO_LABELS = "-: no frame has a label, and none is given one"
+_NO_LABELS = "- (no frame has a label and none is predicted)"
 _TITLES = {
-    "curves": "Training",
-    "confusion": "Confusion",
-    "precision_recall": "Precision and recall",
-    "reliability": "Reliability",
-    "mistakes": "Worst mistakes",
+    "curves": "Training curves",
+    "confusion": "Confusion matrix",
+    "precision_recall": "Precision-recall curves",
+    "reliability": "Reliability diagram",
+    "mistakes": "Worst errors",
 }
 
 
 def write_report(out: Path, run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> None:
-    """NAME.png for each picture, and report.html with all of them inside."""
+    """Write NAME.png for each picture, and report.html with all of them embedded."""
     for name, png in pictures.items():
         atomic_write(out / f"{name}.png", png)
     atomic_write(out / "report.html", _page(run, evaluation, pictures).encode())
@@ -26,37 +26,38 @@ def write_report(out: Path, run: Run, evaluation: Evaluation, pictures: dict[str
 
 def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
     title = f"{run.configuration.title} on {Path(evaluation.data).name}"
-    measured = f"Measured on {evaluation.frames} {evaluation.measured_on} frames. {_honesty(evaluation)}"
+    measured = f"Measured on {evaluation.frames} {evaluation.measured_on} frames. {_independence(evaluation)}"
     parts = [
         _facts(run, evaluation),
         "<h2>Labels</h2>",
         _labels(run, evaluation),
-        _places(run, evaluation),
+        _localization(run, evaluation),
         *(picture(_TITLES[name], png) for name, png in pictures.items()),
     ]
     return page(title, measured, parts)
 
 
-def _honesty(evaluation: Evaluation) -> str:
+def _independence(evaluation: Evaluation) -> str:
     if evaluation.measured_on == "test":
-        return "They took no part in fitting, nor in choosing epoch, thresholds or temperature."
+        return "These frames were not used for fitting, nor to select the epoch, the thresholds or the temperature."
     return (
-        "They took no part in fitting, but chose the epoch, the thresholds and the temperature: so the figures flatter."
+        "These frames were not used for fitting, but they selected the epoch, the thresholds and the temperature, so "
+        "the figures are optimistic."
     )
 
 
 def _facts(run: Run, evaluation: Evaluation) -> str:
     configuration, calibration = run.configuration, evaluation.calibration
     rows = {
-        "accuracy": _interval(evaluation.accuracy) + " (Wilson)",
-        "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap)" if evaluation.macro_f1 else _NO_LABELS,
+        "accuracy": _interval(evaluation.accuracy) + " (Wilson interval)",
+        "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap interval)" if evaluation.macro_f1 else _NO_LABELS,
         "calibration error": _calibration(calibration),
-        "thresholds": f"{evaluation.thresholds_chosen}, with scores at temperature {calibration.applied:.4g}; their "
-        "figures are of the validation frames that chose them",
+        "thresholds": f"{evaluation.thresholds_chosen}, for scores at temperature {calibration.applied:.4g}; precision "
+        "and recall at the thresholds are measured on the validation frames that selected them",
         "network": f"{configuration.title}, weights {configuration.weights}, "
         f"input {run.decode.height_px}x{run.decode.width_px} {run.decode.name}",
         "fit": f"{configuration.epochs} epochs, epoch {run.best_epoch} kept, seed {configuration.seed}, "
-        f"{len(run.split.train)} frames",
+        f"{len(run.split.train)} training frames",
         "run": f"{run.run_id}, {run.created_at}",
         "data": f"{evaluation.data}, sha256 {evaluation.data_sha256}",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
@@ -68,40 +69,44 @@ def _calibration(found: Calibration) -> str:
     scaled = f"{found.error:.4f}; {found.error_scaled:.4f} at temperature {found.temperature:.2f}"
     if found.applied == found.temperature:
         return f"{scaled}, which the bundle uses"
-    return f"{scaled}, which too few mistakes chose: the bundle uses {found.applied:g}"
+    return f"{scaled}, which is unreliable because there are too few errors: the bundle uses {found.applied:g}"
 
 
 def _labels(run: Run, evaluation: Evaluation) -> str:
-    columns = ("label", "frames", "precision", "recall", "F1", "average precision", "unsure from", "precision there",
-               "recall there", "sure from", "precision there", "recall there")  # fmt: skip
+    columns = ("label", "frames", "precision", "recall", "F1", "average precision", "unsure", "precision at unsure",
+               "recall at unsure", "sure", "precision at sure", "recall at sure")  # fmt: skip
     rows = []
     for label in run.labels:
         figures, threshold = evaluation.classes[label], evaluation.thresholds[label]
         average = evaluation.average_precision[label]
         values = (figures.precision, figures.recall, figures.f1, average)
         shown = ["-" if value is None else f"{value:.4f}" for value in values]
-        rows.append((label, str(figures.frames), *shown, *_cut(threshold.unsure), *_cut(threshold.sure)))
+        rows.append((label, str(figures.frames), *shown, *_threshold(threshold.unsure), *_threshold(threshold.sure)))
     return table(columns, rows)
 
 
-def _cut(cut: OperatingPoint) -> tuple[str, str, str]:
-    asked_more = "" if cut.reached else " (asked for more)"
-    return repr(cut.value), f"{cut.precision:.4f}", f"{cut.recall:.4f}{asked_more}"
+def _threshold(point: OperatingPoint) -> tuple[str, str, str]:
+    missed = "" if point.reached else " (target not reached)"
+    return repr(point.value), f"{point.precision:.4f}", f"{point.recall:.4f}{missed}"
 
 
-def _places(run: Run, evaluation: Evaluation) -> str:
+def _localization(run: Run, evaluation: Evaluation) -> str:
     if evaluation.localisation is None:
         return ""
-    columns = ("label", "marked", "peak inside", "box right", "image centre inside", "whole image right")
+    columns = ("label", "annotated", "peak inside", "box correct", "image centre inside", "whole image correct")
     counts = {**evaluation.localisation, "all": total(evaluation.localisation)}
     rows = [
         (label, str(count.pairs), *(f"{share:.1%}" for share in count.shares.values()))
         for label, count in counts.items()
     ]
-    told = "class scores at each place" if run.configuration.head == "dense" else "activation maps, never told where"
-    note = f"Heatmaps are {told}. A box is right from an overlap of 0.5 on; image centre and whole image know nothing."
-    return f'<h2>Places</h2><p class="note">{note}</p>{table(columns, rows)}'
+    dense = run.configuration.head == "dense"
+    kind = "label scores of each cell" if dense else "class activation maps, fitted without annotations"
+    note = (
+        f"Shares of the annotated labels. Heatmaps are {kind}. A box is correct if its intersection over union with an "
+        "annotated box is at least 0.5. Image centre and whole image are baselines that ignore the image content."
+    )
+    return f'<h2>Localization</h2><p class="note">{note}</p>{table(columns, rows)}'
 
 
 def _interval(found: Interval) -> str:
-    return f"{found.value:.4f}, 95 % between {found.low:.4f} and {found.high:.4f}"
+    return f"{found.value:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}"

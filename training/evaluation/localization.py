@@ -1,4 +1,4 @@
-"""Does the heatmap say where? Its peak and its boxes, held against what people have marked."""
+"""Localization metrics: peaks and boxes of heatmaps, compared with annotations."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -35,7 +35,7 @@ _FRAMES_CHOSEN_BY_MAX = 256
 
 @dataclass(frozen=True, slots=True)
 class LocatedFrame:
-    """One frame with one of its labels: what the model's heatmap is, and what people have marked."""
+    """One frame and one of its labels, with the heatmap of the model and the annotations of the frame."""
 
     label: str
     heatmap: Heatmap
@@ -43,7 +43,7 @@ class LocatedFrame:
 
 
 def locate(model: keras.Model, head: Head, part: Subset, spec: DecodeSpec, progress: Progress) -> list[LocatedFrame]:
-    """Every frame of the part with each of its labels that is marked on it."""
+    """Return every pair of a frame and one of its annotated labels."""
     view = exported_view(model, head)
     task = progress.add_task("heatmaps", total=len(part.files))
     found: list[LocatedFrame] = []
@@ -62,26 +62,26 @@ def locate(model: keras.Model, head: Head, part: Subset, spec: DecodeSpec, progr
     return found
 
 
-def localize(located: Sequence[LocatedFrame], reader: HeatmapDecoder) -> dict[str, Localization]:
-    """The counts, a label."""
+def localize(located: Sequence[LocatedFrame], decoder: HeatmapDecoder) -> dict[str, Localization]:
+    """Return the localization counts by label."""
     counts: dict[str, Localization] = {}
     for each in located:
-        counts[each.label] = counts.get(each.label, NO_LOCALIZATION) + score_pair(each, reader)
+        counts[each.label] = counts.get(each.label, NO_LOCALIZATION) + score_pair(each, decoder)
     return dict(sorted(counts.items()))
 
 
 def measure_localization(
     model: keras.Model, run: Run, scored: ScoredFrames, boxes: Path | None, layout: str, progress: Progress
 ) -> dict[str, Localization] | None:
-    """The counts of frames that were scored, a label. boxes: where marks are, else those the run was fitted with.
-    layout: of the folder that the frames lie in.
+    """Return the localization counts of scored frames by label.
 
-    None for a head without heatmaps, and where nothing is marked. Raises what read_annotations raises.
+    boxes: location of the annotations; None uses those of the fit. layout: of the folder of the frames. Returns None
+    for a head without heatmaps, and if no frame is annotated. Raises what read_annotations raises.
     """
-    reader = run.heatmap_decoder
-    if reader is None or (boxes is None and run.marks is None):
+    decoder = run.heatmap_decoder
+    if decoder is None or (boxes is None and run.marks is None):
         if boxes is not None:
-            say(f"note: head {run.configuration.head} has no heatmaps, so boxes are not looked at")
+            say(f"note: --boxes is ignored because head {run.configuration.head} has no heatmaps")
         return None
     if boxes is None and run.marks and run.marks.path:
         boxes = path_of(run.marks.path)
@@ -89,32 +89,33 @@ def measure_localization(
     find = annotations_finder(read_annotations(dataset, boxes), clean)
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
-    return localize(locate(model, run.configuration.head, part, run.decode, progress), reader) or None
+    return localize(locate(model, run.configuration.head, part, run.decode, progress), decoder) or None
 
 
 def map_facts(
-    model: keras.Model, backbone: keras.Model, head: Head, material: PreparedData, progress: Progress
+    model: keras.Model, backbone: keras.Model, head: Head, prepared: PreparedData, progress: Progress
 ) -> HeatmapFacts | None:
-    """How the heatmaps of a fitted model are read; None for a head without.
+    """Return how to decode the heatmaps of a fitted model, or None for a head without heatmaps.
 
-    The threshold is the one with most boxes right on training frames that are marked: validation chooses nothing.
+    The threshold is the one with the most correct boxes on annotated training frames, so that validation frames select
+    nothing.
     """
     if head == "paper-baseline":
         return None
     kind = "place" if head == "dense" else "activation"
     facts = HeatmapFacts(kind, cell_grid(backbone), _USUAL_THRESHOLD)  # type: ignore[arg-type]
-    marked = [at for at, marks in enumerate(material.train.annotations) if marks is not None and marks.labels]
+    marked = [at for at, marks in enumerate(prepared.train.annotations) if marks is not None and marks.labels]
     if not marked:
         return facts
     picked = [marked[at] for at in _spread(len(marked), _FRAMES_CHOSEN_BY_MAX)]
-    located = locate(model, head, _pick(material.train, picked), material.spec, progress)
-    reader = HeatmapDecoder(facts.kind, facts.grid, facts.threshold, material.spec.height_px, material.spec.width_px)
-    boxes_right = [total(localize(located, replace(reader, threshold=threshold))).boxes for threshold in _THRESHOLDS]
+    located = locate(model, head, _pick(prepared.train, picked), prepared.spec, progress)
+    decoder = HeatmapDecoder(facts.kind, facts.grid, facts.threshold, prepared.spec.height_px, prepared.spec.width_px)
+    boxes_right = [total(localize(located, replace(decoder, threshold=threshold))).boxes for threshold in _THRESHOLDS]
     return msgspec.structs.replace(facts, threshold=_THRESHOLDS[int(np.argmax(boxes_right))])
 
 
 def _spread(count: int, most: int) -> list[int]:
-    """At most this many positions, evenly from the first to the last."""
+    """Return at most this many positions, evenly spaced from the first to the last."""
     return [int(at) for at in np.unique(np.linspace(0, count - 1, min(count, most)).round())]
 
 
@@ -123,11 +124,12 @@ def _pick(part: Subset, positions: Sequence[int]) -> Subset:
     return Subset(files, part.targets[list(positions)], part.labels, marks)
 
 
-def score_pair(each: LocatedFrame, reader: HeatmapDecoder) -> Localization:
+def score_pair(each: LocatedFrame, decoder: HeatmapDecoder) -> Localization:
+    """Return the counts of one pair of a frame and a label."""
     marks = each.marks
     mask, truth = marks.mask(each.label), marks.rectangles(each.label)
-    peak = _peak(reader.enlarge(each.heatmap))
-    found = [_corners(box) for box in reader.boxes(each.heatmap, marks.width_px, marks.height_px)]
+    peak = _peak(decoder.enlarge(each.heatmap))
+    found = [_corners(box) for box in decoder.boxes(each.heatmap, marks.width_px, marks.height_px)]
     whole = LabelledBox(each.label, 0, 0, marks.width_px, marks.height_px)
     return Localization(
         pairs=1,
@@ -139,7 +141,7 @@ def score_pair(each: LocatedFrame, reader: HeatmapDecoder) -> Localization:
 
 
 def _peak(large: Heatmap) -> tuple[float, float]:
-    """Down and across, as shares of the image."""
+    """Return the position of the peak, down and across, as shares of the image."""
     height, width = large.shape
     row, column = np.unravel_index(int(large.argmax()), large.shape)
     return (float(row) + 0.5) / height, (float(column) + 0.5) / width
@@ -155,7 +157,7 @@ def _corners(box: FrameBox) -> LabelledBox:
 
 
 def _overlap(a: LabelledBox, b: LabelledBox) -> float:
-    """Intersection over union."""
+    """Return the intersection over union of two boxes."""
     width = min(a.right, b.right) - max(a.left, b.left)
     height = min(a.bottom, b.bottom) - max(a.top, b.top)
     both = max(0, width) * max(0, height)

@@ -1,4 +1,4 @@
-"""The plots of an evaluation: training curves, confusion, precision and recall, reliability."""
+"""Plots of an evaluation: training curves, confusion matrix, precision-recall curves, reliability diagram."""
 
 import csv
 from pathlib import Path
@@ -16,7 +16,7 @@ _MAX_LABELS_NAMED = 12
 
 
 def draw_plots(run: Run, measured: ScoredFrames, evaluation: Evaluation, folder: Path) -> dict[str, bytes]:
-    """PNG files by name. folder: that of the run, for its history."""
+    """Return the plots as PNG files, by name. folder: run folder, for its history."""
     drawn = {"curves": _curves(folder, run.best_epoch)}
     if evaluation.confusion is not None:
         drawn["confusion"] = draw_confusion(run.labels, evaluation.confusion)
@@ -29,19 +29,19 @@ def _curves(folder: Path, best_epoch: int) -> bytes:
     rows = list(csv.DictReader(read_whole(folder / HISTORY_FILE).decode().splitlines()))
     epochs = [int(row["epoch"]) for row in rows]
     figure, axes = new_axes(10, 3.6, ncols=2)
-    for axis, what in zip(axes, ("accuracy", "loss"), strict=True):
-        for part, column in (("training", what), ("validation", f"val_{what}")):
+    for axis, metric in zip(axes, ("accuracy", "loss"), strict=True):
+        for part, column in (("training", metric), ("validation", f"val_{metric}")):
             values = [float(row[column]) for row in rows]
             axis.plot(epochs, values, label=part, marker="o" if len(epochs) < 30 else None, markersize=5)
-        axis.axvline(best_epoch, color="0.4", linestyle=":", label=f"kept: epoch {best_epoch}")
+        axis.axvline(best_epoch, color="0.4", linestyle=":", label=f"kept epoch: {best_epoch}")
         axis.xaxis.get_major_locator().set_params(integer=True)
-        axis.set(xlabel="epoch", ylabel=what)
+        axis.set(xlabel="epoch", ylabel=metric)
         axis.legend()
     return to_png(figure)
 
 
 def _precision_recall(labels: list[str], measured: ScoredFrames, evaluation: Evaluation) -> bytes:
-    """Of many labels only those with the worst average precision."""
+    """Return precision-recall curves of the labels with the lowest average precision, at most 12."""
     found = {label: value for label, value in evaluation.average_precision.items() if value is not None}
     figure, axis = new_axes(7, 4.6)
     lines, names = [], []

@@ -1,4 +1,4 @@
-"""What a finished run says of labelled frames."""
+"""Predictions of a finished run on labelled frames."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +23,10 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class ScoredFrames:
-    """frames: [n], in root. targets, scores: float32 [n, labels]; targets are 0 and 1."""
+    """Labelled frames with their scores.
+
+    root: folder of the frames. frames: [n]. targets, scores: float32 [n, labels]; targets are 0 and 1.
+    """
 
     root: Path
     frames: list[SplitFrame]
@@ -32,18 +35,19 @@ class ScoredFrames:
 
     @property
     def data_sha256(self) -> str:
+        """Return the digest of the frames as a data set."""
         return data_sha256((frame.name, frame.label, frame.sha256) for frame in self.frames)
 
     def right(self, run: Run) -> Flags:
-        """bool [n]: whether all labels of a frame are."""
-        said = predicted_labels(self.scores, run.configuration.task)
-        return np.asarray((said == (self.targets > 0)).all(axis=1))
+        """Return bool [n], true for frames whose labels are all predicted correctly."""
+        predicted = predicted_labels(self.scores, run.configuration.task)
+        return np.asarray((predicted == (self.targets > 0)).all(axis=1))
 
 
 def score_frames(
     model: keras.Model, run: Run, root: Path, frames: Sequence[SplitFrame], progress: Progress
 ) -> ScoredFrames:
-    """Raises InputError for a file that is gone or is not the one of the run."""
+    """Score frames with a model. Raises InputError if a file is missing or has changed since the run."""
     task = progress.add_task("scoring", total=len(frames))
     rows = []
     for at in range(0, len(frames), _BATCH):
@@ -55,7 +59,7 @@ def score_frames(
 
 
 def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
-    """Every frame of another data folder. Raises DataError for a label that the run does not know."""
+    """Return every frame of another data folder. Raises DataError for a label that the run does not know."""
     found = read_dataset(root)
     for note in found.notes:
         say(note)
@@ -63,6 +67,8 @@ def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFram
     for sample in dataset.samples:
         unknown = sorted(set(sample.labels) - set(run.labels))
         if unknown:
-            raise DataError(f"{root / sample.name} is {unknown[0]!r}; the model knows {', '.join(run.labels)}")
+            raise DataError(
+                f"{root / sample.name} has the label {unknown[0]!r}; the model only knows {', '.join(run.labels)}"
+            )
     task = progress.add_task("reading", total=len(dataset.samples))
     return read_frames(dataset, run.decode, lambda: progress.advance(task))[0]

@@ -1,4 +1,4 @@
-"""How good a model is, measured on frames it was not fitted on."""
+"""Classification metrics, measured on frames that the model was not fitted on."""
 
 from collections.abc import Sequence
 
@@ -17,37 +17,37 @@ _RESAMPLES = 1000
 
 
 def measure_scores(labels: Sequence[str], targets: Matrix, scores: Matrix, task: Task) -> Validation:
-    """Accuracy, and precision, recall and F1 a label; 0 where a figure is 0 / 0.
+    """Return the accuracy, and precision, recall and F1 of each label; 0 / 0 counts as 0.
 
-    targets: [n, labels] of 0 and 1. scores: [n, labels]. A frame counts as right when all its labels are.
+    targets: [n, labels], 0 and 1. scores: [n, labels]. A frame counts as correct if all its labels are correct.
     """
-    truth, said = targets > 0, predicted_labels(scores, task)
-    right, called, there = (truth & said).sum(axis=0), said.sum(axis=0), truth.sum(axis=0)
+    truth, predicted = targets > 0, predicted_labels(scores, task)
+    counts = zip(labels, (truth & predicted).sum(axis=0), predicted.sum(axis=0), truth.sum(axis=0), strict=True)
     classes = {
-        label: ClassFigures(_ratio(tp, n_said), _ratio(tp, n_true), _ratio(2 * tp, n_said + n_true), int(n_true))
-        for label, tp, n_said, n_true in zip(labels, right, called, there, strict=True)
+        label: ClassFigures(_ratio(tp, n_pred), _ratio(tp, n_true), _ratio(2 * tp, n_pred + n_true), int(n_true))
+        for label, tp, n_pred, n_true in counts
     }
-    return Validation(len(truth), float((truth == said).all(axis=1).mean()), classes)
+    return Validation(len(truth), float((truth == predicted).all(axis=1).mean()), classes)
 
 
 def average_precisions(labels: Sequence[str], targets: Matrix, scores: Matrix) -> dict[str, float | None]:
-    """Area under precision over recall, a label; None for one without frames."""
+    """Return the average precision (area under the precision-recall curve) by label; None for labels without frames."""
     return {
         label: float(average_precision_score(targets[:, at], scores[:, at])) if targets[:, at].any() else None
         for at, label in enumerate(labels)
     }
 
 
-def macro_f1_interval(truth: Flags, said: Flags, seed: int) -> Interval | None:
-    """The macro-F1 with a bootstrap interval over frames.
+def macro_f1_interval(truth: Flags, predicted: Flags, seed: int) -> Interval | None:
+    """Return the macro-F1 with a 95 % percentile bootstrap interval (Efron 1979) from 1,000 resamples of the frames.
 
-    None where no frame has a label and none is given one: F1 is 0 / 0 then. Resamples without any are left out.
+    Returns None if no frame has a label and none is predicted, since F1 is then 0 / 0. Such resamples are ignored.
     """
-    if not (truth.any() or said.any()):
+    if not (truth.any() or predicted.any()):
         return None
     draws = np.random.default_rng(seed).multinomial(len(truth), np.full(len(truth), 1 / len(truth)), _RESAMPLES)
-    value = float(macro_f1(truth, said)[0])
-    low, high = np.nanquantile(macro_f1(truth, said, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
+    value = float(macro_f1(truth, predicted)[0])
+    low, high = np.nanquantile(macro_f1(truth, predicted, draws), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
     return Interval(value, float(low), float(high))
 
 

@@ -1,8 +1,8 @@
-"""From which score on a label is suspected, and from which it is taken as a fact; chosen on validation frames.
+"""Selection of the thresholds `unsure` and `sure` of each label on validation frames.
 
-A threshold lies between two neighbouring scores. Another device computes scores that differ a little. A value therefore
-qualifies only if a difference of SCORE_DIFFERENCE_MAX moves at most 1 % of the frames that are called the label there
-to its other side; with fewer than 100 such frames this means none.
+A threshold lies between two neighbouring scores. Since other devices compute slightly different scores, a value
+qualifies only if a difference of SCORE_DIFFERENCE_MAX moves at most 1 % of the frames at or above it across the
+threshold. With fewer than 100 such frames this means none.
 """
 
 from collections.abc import Sequence
@@ -18,24 +18,25 @@ from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.calibration import score_range, worker_scores
 from stripwatch.training.evaluation.scores import Matrix
 
-# The accuracy gate refuses a float32 export with a larger difference to Keras on a validation frame.
+# The accuracy gate rejects float32 exports that differ more from Keras on a validation frame.
 SCORE_DIFFERENCE_MAX = 5e-5
 _DEFAULT = 0.5
 _SURE_PRECISION_MIN = 0.99
 _SURE_BELOW_MAX = 1e-3
 _SWAPPED_SHARE_MAX = 0.01
-_DIGITS = range(2, 10)  # nine tell any two float32 numbers near 1 apart
+_DIGITS = range(2, 10)  # nine digits distinguish any two float32 numbers near 1
 
 
 @dataclass(frozen=True, slots=True)
 class LabelScores:
-    """The scores of one label on every frame, and the lowest and highest that another device may give."""
+    """The scores of one label on every frame, and the lowest and highest that another device may compute, [n]."""
 
     scores: Scores
     low: Scores
     high: Scores
 
     def of_frames(self, frames: Flags) -> "LabelScores":
+        """Return the scores of the selected frames."""
         return LabelScores(self.scores[frames], self.low[frames], self.high[frames])
 
 
@@ -47,9 +48,10 @@ def choose_thresholds(
     recall: float | None,
     temperature: float = 1.0,
 ) -> dict[str, ChosenThreshold]:
-    """One pair a label, for scores with the temperature that the bundle will have. scores: of the model, without it.
+    """Choose both thresholds of each label, for scores calibrated with the temperature of the bundle.
 
-    In multiclass a frame counts for its best label alone, as in the worker.
+    targets, scores: [n, labels]; the scores are uncalibrated. recall: see choose_threshold. In multiclass a frame only
+    counts for its best label, as in the worker.
     """
     calibrated = worker_scores(scores, temperature, task)
     low, high = score_range(scores, temperature, task, SCORE_DIFFERENCE_MAX)
@@ -62,14 +64,16 @@ def choose_thresholds(
 def choose_threshold(
     scores: NDArray[np.floating], positive: Flags, counts: Flags, recall: float | None
 ) -> ChosenThreshold:
-    """Thresholds of one label, and precision and recall at their values.
+    """Choose the thresholds of one label, and measure precision and recall at their values.
 
-    unsure: in the middle between two neighbouring scores. recall: None takes the best F1; else the highest threshold
-    that reaches it, or the lowest there is where none does.
-    sure: the lowest, not under unsure, from which 99 % of the answers are right; where there is none, the one with the
-    highest precision. It lies just below its score, at most 0.001 and at most half way down to the next one, since
-    validation has nothing to show for scores in between.
-    counts: frames that can be called this label at all. Without a positive frame there is nothing to choose by: 0.5.
+    unsure: midway between two neighbouring scores. If `recall` is None, the threshold with the best F1; else the
+    highest one that reaches the recall, or the lowest possible one if none does.
+    sure: the lowest threshold, not below unsure, with a precision of at least 99 %; if there is none, the one with the
+    highest precision. It lies just below its score: at most 0.001, and at most half the distance to the next lower
+    score, because validation frames say nothing about scores in between.
+
+    scores: calibrated, [n]. positive: frames that have the label, [n]. counts: frames that can be assigned the label,
+    [n]. Without a positive frame both thresholds are 0.5.
     """
     exact = np.asarray(scores, np.float64)
     ranged = LabelScores(exact, exact - SCORE_DIFFERENCE_MAX, exact + SCORE_DIFFERENCE_MAX)
@@ -91,10 +95,11 @@ def _choose(label: LabelScores, positive: Flags, counts: Flags, recall: float | 
 
 @dataclass(frozen=True, slots=True)
 class _Options:
-    """Thresholds between neighbouring scores, the highest first.
+    """Possible thresholds between neighbouring scores, the highest first.
 
-    middle, upper: half way down to the next lower score, and just below the upper one. called, right: frames from there
-    on, and how many of them have the label. steady, upper_steady: whether rounding can move no more than 1 % of them.
+    middle, upper: values midway between the two scores, and just below the upper one. called, right: number of frames
+    at or above the threshold, and of those that have the label. steady, upper_steady: true if rounding moves at most
+    1 % of these frames across the threshold.
     """
 
     middle: Scores
@@ -108,7 +113,7 @@ class _Options:
     def between(cls, label: LabelScores, positive: Flags) -> "_Options":
         order = np.argsort(-label.scores, kind="stable")
         ranked = label.scores[order]
-        last = np.flatnonzero(np.append(np.diff(ranked) < 0, True))  # equal scores are called together
+        last = np.flatnonzero(np.append(np.diff(ranked) < 0, True))  # equal scores cannot be separated
         levels, called = ranked[last], last + 1
         below = np.append(levels[1:], 0.0)
         half = (levels - below) / 2
@@ -118,14 +123,14 @@ class _Options:
         return cls(middle, np.where(upper_steady, upper, middle), called, right, steady, steady | upper_steady)
 
     def suspected_at(self, positive: int, recall: float | None) -> int:
-        """The position of `unsure`. positive: frames that have the label, also those that cannot be called it."""
+        """Return the index of `unsure`. positive: number of frames with the label, assignable to it or not."""
         if recall is None:
             return int(np.argmax(np.where(self.steady, 2 * self.right / (self.called + positive), -1)))
         enough = self.steady & (self.right >= recall * positive - 1e-9)
         return int(np.argmax(enough)) if enough.any() else len(enough) - 1
 
     def sure_at(self, lowest: int) -> int:
-        """The position of `sure`, which is not below that of `unsure`."""
+        """Return the index of `sure`, which is not lower than `unsure`. lowest: index of `unsure`."""
         precision = np.where(self.upper_steady, self.right / self.called, -1)[: lowest + 1]
         enough = np.flatnonzero(precision >= _SURE_PRECISION_MIN)
         return int(enough[-1]) if len(enough) else int(np.argmax(precision))
@@ -134,9 +139,9 @@ class _Options:
 def _steady_values(
     label: LabelScores, levels: Scores, below: Scores, margins: Scores, called: NDArray[np.int_]
 ) -> tuple[Scores, Flags]:
-    """A value so far below each level, and whether rounding can move no more than 1 % of the frames called from it on.
+    """Return a value about `margins` below each level, and flags for values that rounding moves at most 1 % across.
 
-    From the lowest value on all frames are called, on every device: it is 0 where rounding would move some.
+    All frames are at or above the lowest value on every device: it is set to 0 if rounding could move some below it.
     """
     values = _short_values(levels, below, margins)
     moved = _count_from(label.high, values) - _count_from(label.low, values)
@@ -147,9 +152,9 @@ def _steady_values(
 
 
 def _short_values(levels: Scores, below: Scores, margins: Scores) -> Scores:
-    """The number with fewest digits about `margins` below each level, so that a report shows the value that is used.
+    """Return the number with the fewest digits about `margins` below each level, so that reports show the exact value.
 
-    It separates a level from the next lower one also as float32. Where float32 has no number in between, it is the
+    It separates a level from the next lower one in float32 as well. If float32 has no number in between, it is the
     level itself.
     """
     wanted, values = levels - margins, levels.copy()
@@ -164,5 +169,5 @@ def _short_values(levels: Scores, below: Scores, margins: Scores) -> Scores:
 
 
 def _count_from(scores: Scores, values: Scores) -> NDArray[np.int_]:
-    """How many scores are at or above each value."""
+    """Return the number of scores at or above each value."""
     return len(scores) - np.searchsorted(np.sort(scores), values, side="left")

@@ -1,1 +1,1 @@
-"""Several fits compared: cross-validation, comparison, leaderboard."""
+"""Experiments with several fits: cross-validation, comparison of networks, leaderboard."""

@@ -1,4 +1,4 @@
-"""`stripwatch train crossval` and `compare`: what they take, and the summaries they end with."""
+"""Commands `stripwatch train crossval` and `stripwatch train compare`."""
 
 import sys
 from pathlib import Path
@@ -17,17 +17,23 @@ from stripwatch.worker.common.errors import SettingsError
 def crossval(
     context: typer.Context,
     data: Data,
-    out: Annotated[Path, typer.Option(help="Folder for the runs and crossval.json; continue in it after a stop.")],
-    folds: Annotated[int, typer.Option(min=2, max=50, help="Parts; each is scored by a fit on the others.")] = 5,
-    seed: Annotated[int, typer.Option(min=0, help="Of the folds and of each fit.")] = 0,
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the runs and crossval.json. Run again with the same folder to continue."),
+    ],
+    folds: Annotated[
+        int, typer.Option(min=2, max=50, help="Number of folds. Each one is scored by a fit on the others.")
+    ] = 5,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the folds and of each fit.")] = 0,
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
     bit_depth: BitDepth = None,
 ) -> None:
-    """Cross-validate: fit on all folds but one, score that one, for each; one summary over all images.
+    """Cross-validate a network: every image is scored once, by a model that was not fitted on it.
 
-    Every other flag goes to fit. The last epoch of each fit counts: the scored fold chooses nothing.
+    For each fold, a model is fitted on the other folds. All other options are passed to fit. The last epoch of each fit
+    is used, so that the scored fold does not influence the model.
 
     \b
     Example:
@@ -46,23 +52,39 @@ def crossval(
 def compare(
     context: typer.Context,
     data: Data,
-    networks: Annotated[str, typer.Option(metavar="A,B,...", help="Networks; NAME=NETWORK gives one its own name.")],
-    out: Annotated[Path, typer.Option(help="Folder for the runs and the leaderboard; continue in it after a stop.")],
-    rule: Annotated[str, typer.Option(help="Who wins: best, or fastest-within:POINTS of the best.")] = "best",
+    networks: Annotated[
+        str,
+        typer.Option(
+            metavar="A,B,...",
+            help="Networks to compare, separated by commas. NAME=NETWORK enters a network under another name.",
+        ),
+    ],
+    out: Annotated[
+        Path,
+        typer.Option(help="Folder for the runs and the leaderboard. Run again with the same folder to continue."),
+    ],
+    rule: Annotated[
+        str,
+        typer.Option(
+            help="Selection of the winner. best: highest accuracy. fastest-within:POINTS: the fastest network at most "
+            "POINTS percentage points below the highest accuracy."
+        ),
+    ] = "best",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME:FLAG=VALUE", help="A flag of fit for one network alone."),
+        typer.Option("--set", metavar="NAME:FLAG=VALUE", help="Option of fit for one network only. May be repeated."),
     ] = None,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split and of each fit.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed of the split and of each fit.")] = 0,
     val_share: ValShare = 0.2,
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
     bit_depth: BitDepth = None,
 ) -> None:
-    """Compare networks on one split: accuracy, size, and speed through ONNX Runtime; a table, a plot and a winner.
+    """Compare networks on the same split by accuracy, size and inference speed, and choose a winner.
 
-    Every other flag goes to each fit. leaderboard.csv, .json and .png hold the result.
+    Each network is fitted, evaluated, exported, and timed in the worker's inference session. All other options are
+    passed to each fit. The results are in leaderboard.csv, leaderboard.json and leaderboard.png.
 
     \b
     Example:
@@ -89,7 +111,7 @@ def compare(
 
 
 def _only(data: list[Path]) -> Path:
-    """Of an option that is given twice the last would win, without a word."""
+    """Return the only data folder. Raises SettingsError for several, of which all but the last would be ignored."""
     if len(data) > 1:
-        raise SettingsError("--data is given more than once: crossval and compare take one folder, fit takes several")
+        raise SettingsError("--data is given more than once; crossval and compare take one folder, fit takes several")
     return data[0]

@@ -1,4 +1,4 @@
-"""Several networks on one split: fitted, evaluated, exported, timed through the worker's session, and ranked."""
+"""Comparison of networks on one split: fitted, evaluated, exported, timed in the worker's session, and ranked."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ from stripwatch.worker.model.session import open_session
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A network under a name of its own. flags: for its fit alone."""
+    """A network in the comparison. name: unique name. flags: options of fit for this network only."""
 
     name: str
     network: str
@@ -33,7 +33,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """What the command was given. flags: passed on to each fit."""
+    """Settings of a comparison. flags: options passed to each fit."""
 
     data: Path
     out: Path
@@ -49,35 +49,39 @@ class CompareSettings:
 
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
-    """networks: "vgg19,small=mobilenet", a network or NAME=NETWORK each. settings: "NAME:FLAG=VALUE" each, or
-    "NAME:FLAG" for a switch.
+    """Parse the options --networks and --set.
 
-    Raises SettingsError for a name that comes twice, or a setting of no candidate.
+    networks: such as "vgg19,small=mobilenet", where each entry is a network or NAME=NETWORK. settings: each one is
+    "NAME:FLAG=VALUE", or "NAME:FLAG" for a switch. Raises SettingsError for a repeated or invalid name, for a setting
+    of an unknown name, and for fewer than two networks.
     """
     names: dict[str, str] = {}
     for word in filter(None, map(str.strip, networks.split(","))):
         name, _, network = word.partition("=")
         if name in names:
-            raise SettingsError(f"--networks names {name!r} twice: write NAME=NETWORK to tell them apart")
+            raise SettingsError(f"--networks contains {name!r} twice; use NAME=NETWORK to give them different names")
         if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise SettingsError(f"--networks: {name!r} cannot be the name of a folder")
+            raise SettingsError(f"--networks: {name!r} is not a valid name; use letters, digits, '-', '_' and '.'")
         names[name] = network or name
     flags: dict[str, list[str]] = {name: [] for name in names}
     for text in settings:
         name, _, rest = text.partition(":")
         flag, equals, value = rest.partition("=")
         if name not in flags or not flag:
-            raise SettingsError(f"--set {text!r} is no NAME:FLAG=VALUE with a name of {', '.join(names) or 'none'}")
+            raise SettingsError(
+                f"--set {text!r} is not NAME:FLAG=VALUE with NAME one of {', '.join(names) or '(no networks)'}"
+            )
         flags[name] += [f"--{flag}", value] if equals else [f"--{flag}"]
     if len(names) < 2:
-        raise SettingsError(f"--networks {networks!r}: a comparison needs two or more")
+        raise SettingsError(f"--networks {networks!r}: a comparison needs at least two networks")
     return [Candidate(name, network, tuple(flags[name])) for name, network in names.items()]
 
 
 def compare(settings: CompareSettings) -> Leaderboard:
-    """Write leaderboard.csv, leaderboard.json and leaderboard.png; continues where it was stopped.
+    """Compare networks and write leaderboard.csv, leaderboard.json and leaderboard.png.
 
-    Raises what fit raises, for the first network that fails; what was finished stays.
+    Continues an interrupted comparison: finished networks are not repeated. Raises what fit raises, for the first
+    network that fails.
     """
     for candidate in settings.candidates:
         check_flags([*settings.flags, *candidate.flags], also=["--network"])
@@ -104,7 +108,7 @@ def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
 
 
 def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
-    """Evaluate, export and time a finished run, or read what that gave before."""
+    """Evaluate, export and time a finished run, or read the earlier result."""
     folder, record = out / candidate.name, out / f"{candidate.name}.entry.json"
     run = read_run(folder)
     before = _read_entry(record)
@@ -117,15 +121,15 @@ def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:
         entry = _with_speed(entry, folder, out / f"{candidate.name}.onnx")
-    except ExportRejectedError as error:  # a network that learned nothing has no frame to prove its file with
-        say(f"{candidate.name}: not exported, so not timed: {error}")
+    except ExportRejectedError as error:  # a network that learned nothing has no golden frames
+        say(f"{candidate.name}: not timed because the export failed: {error}")
         entry = msgspec.structs.replace(entry, note=str(error))
     atomic_write(record, msgspec.json.encode(entry))
     return entry
 
 
 def _read_entry(record: Path) -> LeaderboardEntry | None:
-    """None where there is none, or one of another version."""
+    """Return the earlier result, or None if there is none or it was written by another version."""
     if not record.exists():
         return None
     try:
@@ -152,7 +156,7 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
 
 
 def _with_speed(entry: LeaderboardEntry, folder: Path, file: Path) -> LeaderboardEntry:
-    """Export, unless that was done, and take the speeds that the worker's session finds as it warms up."""
+    """Export the run unless that is done, and add the speeds that the worker's session measures at warm-up."""
     if not file.exists():
         export_run(ExportSettings(folder, file, name=entry.name))
     bundle = read_bundle(file)

@@ -1,4 +1,4 @@
-"""Cross-validation: each frame is scored once, by a model that it had no part in."""
+"""Cross-validation: each frame is scored once, by a model that was not fitted on it."""
 
 import shutil
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ from stripwatch.worker.model.bundle import ClassFigures
 
 @dataclass(frozen=True, slots=True)
 class CrossvalSettings:
-    """What the command was given. flags: passed on to each fit."""
+    """Settings of a cross-validation. flags: options passed to each fit."""
 
     data: Path
     out: Path
@@ -43,7 +43,7 @@ class CrossvalSettings:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """A fit, and what it says of the frames that it left out."""
+    """A fit and its results on the frames that were held out. places: localization counts by label."""
 
     run: Run
     scored: ScoredFrames
@@ -51,10 +51,10 @@ class Fold:
 
 
 class CrossvalResult(msgspec.Struct, frozen=True):
-    """crossval.json: over all frames, each scored by the one model that was not fitted on it.
+    """Content of crossval.json: results over all frames, each scored by the model that was not fitted on it.
 
-    macro_f1: None where no frame has a label and none is given one. fold_accuracy: one a fold. wrong: names of the
-    frames, with the truth and the answer.
+    macro_f1: None if no frame has a label and none is predicted. fold_accuracy: accuracy of each fold. wrong: (name,
+    true labels, predicted labels) of each wrong frame.
     """
 
     frames: int
@@ -69,10 +69,11 @@ class CrossvalResult(msgspec.Struct, frozen=True):
 
 
 def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
-    """Fit every fold and score what it left out; continues where it was stopped. Writes crossval.json.
+    """Fit a model for each fold, score the held-out frames, and write crossval.json.
 
-    Of each fit the last epoch counts, without early stopping: the scored fold chooses neither epoch nor threshold nor
-    temperature. Raises what fit raises, DataError for a class with fewer images than folds.
+    Continues an interrupted cross-validation: finished folds are not repeated. The last epoch of each fit is used,
+    without early stopping, so that the scored fold selects neither epoch nor thresholds nor temperature. Raises what
+    fit raises, and DataError for a class with fewer images than folds.
     """
     check_flags(settings.flags)
     frames, groups = read_split_frames(
@@ -83,7 +84,7 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth)
     flags = ["--keep", "last", *common, *settings.flags]
     folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
-    cache = settings.out / "features"  # a frozen backbone gives the same in every fold
+    cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold
     if "--cache" not in settings.flags:
         flags += ["--cache", str(cache)]
     for folder, part in zip(folders, parts, strict=True):
@@ -95,25 +96,26 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
 
 
 def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
-    """One summary over the frames of all folds."""
+    """Combine the frames of all folds into one result."""
     run = folds[0].run
     task, labels = run.configuration.task, run.labels
     targets = np.concatenate([fold.scored.targets for fold in folds])
     scores = np.concatenate([fold.scored.scores for fold in folds])
     right = [fold.scored.right(fold.run) for fold in folds]
-    said = predicted_labels(scores, task)
+    predicted = predicted_labels(scores, task)
     frames = [frame for fold in folds for frame in fold.scored.frames]
     wrong = np.flatnonzero(~np.concatenate(right))
     return CrossvalResult(
         frames=len(frames),
         errors=len(wrong),
         accuracy=share_interval(len(frames) - len(wrong), len(frames)),
-        macro_f1=macro_f1_interval(targets > 0, said, seed),
+        macro_f1=macro_f1_interval(targets > 0, predicted, seed),
         fold_accuracy=[float(part.mean()) for part in right],
         classes=measure_scores(labels, targets, scores, task).classes,
         localisation=_add_up([fold.places for fold in folds if fold.places is not None]),
         wrong=[
-            (frames[at].name, frames[at].label, "|".join(np.array(labels)[said[at]].tolist())) for at in wrong.tolist()
+            (frames[at].name, frames[at].label, "|".join(np.array(labels)[predicted[at]].tolist()))
+            for at in wrong.tolist()
         ],
         runs=[fold.run.run_id for fold in folds],
     )
@@ -125,6 +127,7 @@ def _add_up(counts: Sequence[dict[str, Localization]]) -> dict[str, Localization
 
 
 def summarize(result: CrossvalResult) -> dict[str, Any]:
+    """Return the summary that the command prints as JSON."""
     accuracy, f1, places = result.accuracy, result.macro_f1, result.localisation
     return {
         "frames": result.frames,

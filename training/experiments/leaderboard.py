@@ -1,4 +1,4 @@
-"""The table of a comparison: who is on the front of accuracy against speed, who wins by which rule, and its plot."""
+"""Leaderboard of a comparison: Pareto front of accuracy and speed, winner by a rule, table and plot."""
 
 import csv
 import io
@@ -17,10 +17,11 @@ from stripwatch.worker.common.errors import SettingsError
 
 
 class LeaderboardEntry(msgspec.Struct, frozen=True):
-    """One network. macro_f1: None where no frame has a label. features_s: the one pass of a frozen backbone.
+    """Results of one network.
 
-    Speeds are of ONNX Runtime through the worker's session, frames_per_second at the best batch; 0 where the model
-    could not be exported, and note says why.
+    macro_f1: None if no frame has a label. epoch_s, features_s, total_s: seconds per epoch, for computing the features
+    of a frozen backbone, and in total. frames_per_second: at the best batch size. Speeds are measured with ONNX Runtime
+    in the worker's session; they are 0 if the export failed, with the reason in note.
     """
 
     name: str
@@ -43,7 +44,11 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
 
 
 class Leaderboard(msgspec.Struct, frozen=True):
-    """leaderboard.json. entries: best accuracy first. front: names of those that no other beats in both."""
+    """Content of leaderboard.json.
+
+    entries: highest accuracy first. front: names on the Pareto front, which no other network beats in both accuracy and
+    speed.
+    """
 
     rule: str
     winner: str
@@ -53,20 +58,23 @@ class Leaderboard(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who wins: the most accurate, or the fastest of those at most points (per cent) below it."""
+    """Rule that selects the winner: the most accurate, or the fastest at most `points` percentage points below it."""
 
     text: str
     points: float | None
 
     @classmethod
     def parse(cls, text: str) -> "Rule":
+        """Parse "best" or "fastest-within:POINTS". Raises SettingsError for anything else."""
         match = re.fullmatch(r"best|fastest-within:(\d+(?:\.\d+)?)", text)
         if match is None:
-            raise SettingsError(f"--rule {text!r} is neither 'best' nor 'fastest-within:POINTS', as fastest-within:0.5")
+            raise SettingsError(
+                f"--rule {text!r} is neither 'best' nor 'fastest-within:POINTS', such as fastest-within:0.5"
+            )
         return cls(text, float(match[1]) if match[1] else None)
 
     def winner(self, entries: Sequence[LeaderboardEntry]) -> LeaderboardEntry:
-        """Ties are broken by macro-F1, then by speed."""
+        """Return the winner. Ties in accuracy are broken by macro-F1, then by speed."""
         best = max(entries, key=lambda entry: (entry.accuracy.value, _f1(entry), entry.frames_per_second))
         if self.points is None:
             return best
@@ -79,9 +87,10 @@ def _f1(entry: LeaderboardEntry) -> float:
 
 
 def rank(entries: Sequence[LeaderboardEntry], rule: Rule) -> Leaderboard:
+    """Sort the networks by accuracy, and determine the Pareto front and the winner."""
     ordered = sorted(entries, key=lambda entry: (-entry.accuracy.value, -entry.frames_per_second))
     front, fastest = [], 0.0
-    for entry in ordered:  # from the most accurate on, each that is faster than all before
+    for entry in ordered:  # from highest accuracy down: each network faster than all before
         if entry.frames_per_second > fastest:
             front.append(entry.name)
             fastest = entry.frames_per_second
@@ -89,6 +98,7 @@ def rank(entries: Sequence[LeaderboardEntry], rule: Rule) -> Leaderboard:
 
 
 def to_csv(board: Leaderboard) -> bytes:
+    """Return the leaderboard as CSV, one row per network."""
     written = io.StringIO()
     rows = [_row(entry, board) for entry in board.entries]
     writer = csv.DictWriter(written, rows[0], lineterminator="\n")
@@ -98,7 +108,7 @@ def to_csv(board: Leaderboard) -> bytes:
 
 
 def to_table(board: Leaderboard) -> Table:
-    """For people. A star marks the front."""
+    """Return the leaderboard as a table for the terminal. A star marks the Pareto front."""
     table = Table("network", "accuracy", "95 %", "macro-F1", "parameters", "MB", "s/epoch", "f/s at 1", "f/s", "batch")
     for entry in board.entries:
         accuracy = entry.accuracy
@@ -119,19 +129,19 @@ def to_table(board: Leaderboard) -> Table:
 
 
 def draw(board: Leaderboard) -> bytes:
-    """PNG: accuracy against frames per second at the best batch, with the front as a line."""
+    """Return a plot as PNG: accuracy by frames per second at the best batch size, with the Pareto front as a line."""
     figure, axis = new_axes(8, 5)
     front = sorted((e for e in board.entries if e.name in board.front), key=lambda e: e.frames_per_second)
     axis.plot(
         [e.frames_per_second for e in front],
         [100 * e.accuracy.value for e in front],
         color="0.45",
-        label="front",
+        label="Pareto front",
         drawstyle="steps-pre",
     )
     for entry in filter(lambda entry: entry.frames_per_second, board.entries):
         _draw_entry(axis, entry, entry.name == board.winner)
-    axis.set(xscale="log", xlabel="frames per second, ONNX Runtime, best batch", ylabel="accuracy, per cent")
+    axis.set(xscale="log", xlabel="frames per second (ONNX Runtime, best batch size)", ylabel="accuracy, %")
     axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
     axis.xaxis.set_major_formatter("{x:,.0f}")
     axis.xaxis.set_minor_formatter(NullFormatter())
@@ -143,9 +153,9 @@ def draw(board: Leaderboard) -> bytes:
 def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
     accuracy = entry.accuracy
     reach = [[100 * (accuracy.value - accuracy.low)], [100 * (accuracy.high - accuracy.value)]]
-    place = (entry.frames_per_second, 100 * accuracy.value)
+    point = (entry.frames_per_second, 100 * accuracy.value)
     axis.errorbar(
-        *place,
+        *point,
         yerr=reach,
         fmt="*" if wins else "o",
         markersize=15 if wins else 7,
@@ -153,7 +163,7 @@ def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
         capsize=3,
         label="winner" if wins else None,
     )
-    axis.annotate(literal(entry.name), place, xytext=(8, 5), textcoords="offset points", fontsize=9)
+    axis.annotate(literal(entry.name), point, xytext=(8, 5), textcoords="offset points", fontsize=9)
 
 
 def _row(entry: LeaderboardEntry, board: Leaderboard) -> dict[str, Any]:

@@ -1,1 +1,1 @@
-"""Fitting a classifier: settings, training loop, checkpoints, devices."""
+"""Fit of a classifier: settings, training loop, checkpoints, devices."""

@@ -1,4 +1,4 @@
-"""What a fit needs to continue after a kill; it lies in the run folder until the run is finished."""
+"""Checkpoints of a fit, kept in the run folder until the run is finished, so that a killed fit can continue."""
 
 import math
 import os
@@ -16,17 +16,21 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 
 
 class FitIdentity(msgspec.Struct, frozen=True):
-    """What a fit was begun with: only the same may continue with it."""
+    """Settings and data that a fit was started with. Only a fit with the same ones may continue it.
+
+    marks_sha256: of the annotations; None if none are used. decode: None in fits started by versions that did not
+    record it.
+    """
 
     configuration: Configuration
     data_sha256: str
     weights_sha256: str | None
     marks_sha256: str | None = None
-    decode: DecodeSpec | None = None  # of fits begun before it was noted
+    decode: DecodeSpec | None = None
 
 
 def begin(folder: Path, begun: FitIdentity) -> None:
-    """Note what is begun, or check it against what was begun before. Raises InputError, naming what differs."""
+    """Record the identity of a fit, or check it against the recorded one. Raises InputError, with what differs."""
     path = folder / BEGUN_FILE
     if not path.exists():
         atomic_write(path, msgspec.json.encode(begun))
@@ -42,13 +46,16 @@ def begin(folder: Path, begun: FitIdentity) -> None:
     if before.decode != begun.decode:
         different.append("input or decode")
     if different:
-        raise InputError(f"{folder} was begun with other {', '.join(different)}: --resume needs the same")
+        raise InputError(
+            f"cannot resume {folder}: the fit was started with other values of {', '.join(different)}; use the same "
+            "values, or omit --resume to start over"
+        )
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """After each epoch of a stage: all weights and the optimizer's state, in one file.
+    """Callback that saves all weights and the optimizer state in one file after each epoch of a stage.
 
-    Raises InputError, with the path, when it cannot be written.
+    Raises InputError, with the path, if the file cannot be written.
     """
 
     def __init__(self, folder: Path, stage: str) -> None:
@@ -58,39 +65,44 @@ class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has n
     def on_epoch_end(self, *_: object, **__: object) -> None:
         part = self._path.with_name("part" + STATE_SUFFIX)
         try:
-            self._find_room()
+            self._check_free_space()
             self.model.save_weights(part)
             part.replace(self._path)
         except OSError as error:
             part.unlink(missing_ok=True)
             raise InputError(f"cannot write {self._path}: {os.strerror(error.errno or ENOSPC)}") from error
 
-    def _find_room(self) -> None:
-        """h5py that meets the end of a disk prints a page of its own for each object it cannot close."""
+    def _check_free_space(self) -> None:
+        """Raise OSError if the disk is too full: h5py would print a page of errors for each object it cannot close."""
         variables = [*self.model.variables, *self.model.optimizer.variables]
         if shutil.disk_usage(self._path.parent).free < 4 * sum(math.prod(each.shape) for each in variables):
             raise OSError(ENOSPC, "")
 
 
 def restore(model: keras.Model, folder: Path, stage: str, steps_an_epoch: int) -> int:
-    """Bring a compiled model to where its stage was; returns the epochs done, 0 where nothing was kept."""
+    """Restore the checkpoint of a stage into a compiled model and return the number of finished epochs.
+
+    Returns 0 if there is no checkpoint. Raises InputError if it cannot be read.
+    """
     path = state_path(folder, stage)
     if not path.exists():
         return 0
     model.optimizer.build(model.trainable_variables)
     try:
         model.load_weights(path)
-    except Exception as error:  # h5py and keras raise a handful of types
-        raise InputError(f"cannot continue from {path}: {str(error).strip().splitlines()[0]}") from error
+    except Exception as error:  # h5py and keras raise several unrelated types
+        reason = str(error).strip().splitlines()[0]
+        raise InputError(f"cannot continue from {path}: {reason}; omit --resume to start over") from error
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps_an_epoch
 
 
 def state_path(folder: Path, stage: str) -> Path:
+    """Return the checkpoint file of a stage."""
     return folder / (stage + STATE_SUFFIX)
 
 
 def clear(folder: Path) -> None:
-    """Remove all of it."""
+    """Delete all checkpoint files from a run folder."""
     for path in folder.iterdir():
         if path.name == BEGUN_FILE or path.name.startswith(FEATURES_STEM) or path.name.endswith(STATE_SUFFIX):
             path.unlink()

@@ -1,4 +1,4 @@
-"""Options of `fit` that take more than a line."""
+"""Options of `stripwatch train fit` with long descriptions."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -13,73 +13,105 @@ NETWORKS = (
     "densenet121"
 )
 DataFolders = Annotated[
-    list[Path], typer.Option(help="Folder of image files, read with all its subfolders; given again, one more.")
+    list[Path],
+    typer.Option(help="Folder of image files, read with all its subfolders. Repeat the option to add more folders."),
 ]
 RecipeName = Literal["default", "paper-baseline"]
 
 Cut = Annotated[
     str,
     typer.Option(
-        metavar="[before:]LAYER", help="End the backbone with this layer, or with what it takes; whole if not given."
+        metavar="[before:]LAYER",
+        help="Last layer of the backbone. before:LAYER ends it with the input of LAYER. Default: the whole network.",
     ),
 ]
 HeadOption = Annotated[
     Head,
     typer.Option(
         "--head",
-        help="gap: mean over places. paper-baseline: 5x5 pooling, dense 512, as in "
-        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. dense: a classifier at each "
-        "place, fitted on boxes or masks; says where.",
+        help="Head of the network. gap: global average pooling and one dense layer. "
+        "paper-baseline: 5x5 average pooling and a hidden layer of 512 units, as in "
+        "github.com/suhasmaddali/Steel-Defect-Detection-Challenge. "
+        "dense: a classifier for each cell of the feature map, fitted on boxes or masks, which also locates defects.",
     ),
 ]
 Recipe = Annotated[
     RecipeName,
     typer.Option(
-        help="paper-baseline: the head of that name, Adam at a constant 0.001, batches of 64, dropout 0.2, "
-        "features as they are; this wins over other flags."
+        help="Preset of options. paper-baseline: head paper-baseline, Adam at a constant learning rate of 0.001, "
+        "batches of 64, dropout 0.2, cross-entropy without label smoothing or class weights, unscaled features, no "
+        "augmentation, no fine-tuning. It overrides these options."
     ),
 ]
 ScheduleOption = Annotated[
     Schedule,
     typer.Option(
         "--schedule",
-        help="Of the rate. cosine: falls to 0 over a stage. plateau: falls when val_loss does not. constant: stays.",
+        help="Learning rate schedule. cosine: decays to 0 over a stage. plateau: multiplied by 0.3 after 3 epochs "
+        "without a lower val_loss. constant: unchanged.",
     ),
 ]
-OptimizerOption = Annotated[Optimizer, typer.Option("--optimizer", help="adamw lets weights decay.")]
-WeightDecay = Annotated[
-    float | None, typer.Option(min=0, help="Of adamw; else 1 for a gap head on a frozen backbone, 0.004 for all else.")
+OptimizerOption = Annotated[
+    Optimizer, typer.Option("--optimizer", help="Optimizer. adamw is Adam with weight decay (see --weight-decay).")
 ]
-LossOption = Annotated[Loss, typer.Option("--loss", help="focal: frames that are right already count less.")]
-LabelSmoothing = Annotated[float, typer.Option(min=0, max=0.5, help="Share of certainty taken from the targets.")]
-ClassWeights = Annotated[bool, typer.Option("--class-weights", help="Rare classes weigh as much as common ones.")]
+WeightDecay = Annotated[
+    float | None,
+    typer.Option(
+        min=0,
+        help="Weight decay of adamw. Default: 1 for a gap head on features that are computed once, else 0.004. "
+        "Fine-tuning always uses 0.004.",
+    ),
+]
+LossOption = Annotated[
+    Loss, typer.Option("--loss", help="Loss function. focal gives frames that are already correct less weight.")
+]
+LabelSmoothing = Annotated[
+    float, typer.Option(min=0, max=0.5, help="Label smoothing: share of each target spread evenly. 0 disables it.")
+]
+ClassWeights = Annotated[
+    bool, typer.Option("--class-weights", help="Weight classes so that rare ones count as much as common ones.")
+]
 BestByOption = Annotated[
     BestBy,
+    typer.Option("--best-by", help="Metric that selects the epoch to keep. val_macro_f1 weights all labels equally."),
+]
+Patience = Annotated[
+    int, typer.Option(min=0, help="Stop a stage after this many epochs without improvement. 0 disables early stopping.")
+]
+FineTune = Annotated[
+    int,
     typer.Option(
-        "--best-by", help="What names the best epoch, which is kept. val_macro_f1: rare labels count as much."
+        min=0,
+        help="Number of epochs in which the last layers of the backbone are fine-tuned, after the head. 0: none.",
     ),
 ]
-Patience = Annotated[int, typer.Option(min=0, help="Epochs without a better one that end a stage; 0: none do.")]
-FineTune = Annotated[int, typer.Option(min=0, help="Epochs of the last layers of the backbone, after the head.")]
 FineTuneFrom = Annotated[
-    str, typer.Option(metavar="LAYER", help="The first layer to fine-tune; the last third of them if not given.")
+    str, typer.Option(metavar="LAYER", help="First layer to fine-tune. Default: the last third of the layers.")
 ]
-FineTuneRate = Annotated[float, typer.Option(min=1e-8, help="First rate of fine-tuning.")]
-Resume = Annotated[bool, typer.Option("--resume", help="Go on with a fit that was killed, with the same settings.")]
+FineTuneRate = Annotated[float, typer.Option(min=1e-8, help="Initial learning rate of fine-tuning.")]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Continue a fit that was killed. All other settings must be the same.")
+]
 ScaleFeatures = Annotated[
     bool,
-    typer.Option("--scale-features/--raw-features", help="Scale what the backbone gives before the head is fitted."),
+    typer.Option(
+        "--scale-features/--raw-features",
+        help="Scale the features of a frozen backbone before the head is fitted. The scale is folded into the model.",
+    ),
 ]
 Weights = Annotated[
     str,
-    typer.Option(help="imagenet (downloads), a Keras weights file without top, or none: fit every layer."),
+    typer.Option(
+        help="Pretrained weights: imagenet (downloaded), or a Keras weights file without top layers. "
+        "none starts from random weights and fits every layer."
+    ),
 ]
 DecodeOption = Annotated[
     DecodeName,
     typer.Option(
         "--decode",
-        help="What the network sees of a file, in training and on the line. grey: brightness alone. /2, /4, /8: shrunk "
-        "so much inside the JPEG decoder. Both take the worker less time.",
+        help="Decoding of image files, in training and on the line. grey uses brightness only. /2, /4 and /8 shrink "
+        "JPEG images by that factor while decoding. Both save the worker time.",
     ),
 ]
 LevelsOption = Annotated[
@@ -87,42 +119,67 @@ LevelsOption = Annotated[
     typer.Option(
         "--levels",
         metavar="full|auto|BLACK,WHITE",
-        help="How more than 8 bits become 8. full: the upper 8 bits. BLACK,WHITE: what becomes 0 and 255, as shares of "
-        "the full scale. auto: the 0.1 and 99.9 percentiles of the training frames.",
+        help="Mapping of samples with more than 8 bits to 8 bits. full: the upper 8 bits. BLACK,WHITE: the values that "
+        "become 0 and 255, as shares of the full scale. auto: the 0.1 and 99.9 percentiles of the training frames.",
     ),
 ]
 InputSize = Annotated[
-    str, typer.Option("--input", metavar="HxW", help="Pixels the network sees; its usual size if not given.")
+    str,
+    typer.Option(
+        "--input",
+        metavar="HxW",
+        help="Input size of the network, height x width in pixels. Default: the size it was published with.",
+    ),
 ]
 KeepOption = Annotated[
-    Keep, typer.Option(help="Epoch to keep: best on validation frames, or last, so that those choose nothing.")
+    Keep,
+    typer.Option(
+        help="Epoch to keep. best: the best one on validation frames. last: the last one, so that validation frames "
+        "select nothing."
+    ),
 ]
 Augment = Annotated[
-    bool, typer.Option("--augment", help="Flip, shift, relight, soil and blur frames; reads them again each epoch.")
+    bool,
+    typer.Option(
+        "--augment",
+        help="Randomly flip, shift, blur and relight training frames and add dirt. Frames are then read in each epoch.",
+    ),
 ]
 LearningRate = Annotated[
     float | None,
     typer.Option(
         min=1e-7,
-        help="First rate; else 0.01 for head gap, 0.003 for dense and for all layers, 0.001 for paper-baseline.",
+        help="Initial learning rate. Default: 0.01 for head gap, 0.003 for head dense and for --weights none, 0.001 "
+        "for head paper-baseline and for a frozen backbone whose frames are read in each epoch.",
     ),
 ]
 Boxes = Annotated[
     Path | None,
-    typer.Option(help="VOC XML folder, or truth.jsonl of simulate: what lies where. Layout severstal has masks."),
+    typer.Option(
+        help="Boxes around defects: a folder of VOC XML files, or truth.jsonl as written by simulate. "
+        "Layout severstal uses its masks instead."
+    ),
 ]
 Cache = Annotated[
-    Path | None, typer.Option(help="Folder that keeps what a frozen backbone gives, for later fits on the same data.")
+    Path | None,
+    typer.Option(
+        help="Folder in which the features of a frozen backbone are kept for later fits on the same data. "
+        "Default: the run folder, until the run is finished."
+    ),
 ]
 MmPerPx = Annotated[
     list[float] | None,
     typer.Option(
         "--mm-per-px",
-        help="Millimetres of strip a pixel shows, along the strip: once for all data, or once for each --data in turn. "
-        "The worker then flags cameras of another scale.",
+        help="Image scale along the strip, in millimetres per pixel: once for all data, or once for each --data in the "
+        "same order. The worker then flags cameras with another scale.",
     ),
 ]
 PrecisionOption = Annotated[
     PrecisionChoice,
-    typer.Option("--precision", help="Of the fit. auto: mixed_float16 where every GPU is fast in it, else float32."),
+    typer.Option(
+        "--precision",
+        help="Arithmetic of the fit. auto: mixed_float16 if every GPU is fast in it, else float32. "
+        "The saved model is always float32.",
+    ),
 ]

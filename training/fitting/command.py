@@ -1,4 +1,4 @@
-"""`stripwatch train fit`: what it takes, and the summary it ends with."""
+"""Command `stripwatch train fit`."""
 
 import re
 from dataclasses import fields
@@ -17,24 +17,28 @@ from stripwatch.worker.common.errors import SettingsError
 
 def fit(
     data: options.DataFolders,
-    network: Annotated[str, typer.Option(help=f"Backbone: {options.NETWORKS}.")],
-    out: Annotated[Path, typer.Option(help="Run folder to make.")],
+    network: Annotated[str, typer.Option(help=f"Backbone network: {options.NETWORKS}.")],
+    out: Annotated[Path, typer.Option(help="Run folder to create.")],
     layout: Layout = "auto",
-    alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width of the network.")] = 1.0,
+    alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width multiplier, for networks that have one.")] = 1.0,
     weights: options.Weights = "imagenet",
     input_size: options.InputSize = "",
     decode: options.DecodeOption = "rgb",
     bit_depth: BitDepth = None,
     levels: options.LevelsOption = "full",
-    epochs: Annotated[int, typer.Option(min=1, help="Passes over the training part.")] = 10,
-    batch: Annotated[int, typer.Option(min=1, help="Frames a step.")] = 32,
-    seed: Annotated[int, typer.Option(min=0, help="Of the split, the first weights and the order.")] = 0,
+    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs before fine-tuning.")] = 10,
+    batch: Annotated[int, typer.Option(min=1, help="Number of frames per training step.")] = 32,
+    seed: Annotated[
+        int, typer.Option(min=0, help="Random seed of the split, the initial weights and the order of the frames.")
+    ] = 0,
     val_share: ValShare = 0.2,
-    split: Annotated[Path | None, typer.Option(help="run.json of an earlier run: split the same way.")] = None,
+    split: Annotated[
+        Path | None, typer.Option(help="run.json of an earlier run whose split is used. Default: a new split.")
+    ] = None,
     keep: options.KeepOption = "best",
     clean_label: CleanLabel = None,
     augment: options.Augment = False,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Share of features left out a step.")] = 0.2,
+    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Dropout rate of the head.")] = 0.2,
     learning_rate: options.LearningRate = None,
     cut: options.Cut = "",
     head: options.HeadOption = "gap",
@@ -60,10 +64,13 @@ def fit(
 ) -> None:
     """Train a classifier on a folder of labelled images.
 
-    With weights that have learned before, the backbone stays as it is and only the head is fitted: the features are
-    computed once, so more epochs cost nearly nothing. --fine-tune then fits the last layers of the backbone as well.
-    The run folder holds model.keras, run.json and history.csv. After a kill --resume continues.
-    An image of more than 36,000,000 bytes or pixels, the default limits of the worker, is an error.
+    With pretrained weights the backbone stays frozen and only the head is fitted. The features are then computed once,
+    so additional epochs cost very little. --fine-tune also fits the last layers of the backbone afterwards. With
+    --weights none every layer is fitted.
+
+    The run folder contains model.keras, run.json and history.csv. --resume continues a fit that was killed.
+
+    Images of more than 36,000,000 bytes or pixels, the default limits of the worker, are an error.
 
     \b
     Example:
@@ -84,7 +91,7 @@ def fit(
 
 
 def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
-    """given: the options of the command, by their names."""
+    """Run the fit. given: options of the command by name."""
     from stripwatch.training.fitting.fit import fit as run_fit
     from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
@@ -109,10 +116,10 @@ def _summary(run: Run) -> dict[str, Any]:
 
 
 def _parse_size(text: str) -> tuple[int | None, int | None]:
-    """ "128x800" is height 128 and width 800."""
+    """Parse "128x800" to height 128 and width 800, and "" to None. Raises SettingsError for anything else."""
     if not text:
         return None, None
     match = re.fullmatch(r"([1-9]\d{0,3})x([1-9]\d{0,3})", text)
     if match is None:
-        raise SettingsError(f"--input {text!r} is no HEIGHTxWIDTH such as 224x224")
+        raise SettingsError(f"--input {text!r} is not HEIGHTxWIDTH, such as 224x224")
     return int(match[1]), int(match[2])

@@ -1,4 +1,4 @@
-"""On what a fit runs, and in which arithmetic: the processor in float32, one GPU or all of them in half precision."""
+"""Devices and arithmetic of a fit: the CPU in float32, or one or all GPUs in half precision."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -10,19 +10,22 @@ from stripwatch.export.runs.run_folder import FitPrecision, PrecisionChoice
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.process.cores import library_threads
 
-_TENSOR_CORES = (7, 0)  # from this compute capability on float16 is faster than float32
+_TENSOR_CORES = (7, 0)  # compute capability from which float16 is faster than float32
 
 
 def limit_threads() -> None:
-    """Call it before TensorFlow runs anything: it starts a thread for each core, and knows no quota of a container."""
+    """Limit TensorFlow's threads to the CPU quota of the container, which it ignores by default.
+
+    Must be called before TensorFlow runs anything.
+    """
     if threads := library_threads():
-        with suppress(RuntimeError):  # an earlier fit of this process has started them
+        with suppress(RuntimeError):  # an earlier fit in this process has already started the threads
             tf.config.threading.set_intra_op_parallelism_threads(threads)
             tf.config.threading.set_inter_op_parallelism_threads(threads)
 
 
 def choose_precision(wanted: PrecisionChoice) -> FitPrecision:
-    """auto: mixed_float16 where every GPU is fast in it, else float32, which a processor is best at."""
+    """Return the precision of the fit. "auto" selects mixed_float16 if every GPU is fast in it, else float32."""
     if wanted != "auto":
         return wanted
     gpus = tf.config.list_physical_devices("GPU")
@@ -32,27 +35,27 @@ def choose_precision(wanted: PrecisionChoice) -> FitPrecision:
 
 
 def gpu_replicas() -> list[str]:
-    """The devices that share each batch: all GPUs where there are several, else none by name."""
+    """Return the names of the devices that share each batch: all GPUs if there are several, else an empty list."""
     gpus = [device.name for device in tf.config.list_logical_devices("GPU")]
     return gpus if len(gpus) > 1 else []
 
 
 @contextmanager
 def explain_oom(batch: int) -> Iterator[None]:
-    """Raises SettingsError, naming the batch, where the memory of the machine or of a GPU does not suffice."""
+    """Turn out-of-memory errors of the machine or a GPU inside the block into SettingsError, with a remedy."""
     try:
         yield
     except (tf.errors.ResourceExhaustedError, MemoryError) as error:
         raise SettingsError(
-            f"there is too little memory for --batch {batch} at this --input: lower one of them, or cut earlier"
+            f"not enough memory for --batch {batch} at this --input; reduce one of them, or cut the backbone earlier"
         ) from error
 
 
 @contextmanager
 def device_scope(precision: FitPrecision) -> Iterator[None]:
-    """Models that are built in the block compute in this precision, on every device of `gpu_replicas`.
+    """Make models built in the block compute in this precision, on every device of `gpu_replicas`.
 
-    tf.distribute.MirroredStrategy keeps a copy of the weights on each, and each takes its part of a batch.
+    tf.distribute.MirroredStrategy keeps a copy of the weights on each device and gives each one a part of the batch.
     """
     devices = gpu_replicas()
     before = keras.config.dtype_policy()

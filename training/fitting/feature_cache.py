@@ -1,4 +1,4 @@
-"""What a frozen backbone gives for each frame: computed once, kept on disk, read by every fit that may use it."""
+"""Cache of the features that a frozen backbone computes for each frame, on disk and shared by later fits."""
 
 import hashlib
 from collections.abc import Iterable, Sequence
@@ -15,23 +15,23 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 Features = NDArray[np.float32]
-_BYTES_MAX = 4_000_000_000  # a fit holds them twice: as they are, and scaled
+_BYTES_MAX = 4_000_000_000  # a fit holds the features twice, raw and scaled
 
 
 def features_name(configuration: Configuration, spec: DecodeSpec, data_sha256: str, weights_sha256: str | None) -> str:
-    """The file for the features of a data set: of all that they depend on, and of nothing else."""
+    """Return the file name for the features of a data set, a hash of everything that they depend on."""
     c = configuration
-    what = (c.network, c.alpha, c.cut, c.weights, weights_sha256, c.head, c.precision, spec, data_sha256)
-    return f"{FEATURES_STEM}{hashlib.sha256(msgspec.json.encode(what)).hexdigest()[:16]}.npy"
+    identity = (c.network, c.alpha, c.cut, c.weights, weights_sha256, c.head, c.precision, spec, data_sha256)
+    return f"{FEATURES_STEM}{hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]}.npy"
 
 
 def keepable(model: keras.Model, frames: int) -> bool:
-    """Whether the features of this many frames fit into the memory of a plain machine."""
+    """Return whether the features of this many frames take at most 4 GB, so that an ordinary machine can hold them."""
     return 4 * frames * int(np.prod(model.output_shape[1:])) <= _BYTES_MAX
 
 
 def write_features(path: Path, batches: Iterable[Features], shape: Sequence[int]) -> None:
-    """Write float32 features of that shape, whole or not at all. Raises InputError, with the path, for a full disk."""
+    """Write float32 features of this shape atomically. Raises InputError, with the path, if the disk is full."""
     try:
         with named_when_whole(path) as part, part.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
@@ -44,9 +44,9 @@ def write_features(path: Path, batches: Iterable[Features], shape: Sequence[int]
 
 
 def read_features(path: Path) -> Features:
-    """Mapped, not read: rows come into memory as they are asked for. Raises InputError for a file that is none."""
+    """Memory-map a feature file, so that rows are loaded on demand. Raises InputError if the file is invalid."""
     try:
         found: Features = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read the features in {path} ({error}): remove the file") from error
+        raise InputError(f"cannot read the features in {path} ({error}); delete the file") from error
     return found

@@ -1,4 +1,4 @@
-"""One fit from a data folder to a run folder."""
+"""Fit of a classifier, from a data folder to a run folder."""
 
 import time
 import uuid
@@ -56,9 +56,10 @@ from stripwatch.worker.model.trained_range import Range, TrainedFrames
 
 @dataclass(frozen=True, slots=True)
 class _FitPlan:
-    """What is settled before the first frame is read. kept: the model that is written, in float32.
+    """Everything that is decided before the first frame is read.
 
-    from_features: the head is fitted on features that are computed once, since nothing changes them and they fit in.
+    kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
+    they are constant and fit into memory.
     """
 
     settings: FitSettings
@@ -75,18 +76,18 @@ class _FitPlan:
 def fit(settings: FitSettings) -> Run:
     """Train a classifier and write its run folder, with run.json as the last file.
 
-    Not thread-safe: Keras and its random seed belong to the process.
+    Not thread-safe, because Keras and its random seed are global to the process.
 
     Args:
-        settings: What to train on, with which network, and where the run folder goes.
+        settings: The data, the network, the training options, and the run folder.
 
     Returns:
         The content of run.json, with labels, split, accuracy on the validation frames (0 to 1) and times in seconds.
 
     Raises:
-        SettingsError: A setting is wrong, or two do not go together. Raised before the first epoch.
-        InputError: The data folder or a file is missing, or the run folder exists. Raised before the first epoch.
-        DataError: Nothing can be learned from the data, or the loss is not a number.
+        SettingsError: A setting is invalid, or settings are incompatible. Raised before the first epoch.
+        InputError: The data folder or a file is missing, or the run folder is in use. Raised before the first epoch.
+        DataError: The data cannot be used for training, or the loss is not a number.
 
     Example:
         >>> from pathlib import Path
@@ -103,7 +104,7 @@ def fit(settings: FitSettings) -> Run:
         job = _begin(plan, progress)
         with explain_oom(settings.batch):
             fitted = fit_model(job)
-        model = load_model(settings.out)  # what is measured is what lies in the folder
+        model = load_model(settings.out)  # measure the saved model, not the one in memory
         scores = predict(model, job.data, job.data.validation, progress, "validating")
         heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
     targets = job.data.validation.targets
@@ -128,13 +129,13 @@ def _plan(settings: FitSettings) -> _FitPlan:
     spec, classifier = _build(settings, dataset, precision)
     _note_scale(spec, dataset)
     fitted = _fitted_layers(settings, classifier.backbone)
-    if not tf.config.list_physical_devices("GPU"):  # a GPU tells when it is full
+    if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
     kept = classifier.whole if precision == "float32" else _build(settings, dataset, "float32")[1].whole
     constant = settings.frozen and not settings.augment
     from_features = constant and keepable(classifier.features, len(dataset.samples))
     if constant and not from_features:
-        say("note: the features of all frames would not fit in memory: frames are read again each epoch")
+        say("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
     return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
 
@@ -143,57 +144,58 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
     network = find_network(settings.network)
     spec = settings.decode_spec(network.side_px)
     labels, clean = dataset.labels, settings.clean_label
-    answers = OutputSpec(len(labels), settings.task, labels.index(clean) if clean in labels else None)
+    outputs = OutputSpec(len(labels), settings.task, labels.index(clean) if clean in labels else None)
     with device_scope(precision):
         backbone = build_backbone(
             network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut
         )
         parts = build_classifier(
-            network, backbone, answers, settings.dropout, settings.frozen, settings.head, spec.channels
+            network, backbone, outputs, settings.dropout, settings.frozen, settings.head, spec.channels
         )
     return spec, parts
 
 
 def _note_scale(spec: DecodeSpec, dataset: DataSet) -> None:
+    """Print a note if scaled decoding is selected and some files are not JPEG."""
     others = sum(CONTENT_TYPES.get(Path(sample.name).suffix.lower()) != "image/jpeg" for sample in dataset.samples)
     if spec.jpeg_scale > 1 and others:
         say(
-            f"note: {others} of {len(dataset.samples)} files are no JPEG, and --decode {spec.name} shrinks JPEG alone: "
-            "train on what the cameras send"
+            f"note: {others} of {len(dataset.samples)} files are not JPEG, but --decode {spec.name} only shrinks JPEG "
+            "files; train on files in the format that the cameras send"
         )
 
 
 def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:
-    """The layers of the backbone whose weights a fit will change. Raises what find_start raises."""
+    """Return the layers of the backbone whose weights the fit changes. Raises what find_start raises."""
     if not settings.frozen:
         return list(backbone.layers)
     return list(backbone.layers[find_start(backbone, settings.fine_tune_from) :]) if settings.fine_tune else []
 
 
 def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
-    """Read the data, and note in the run folder what is begun."""
+    """Read the data and record the identity of the fit in the run folder."""
     settings, configuration = plan.settings, plan.configuration
     task = progress.add_task("reading", total=len(plan.dataset.samples))
     split = SplitPlan(
         settings.val_share, settings.seed, settings.task == "multiclass", settings.split, settings.levels == "auto"
     )
     finder = None if plan.marks is None else annotations_finder(plan.marks, settings.clean_label)
-    material = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
+    prepared = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else annotations_sha256(plan.marks)
     checkpoint.begin(
-        settings.out, FitIdentity(configuration, material.data_sha256, weights_sha256, marks, material.spec)
+        settings.out, FitIdentity(configuration, prepared.data_sha256, weights_sha256, marks, prepared.spec)
     )
     if settings.cache is not None:
         make_folder(settings.cache)
-    name = features_name(configuration, material.spec, material.data_sha256, weights_sha256)
+    name = features_name(configuration, prepared.spec, prepared.data_sha256, weights_sha256)
     features_file = (settings.cache or settings.out) / name if plan.from_features else None
-    return TrainingJob(plan.classifier, plan.kept, material, configuration, settings.out, features_file, progress)
+    return TrainingJob(plan.classifier, plan.kept, prepared, configuration, settings.out, features_file, progress)
 
 
 def _record(
     plan: _FitPlan,
-    material: PreparedData,
+    prepared: PreparedData,
     fitted: TrainingOutcome,
     validation: Validation,
     heatmaps: HeatmapFacts | None,
@@ -210,12 +212,12 @@ def _record(
         run_id=str(uuid.uuid4()),
         created_at=utc_now(),
         configuration=plan.configuration,
-        decode=material.spec,
+        decode=prepared.spec,
         labels=plan.dataset.labels,
         clean_label=plan.settings.clean_label,
         data=path_text(plan.dataset.root.resolve()),
-        data_sha256=material.data_sha256,
-        split=material.split,
+        data_sha256=prepared.data_sha256,
+        split=prepared.split,
         best_epoch=fitted.best_epoch,
         validation=validation,
         seconds={step: round(value, 2) for step, value in seconds.items()},
@@ -224,13 +226,13 @@ def _record(
         model_sha256=file_sha256(plan.settings.out / MODEL_FILE),
         heatmaps=heatmaps,
         marks=_marks_facts(plan),
-        trained=_trained(plan.settings, material),
+        trained=_trained(plan.settings, prepared),
     )
 
 
-def _trained(settings: FitSettings, material: PreparedData) -> TrainedFrames:
+def _trained(settings: FitSettings, prepared: PreparedData) -> TrainedFrames:
     scale = Range.of(settings.mm_per_px) if settings.mm_per_px else None
-    return msgspec.structs.replace(material.trained, mm_per_px=scale)
+    return msgspec.structs.replace(prepared.trained, mm_per_px=scale)
 
 
 def _marks_facts(plan: _FitPlan) -> AnnotationFacts | None:

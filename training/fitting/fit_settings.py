@@ -1,4 +1,4 @@
-"""What `fit` was asked for, checked, and as the run folder records it."""
+"""Settings of a fit: validation, defaults, and their record in the run folder."""
 
 import math
 from dataclasses import dataclass, fields, replace
@@ -26,10 +26,11 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "paper-baseline": 1e-3, "dense": 3e-3}  # for scaled features
-_RAW_LEARNING_RATE = 1e-3  # frames that are read again each epoch have new features, and nothing to scale them by
+_RAW_LEARNING_RATE = 1e-3  # for frames that are read in each epoch, whose features are not scaled
 _WHOLE_LEARNING_RATE = 3e-3
-# Of a gap head on kept features. Five folds of NEU, three seeds, errors of 1,560 with 1 and with 0: InceptionV3 0, 0, 0
-# and 2, 3, 1; Xception 0, 2, 2 and 3, 5, 7; MobileNet 0.25 8, 6, 10 and 8, 6, 6; VGG19 to block 3, one seed, 41 and 30.
+# Weight decay of a gap head on cached features. Errors among 1,560 images in five folds of NEU, with decay 1 and with
+# decay 0. Three seeds: InceptionV3 0, 0, 0 and 2, 3, 1; Xception 0, 2, 2 and 3, 5, 7; MobileNet 0.25: 8, 6, 10 and
+# 8, 6, 6. One seed: VGG19 up to block 3: 41 and 30.
 _HEAD_DECAY, _DECAY = 1.0, 0.004
 _SETTLED = {"layout", "weights", "learning_rate", "weight_decay", "precision"}
 _NO_FILE = ("imagenet", "none")
@@ -37,13 +38,13 @@ _NO_FILE = ("imagenet", "none")
 
 @dataclass(frozen=True, slots=True)
 class FitSettings:
-    """What a fit is asked for; the fields are the options of `stripwatch train fit`.
+    """Settings of a fit; the fields are the options of `stripwatch train fit`.
 
-    height_px, width_px, learning_rate, weight_decay: None takes the usual one. boxes: where the annotations are; the
-    dense head learns from them, evaluations measure by them. cache: where features are kept for later fits. also:
-    folders whose images are learned from as well. bit_depth: significant bits of 16-bit files that declare none.
-    levels: how samples of more than 8 bits become 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full scale.
-    mm_per_px: along the strip, of all folders, or of each in turn; None where it is not known.
+    height_px, width_px, learning_rate, weight_decay: None selects the default. boxes: location of the annotations,
+    which the dense head is fitted on and evaluations use for localization. cache: folder in which features are kept for
+    later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
+    levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
+    scale. mm_per_px: millimetres per pixel along the strip, for all folders or for each one in order; None if unknown.
     """
 
     data: Path
@@ -91,13 +92,13 @@ class FitSettings:
 
     @property
     def frozen(self) -> bool:
-        """A backbone that has learned before is kept as it is; a random one must be fitted."""
+        """Return whether the backbone is frozen: true for pretrained weights, false for random ones."""
         return self.weights != "none"
 
     def decode_spec(self, side_px: int) -> DecodeSpec:
-        """How frames become what the network sees, but for levels that the training frames choose.
+        """Return the decode spec of the model, without levels if these are chosen from the training frames.
 
-        side_px: the usual size of the network.
+        side_px: default side of the network's input.
         """
         colour, _, scale = self.decode.partition("/")
         sizes = {"height_px": self.height_px or side_px, "width_px": self.width_px or side_px}
@@ -106,11 +107,12 @@ class FitSettings:
 
     @property
     def weights_file(self) -> Path | None:
+        """Return the weights file, or None for "imagenet" and "none"."""
         return None if self.weights in _NO_FILE else Path(self.weights)
 
 
 def as_paper_baseline(settings: FitSettings) -> FitSettings:
-    """The same settings with the head and the recipe of a published baseline.
+    """Return the settings with the head and the training options of a published baseline.
 
     Source: github.com/suhasmaddali/Steel-Defect-Detection-Challenge.
     """
@@ -132,26 +134,33 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
 
 
 def check(settings: FitSettings) -> None:
-    """Raises SettingsError for what does not go together."""
+    """Raise SettingsError for invalid or incompatible settings."""
     folders, scales = 1 + len(settings.also), len(settings.mm_per_px or ())
     if scales not in (0, 1, folders):
-        raise SettingsError(f"--mm-per-px is given {scales} times: give it once, or once for each of {folders} --data")
+        raise SettingsError(
+            f"--mm-per-px is given {scales} times; pass it once, or once for each of the {folders} --data folders"
+        )
     if not all(0 < scale < math.inf for scale in settings.mm_per_px or ()):
-        raise SettingsError("--mm-per-px must be above 0")
+        raise SettingsError("--mm-per-px must be a positive number")
     check_bit_depth(settings.bit_depth)
     parse_levels(settings.levels)
     if settings.fine_tune and not settings.frozen:
         raise SettingsError(
-            "--fine-tune needs weights that have learned before: --weights none fits every layer anyway"
+            "--fine-tune needs pretrained weights; --weights none fits every layer anyway, so omit --fine-tune"
         )
     if settings.class_weights and settings.task == "multilabel":
-        raise SettingsError("--class-weights is for --task multiclass; for multilabel take --loss focal")
+        raise SettingsError("--class-weights needs --task multiclass; for multilabel use --loss focal")
     if settings.keep == "last" and (settings.patience or settings.schedule == "plateau"):
-        raise SettingsError("--keep last leaves nothing to validation frames, and --patience or a plateau goes by them")
+        raise SettingsError(
+            "--keep last cannot be combined with --patience or --schedule plateau, which depend on validation frames"
+        )
 
 
 def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision, kept: bool) -> Configuration:
-    """What both have by the same name goes over as it is. kept: features are computed once, and scaled."""
+    """Return the settings as recorded in run.json, with defaults resolved.
+
+    kept: true if features are computed once and scaled.
+    """
     names = {field.name for field in fields(settings)} & {field.name for field in msgspec.structs.fields(Configuration)}
     same = {name: getattr(settings, name) for name in names - _SETTLED}
     return Configuration(

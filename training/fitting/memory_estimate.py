@@ -1,6 +1,6 @@
-"""What a step of a fit is sure to need of the machine's memory, looked at before it is asked for.
+"""Lower bound of the memory that a training step needs on a CPU, checked before the fit.
 
-A GPU says when it is full. A processor does not: Linux ends the process without a word.
+A GPU reports when its memory is full. On a CPU, Linux kills the process without an error message.
 """
 
 import math
@@ -13,25 +13,25 @@ import psutil
 from stripwatch.worker.common.errors import SettingsError
 
 _VALUE_BYTES = 4
-_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # psutil knows the machine alone
+_CONTAINER = Path("/sys/fs/cgroup/memory.max")  # psutil ignores the limit of a container
 
 
 def check_memory(fitted: Sequence[keras.layers.Layer], batch: int, free_bytes: int) -> None:
-    """fitted: the layers of the backbone whose weights change.
+    """Raise SettingsError, with the batch size, if the inputs of the fitted layers alone exceed the free memory.
 
-    Raises SettingsError, naming the batch, where not even what the layers take in has room. They need it once more when
-    the gradients go back, so it is kept for a whole batch; a step needs about twice as much.
+    These inputs are kept for the whole batch because the backward pass needs them; a step needs about twice as much.
+    fitted: the layers of the backbone whose weights change.
     """
     needed = batch * _VALUE_BYTES * sum(map(_values_taken, fitted))
     if needed > free_bytes:
         raise SettingsError(
-            f"--batch {batch} needs more than {needed / 1e9:.1f} GB of memory at this --input, and the machine has "
-            f"{free_bytes / 1e9:.1f} GB free: lower one of them, or cut earlier"
+            f"--batch {batch} needs more than {needed / 1e9:.1f} GB of memory at this --input, but only "
+            f"{free_bytes / 1e9:.1f} GB are free; reduce one of them, or cut the backbone earlier"
         )
 
 
 def free_bytes() -> int:
-    """Of the machine, or of the container if that may have less."""
+    """Return the free memory in bytes: of the machine, or the limit of the container if that is lower."""
     limits = [int(limit) for limit in _lines(_CONTAINER) if limit.isdigit()]
     return min([psutil.virtual_memory().available, *limits])
 

@@ -1,4 +1,4 @@
-"""What is minimised, by which optimizer, at which rate."""
+"""Loss, optimizer, learning rate schedule and metrics of a fit."""
 
 from typing import Any
 
@@ -8,24 +8,24 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import Configuration
 
-# A plateau is this many epochs without a lower validation loss; the rate is then multiplied by the factor.
+# After this many epochs without a lower validation loss, the learning rate is multiplied by the factor.
 _PLATEAU_EPOCHS = 3
 _PLATEAU_FACTOR = 0.3
-FINE_TUNE_DECAY = 0.004  # Keras's own
+FINE_TUNE_DECAY = 0.004  # Keras's default
 
 
 def compile_model(
     model: keras.Model, configuration: Configuration, learning_rate: float, steps: int, at_once: int = 1
 ) -> None:
-    """Make a model ready to be fitted for that many steps, starting at learning_rate.
+    """Compile a model for a fit of `steps` steps, starting at learning_rate.
 
-    at_once: steps that Keras runs without coming back to Python, which costs more than a step of a small head; not
-    where several devices share a step (Keras 3.15 with TensorFlow 2.21 fails).
+    at_once: number of steps that Keras runs without returning to Python, which takes longer than a step of a small
+    head. It is ignored if several devices share a step, because Keras 3.15 with TensorFlow 2.21 fails then.
     """
     rate: Any = learning_rate
     if configuration.schedule == "cosine":
         rate = keras.optimizers.schedules.CosineDecay(learning_rate, steps)
-    with model.distribute_strategy.scope():  # the optimizer's state lies where the weights lie
+    with model.distribute_strategy.scope():  # keeps the optimizer state on the devices of the weights
         model.compile(
             _optimizer(configuration, rate),
             loss=_loss(configuration),
@@ -38,18 +38,22 @@ def _optimizer(configuration: Configuration, rate: Any) -> keras.optimizers.Opti
     if configuration.optimizer == "adam":
         return keras.optimizers.Adam(rate)
     optimizer = keras.optimizers.AdamW(rate, weight_decay=configuration.weight_decay)
-    optimizer.exclude_from_weight_decay(var_names=["bias"])  # it only says how common a label is
+    optimizer.exclude_from_weight_decay(var_names=["bias"])  # a bias only reflects how frequent a label is
     return optimizer
 
 
 def rate_callbacks(configuration: Configuration) -> list[keras.callbacks.Callback]:
+    """Return the callbacks that the learning rate schedule needs."""
     if configuration.schedule != "plateau":
         return []
     return [keras.callbacks.ReduceLROnPlateau("val_loss", _PLATEAU_FACTOR, _PLATEAU_EPOCHS)]
 
 
 def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> dict[int, float] | None:
-    """Every class as heavy as any other: frames / (classes * frames of the class). targets: one-hot [n, labels]."""
+    """Return balanced class weights, frames / (classes * frames of the class), or None if they are switched off.
+
+    targets: one-hot, [n, labels]. The formula is that of scikit-learn's compute_class_weight("balanced").
+    """
     if not configuration.class_weights:
         return None
     frames = targets.sum(axis=0)
@@ -57,16 +61,16 @@ def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> 
 
 
 def _metrics(configuration: Configuration) -> list[keras.metrics.Metric]:
-    """What is called a label is what stripwatch.training.evaluation.scores.answer calls one."""
+    """Return metrics that use the same predicted labels as stripwatch.export.runs.predicted_labels."""
     if configuration.task == "multiclass":
         return [keras.metrics.CategoricalAccuracy("accuracy"), keras.metrics.F1Score("macro", name="macro_f1")]
     return [keras.metrics.BinaryAccuracy("accuracy"), keras.metrics.F1Score("macro", 0.5, name="macro_f1")]
 
 
 def _loss(configuration: Configuration) -> keras.losses.Loss:
-    """Of the one right label, or of each label alone where a frame may have several.
+    """Return the loss: categorical in multiclass, binary for each label in multilabel.
 
-    focal: what is right already counts less (Lin et al. 2017, https://arxiv.org/abs/1708.02002).
+    Focal loss gives frames that are already correct less weight (Lin et al. 2017, https://arxiv.org/abs/1708.02002).
     """
     losses = {
         ("multiclass", "crossentropy"): keras.losses.CategoricalCrossentropy,

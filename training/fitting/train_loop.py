@@ -1,4 +1,4 @@
-"""The stages of a fit: the head alone on features that are computed once, or layers of the whole on frames."""
+"""Stages of a fit: the head alone on cached features, or layers of the whole model on frames."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -22,15 +22,16 @@ from stripwatch.training.preparation.prepared_data import PreparedData, Subset, 
 from stripwatch.worker.common.errors import InputError
 
 _FINE_TUNE = "fine-tune"
-_HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the way to it
-_PREDICT_BATCH = 32  # whatever a step takes: 64 frames of VGG19 at 224x224 already fill 800 MB a layer
+_HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the overhead of starting it
+_PREDICT_BATCH = 32  # independent of --batch: 64 frames of VGG19 at 224x224 already take 800 MB per layer
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
-    """All that a stage needs. kept: the model that is written, in float32.
+    """Everything that a stage needs.
 
-    features_file: where the features lie or will; None where frames are read again each epoch.
+    kept: the model that is saved, in float32. features_file: file of the cached features, which need not exist yet;
+    None if frames are read in each epoch.
     """
 
     classifier: Classifier
@@ -44,7 +45,7 @@ class TrainingJob:
 
 @dataclass(frozen=True, slots=True)
 class TrainingStage:
-    """name: as the history calls it."""
+    """A stage of a fit. name: as in history.csv."""
 
     name: str
     epochs: int
@@ -53,7 +54,7 @@ class TrainingStage:
 
 @dataclass(frozen=True, slots=True)
 class TrainingOutcome:
-    """features_s: the one pass of a frozen backbone over all frames; 0 where there was none."""
+    """Result of a fit. features_s: duration of computing the features of all frames; 0 if they were not computed."""
 
     best_epoch: int
     features_s: float
@@ -62,9 +63,9 @@ class TrainingOutcome:
 
 
 def fit_model(job: TrainingJob) -> TrainingOutcome:
-    """Every stage, one after the other. Goes on from what lies in the folder; the best epoch so far is always there.
+    """Run all stages, continuing from checkpoints in the run folder, which always contains the best model so far.
 
-    Raises DataError for a loss that is no number, InputError when the folder cannot be written.
+    Raises DataError if the loss is not a number, InputError if the folder cannot be written.
     """
     configuration, features_s = job.configuration, 0.0
     history = job.folder / HISTORY_FILE
@@ -87,15 +88,15 @@ def fit_model(job: TrainingJob) -> TrainingOutcome:
 
 
 def _features(job: TrainingJob, file: Path) -> tuple[Features, Features]:
-    """Of the training and of the validation frames, float32 [n, ...]; those that were kept before, if any."""
-    material, model = job.data, job.classifier.features
-    frames = material.split.train + material.split.validation
-    order = sorted(range(len(frames)), key=lambda at: frames[at].name)  # whatever the split, the file is the same
+    """Return the features of training and validation frames, float32 [n, ...], from the cache if it has them."""
+    prepared, model = job.data, job.classifier.features
+    frames = prepared.split.train + prepared.split.validation
+    order = sorted(range(len(frames)), key=lambda at: frames[at].name)  # makes the file independent of the split
     if not file.exists():
-        every = join_subsets(material.train, material.validation, order)
+        every = join_subsets(prepared.train, prepared.validation, order)
         write_features(file, _predicted(model, job, every), (len(frames), *model.output_shape[1:]))
     kept, row = read_features(file), np.argsort(order)
-    split_at = len(material.split.train)
+    split_at = len(prepared.split.train)
     return kept[row[:split_at]], kept[row[split_at:]]
 
 
@@ -108,11 +109,11 @@ def _predicted(model: keras.Model, job: TrainingJob, part: Subset) -> Iterator[F
 
 
 def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validation: Features) -> list[Row]:
-    """An epoch takes a moment; the model is written once, with the best one."""
-    configuration, material, scorer = job.configuration, job.data, job.classifier.fit_scorer
+    """Fit the head on features. Epochs are short, so the model is saved only once, with the best weights."""
+    configuration, prepared, scorer = job.configuration, job.data, job.classifier.fit_scorer
     scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none()
     first = job.classifier.first
-    if configuration.head == "gap":  # a linear layer needs no chance to begin with, and keeps some of it to the end
+    if configuration.head == "gap":  # a linear layer needs no random start, and would keep part of it
         first.set_weights([np.zeros_like(weight) for weight in first.get_weights()])
     compile_model(scorer, configuration, stage.learning_rate, _steps(job, stage), _HEAD_STEPS_AT_ONCE)
     best: list[NDArray[np.float32]] = []
@@ -122,13 +123,13 @@ def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validatio
 
     log = TrainingHistory(job.folder / HISTORY_FILE, configuration, [], stage.name, keep, _advance(job, stage))
     scorer.fit(
-        _inputs(job, material.train, scale.apply(train)),
-        material.train.targets,
-        validation_data=(_inputs(job, material.validation, scale.apply(validation)), material.validation.targets),
+        _inputs(job, prepared.train, scale.apply(train)),
+        prepared.train.targets,
+        validation_data=(_inputs(job, prepared.validation, scale.apply(validation)), prepared.validation.targets),
         batch_size=configuration.batch,
         validation_batch_size=_HEAD_PREDICT_BATCH,
         epochs=stage.epochs,
-        class_weight=class_weight(configuration, material.train.targets),
+        class_weight=class_weight(configuration, prepared.train.targets),
         callbacks=[log, *rate_callbacks(configuration)],
         verbose=0,
     )
@@ -139,31 +140,31 @@ def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validatio
 
 
 def _inputs(job: TrainingJob, part: Subset, features: Features) -> Features | list[Features]:
-    """What the fitted part of the classifier takes."""
-    places = job.classifier.cell_targets
-    if places is None:
+    """Return the inputs of fit_scorer: features, and cell targets for the dense head."""
+    cells = job.classifier.cell_targets
+    if cells is None:
         return features
-    batches = cell_batches(part, job.data.spec, _PREDICT_BATCH, places)
+    batches = cell_batches(part, job.data.spec, _PREDICT_BATCH, cells)
     return [features, np.concatenate(list(batches.as_numpy_iterator()))]
 
 
 def _fit_frames(job: TrainingJob, stage: TrainingStage, rows: list[Row]) -> list[Row]:
-    """Fit whatever layers are trainable, reading the frames again each epoch."""
-    configuration, material, model = job.configuration, job.data, job.classifier.fit_whole
-    train, validation, spec, batch = material.train, material.validation, material.spec, configuration.batch
-    places = job.classifier.cell_targets
+    """Fit all trainable layers, reading the frames in each epoch."""
+    configuration, prepared, model = job.configuration, job.data, job.classifier.fit_whole
+    train, validation, spec, batch = prepared.train, prepared.validation, prepared.spec, configuration.batch
+    cells = job.classifier.cell_targets
     gentle = msgspec.structs.replace(configuration, weight_decay=FINE_TUNE_DECAY)
     compile_model(model, gentle if stage.name == _FINE_TUNE else configuration, stage.learning_rate, _steps(job, stage))
     done = restore(model, job.folder, stage.name, _steps(job, stage) // stage.epochs)
     before = [row for row in rows if row["stage"] != stage.name]
-    rows = rows[: len(before) + done]  # of an epoch whose state was not kept there may be one more
+    rows = rows[: len(before) + done]  # the history may contain one epoch more than the checkpoint
     log = TrainingHistory(
         job.folder / HISTORY_FILE, configuration, rows, stage.name, lambda: save_model(job), _advance(job, stage)
     )
     model.fit(
-        shuffled_batches(train, spec, batch, configuration.seed, configuration.augment, places),
-        shuffle=False,  # the batches are in a new order already
-        validation_data=read_batches(validation, spec, batch, places),
+        shuffled_batches(train, spec, batch, configuration.seed, configuration.augment, cells),
+        shuffle=False,  # the batches are already shuffled
+        validation_data=read_batches(validation, spec, batch, cells),
         initial_epoch=done,
         epochs=stage.epochs,
         class_weight=class_weight(configuration, train.targets),
@@ -173,9 +174,9 @@ def _fit_frames(job: TrainingJob, stage: TrainingStage, rows: list[Row]) -> list
     return log.rows
 
 
-def predict(model: keras.Model, material: PreparedData, part: Subset, progress: Progress, title: str) -> Features:
-    """What the model says of each frame of a part, in order."""
-    batches = read_batches(part, material.spec, _PREDICT_BATCH)
+def predict(model: keras.Model, prepared: PreparedData, part: Subset, progress: Progress, title: str) -> Features:
+    """Return the outputs of a model for each frame of a part, in order."""
+    batches = read_batches(part, prepared.spec, _PREDICT_BATCH)
     task = progress.add_task(title, total=len(batches))
     advance = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_, **__: progress.advance(task))
     found: Features = model.predict(batches, callbacks=[advance], verbose=0)
@@ -183,7 +184,7 @@ def predict(model: keras.Model, material: PreparedData, part: Subset, progress: 
 
 
 def save_model(job: TrainingJob) -> None:
-    """Write model.keras, without the optimizer's state, whole or not at all. Raises InputError."""
+    """Write model.keras atomically, without the optimizer state. Raises InputError if it cannot be written."""
     if job.kept is not job.classifier.whole:
         job.kept.set_weights(job.classifier.whole.get_weights())
     part = job.folder / MODEL_PART

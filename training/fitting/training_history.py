@@ -1,4 +1,4 @@
-"""What happens at the end of an epoch: the history is written, the best one kept, and a lost one stops the fit."""
+"""History of a fit: written after each epoch, selects the best one, and stops the fit on an invalid loss."""
 
 import csv
 import io
@@ -19,10 +19,12 @@ _COLUMNS = ("epoch", *_FIGURES, "stage")
 
 
 class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
-    """rows: of epochs before, of this stage or others. best_epoch counts from 1, through all stages.
+    """Callback that writes history.csv, saves the best epoch and implements early stopping.
 
-    The best epoch has the best figure that configuration.best_by names; of equal ones, the best loss or accuracy. With
-    keep "last" every epoch counts as better than the one before, so that validation frames choose nothing.
+    rows: earlier epochs of this and other stages. on_best: called if an epoch is the best so far. on_steps: called with
+    the number of finished steps. The best epoch has the best value of configuration.best_by; ties are broken by loss or
+    accuracy. With keep "last" every epoch counts as better than the previous one, so that validation frames select
+    nothing.
     """
 
     def __init__(
@@ -46,7 +48,7 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
 
     @property
     def best_epoch(self) -> int:
-        """The last of the best ones; 0 before the first epoch."""
+        """Return the best epoch over all stages, counted from 1; the last one on a tie, 0 before the first epoch."""
         if self._configuration.keep == "last":
             return len(self.rows)
         merits = [(self._merit(row), epoch) for epoch, row in enumerate(self.rows, start=1)]
@@ -56,20 +58,19 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         self._steps = 0
 
     def on_train_batch_end(self, step: int, *_: Any, **__: Any) -> None:
-        """Keras may run several steps before it calls; step is the last of them, from 0."""
+        """Report finished steps. Keras may run several steps per call; `step` is the last of them, from 0."""
         self._on_steps(step + 1 - self._steps)
         self._steps = step + 1
 
     def on_epoch_end(self, _epoch: int, logs: dict[str, Any] | None = None) -> None:
-        """Raises DataError when the loss is no number any more."""
+        """Record the epoch. Raises DataError if the loss is not a finite number."""
         number = len(self.rows) + 1
         rate = float(keras.ops.convert_to_numpy(self.model.optimizer.learning_rate))
         row = {"epoch": number, **(logs or {}), "learning_rate": rate, "stage": self._stage}
         if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
             raise DataError(
-                f"the loss became {row['loss']}, in validation {row['val_loss']}, in epoch {number}: "
-                f"lower --learning-rate ({rate:g} now), "
-                "or look for damaged weights"
+                f"the loss is {row['loss']} in epoch {number}, in validation {row['val_loss']}; reduce "
+                f"--learning-rate (now {rate:g}), or check the weights for damage"
             )
         self.rows.append(row)
         self._write()
@@ -92,6 +93,6 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
 
 
 def read_history(path: Path) -> list[Row]:
-    """The rows of a history.csv that TrainingHistory wrote."""
+    """Read the rows of a history.csv written by TrainingHistory."""
     rows = csv.DictReader(path.read_text().splitlines())
     return [{**row, "epoch": int(row["epoch"]), **{figure: float(row[figure]) for figure in _FIGURES}} for row in rows]

@@ -1,1 +1,1 @@
-"""Frames from the line that a person labels, and their way back into a data set."""
+"""Labelling of review frames: from Kafka through a person to a data set."""

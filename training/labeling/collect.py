@@ -1,4 +1,4 @@
-"""From the review topic to a folder in which a person sorts: what is there already is never touched."""
+"""Collection of review frames from Kafka into a folder that a person sorts. Existing files are never changed."""
 
 import hashlib
 from collections import Counter
@@ -25,27 +25,35 @@ from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.image_files import SUFFIXES
 from stripwatch.worker.images.lossless_png import raw_to_png
 
-_NO_FOLDER = "_other"  # for a guess that cannot be the name of one
+_NO_FOLDER = "_other"  # for predicted labels that are not valid folder names
 
 
 class Collector:
-    """Adds to a folder. A frame is known by its id: from the list, or by a file that a killed run has left."""
+    """Adds review frames to a folder.
+
+    Frames are identified by id. A frame is known if it is in collected.csv; a file left by a killed run is not
+    written again.
+    """
 
     def __init__(self, out: Path, frames_max: int) -> None:
-        """frames_max: new ones; 0 sets no limit. Raises InputError for a folder that is not ours to write in."""
+        """Open a folder, or create it. frames_max: maximum number of new frames; 0 sets no limit.
+
+        Raises InputError if the folder contains other files.
+        """
         claim(out)
         self._out = out
         self._frames_max = frames_max
-        self._entries, self._places = read_folder(out)
+        self._entries, self._files = read_folder(out)
         self._read = self._known = self._unreadable = 0
         self._guesses: Counter[str] = Counter()
 
     @property
     def full(self) -> bool:
+        """Return whether the maximum number of new frames is reached."""
         return 0 < self._frames_max <= self._guesses.total()
 
     def collect(self, records: Iterable[Record]) -> None:
-        """Until they end, or there are enough new ones. Whatever ends it, the list says what is there."""
+        """Add frames until the records end or frames_max is reached. collected.csv is written even after an error."""
         try:
             for record in records:
                 self._add(record)
@@ -55,6 +63,7 @@ class Collector:
             write_entries(self._out, self._entries.values())
 
     def summary(self) -> dict[str, Any]:
+        """Return counts as JSON. guesses: number of new frames by predicted label."""
         return {
             "out": str(self._out),
             "records_read": self._read,
@@ -80,7 +89,7 @@ class Collector:
             self._unreadable += 1
             say(f"{record.position} cannot be collected for review: {error}")
             return
-        if self._places.find(name) is None:
+        if self._files.find(name) is None:
             folder = self._out / UNSORTED / (reviewed.guess if may_be_folder(reviewed.guess) else _NO_FOLDER)
             make_folder(folder)
             atomic_write(folder / (name + suffix), content)
@@ -89,18 +98,20 @@ class Collector:
 
 
 def claim(out: Path) -> None:
-    """Make a folder with an empty list, unless it has one. Raises InputError where something else lies there."""
+    """Create a folder with an empty collected.csv unless it has one. Raises InputError if it contains other files."""
     if (out / CSV_FILE).is_file():
         return
     make_folder(out)
     found = next(out.iterdir(), None)
     if found is not None:
-        raise InputError(f"{out} holds {found.name!r} and no {CSV_FILE}: choose a new folder, or one of 'collect'")
+        raise InputError(
+            f"{out} contains {found.name!r} but no {CSV_FILE}; choose a new folder, or one created by 'collect'"
+        )
     write_entries(out, [])
 
 
 def _file_content(reviewed: ReviewRecord) -> bytes:
-    """The camera's own bytes; of a raw buffer, which no viewer shows, a PNG file that decodes to the same pixels."""
+    """Return the original bytes from the camera, or a PNG file with the same pixels for a raw buffer."""
     if reviewed.layout is None:
         return reviewed.encoded
     return raw_to_png(reviewed.encoded, reviewed.layout, DecodeLimits())

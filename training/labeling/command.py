@@ -1,4 +1,4 @@
-"""`stripwatch train collect`: from frames that a line was unsure of to a training set."""
+"""Command `stripwatch train collect`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -13,43 +13,53 @@ from stripwatch.worker.contracts import topics
 
 
 def collect(
-    out: Annotated[Path, typer.Option(help="The folder of collected frames: made, or added to.")],
+    out: Annotated[Path, typer.Option(help="Folder of collected frames. It is created, or new frames are added.")],
     bootstrap_servers: Annotated[
-        str, typer.Option(help="Fetch new frames from these Kafka brokers, HOST:PORT[,HOST:PORT...].")
+        str, typer.Option(help="Fetch new frames from these Kafka brokers: HOST:PORT[,HOST:PORT...].")
     ] = "",
     sorted_: Annotated[
-        bool, typer.Option("--sorted", help="All of _unsorted was looked at: its folders are the labels.")
+        bool,
+        typer.Option("--sorted", help="Accept the folders in _unsorted as labels, after you have sorted all frames."),
     ] = False,
-    labels: Annotated[Path | None, typer.Option(metavar="FILE", help="Or take labels from a CSV: id,label.")] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Take labels from a CSV file with the columns id and label."),
+    ] = None,
     new_labels: Annotated[
-        bool, typer.Option("--new-labels", help="Also take labels that the model does not know.")
+        bool, typer.Option("--new-labels", help="Also accept labels that the model does not know.")
     ] = False,
-    frames_max: Annotated[int, typer.Option(min=0, help="Largest number of new frames; 0 sets no limit.")] = 10_000,
-    review_topic: Annotated[str, typer.Option(help="The topic with the frames.")] = topics.REVIEW,
+    frames_max: Annotated[int, typer.Option(min=0, help="Maximum number of new frames. 0 sets no limit.")] = 10_000,
+    review_topic: Annotated[str, typer.Option(help="Kafka topic with the review frames.")] = topics.REVIEW,
     config: SecurityConfig = None,
 ) -> None:
-    """Turn frames that the model was unsure of into a training set, in two steps.
+    """Collect frames that the model was unsure of and turn them into a training set.
 
-    First fetch them. They lie in OUT/_unsorted, in the folder of what the model took them for; collected.csv says where
-    each came from. Again: what is new is added, what was moved or removed stays so.
+    1. Fetch the review frames from Kafka. They are stored in OUT/_unsorted/LABEL, where LABEL is the label predicted by
+    the model; collected.csv records where each frame came from. Repeating the command adds new frames only; frames that
+    you have moved or removed are left alone.
 
         stripwatch train collect --bootstrap-servers localhost:9092 --out review
 
-    Then look: drag what is wrong into another folder of _unsorted, what is no use into _unsorted/_skip. And say so:
+    2. Check the frames. Move wrongly labelled ones to the right folder in _unsorted, and useless ones to
+    _unsorted/_skip. Then accept the folders as labels:
 
         stripwatch train collect --out review --sorted
 
-    or let a table say it: collect --out review --labels labels.csv. Then learn from both, old and new:
+    Alternatively, take the labels from a table: collect --out review --labels labels.csv
+
+    3. Retrain on the old and the new data:
 
         stripwatch train fit --data images --data review ... --out runs/next
 
-    Training decodes frames of up to 36,000,000 bytes and 36,000,000 pixels, the default limits of the worker. Where
-    the settings of a line allow more, collect counts a larger raw buffer as unreadable, and fit refuses a larger file.
+    Training decodes frames of up to 36,000,000 bytes and 36,000,000 pixels, the default limits of the worker. If the
+    worker settings allow more, collect counts larger raw buffers as unreadable, and fit rejects larger files.
 
-    SIGTERM and Ctrl-C end the fetching in order. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop fetching cleanly. The last line on stdout is a JSON summary.
     """
     if [bool(bootstrap_servers), sorted_, labels is not None].count(True) != 1:
-        raise SettingsError("collect takes one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)")
+        raise SettingsError(
+            "collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"
+        )
     if bootstrap_servers:
         _fetch(out, bootstrap_servers, frames_max, review_topic, config)
         return
@@ -73,5 +83,5 @@ def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, confi
     ):
         collector.collect(records)
     if collector.full:
-        say(f"stopped at --frames-max {frames_max}: the same command continues from there")
+        say(f"stopped at --frames-max {frames_max}; run the same command again to continue")
     print_summary(collector.summary() | {"topic": topic})

@@ -1,4 +1,4 @@
-"""A frame as it lies on the review topic, and what the model said of it."""
+"""Review frames as published on Kafka, with the prediction of the model."""
 
 from dataclasses import dataclass, field
 
@@ -10,14 +10,15 @@ from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
 
-_NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # a cell of a CSV file may hold 131,072
+_NAME_CHARS_MAX, _VALUE_CHARS_MAX = 200, 100_000  # the limit of Python's csv module is 131,072 per cell
 
 
 @dataclass(frozen=True, slots=True)
 class ReviewRecord:
-    """id: of the frame's result. encoded: the camera's own bytes. layout: where they are a raw buffer.
+    """A review frame.
 
-    guess: the best class. scores: of all, JSON.
+    id: of the frame's result. encoded: the original bytes from the camera. layout: of a raw buffer; None for an image
+    file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON.
     """
 
     id: str
@@ -34,16 +35,16 @@ class ReviewRecord:
 
 
 def read_review(record: Record) -> ReviewRecord:
-    """Raises ValueError for a record that the worker did not write."""
+    """Parse a record of the review topic. Raises ValueError for a record that the worker did not write."""
     copy = read_frame_copy(record, ReviewHeaders)
     own = copy.own
     for name, value in msgspec.structs.asdict(own).items():
         if not 0 < len(str(value).strip()) <= _VALUE_CHARS_MAX:
-            raise ValueError(f"its header '{OWN_PREFIX}{name}' is empty or too large")
+            raise ValueError(f"the header '{OWN_PREFIX}{name}' is empty or too large")
     try:
         msgspec.json.decode(own.scores, type=dict[str, float])
     except msgspec.MsgspecError as error:
-        raise ValueError(f"its scores are none: {error}") from error
+        raise ValueError(f"the header '{OWN_PREFIX}scores' is not a JSON object of scores: {error}") from error
     headers = {name: _text(value) for name, value in record.headers}
     return ReviewRecord(
         id=own.event_id.strip(),

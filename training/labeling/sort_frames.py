@@ -1,4 +1,4 @@
-"""What a person says of collected frames, as folders or as a table, becomes the folders that `fit` reads."""
+"""Labelling of collected frames, by sorted folders or by a table, into the folders that `fit` reads."""
 
 import difflib
 from collections import Counter
@@ -23,13 +23,13 @@ from stripwatch.training.datasets.samples import find_images
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below
 
-Moves = dict[Path, str]  # from where, into which folder
+Moves = dict[Path, str]  # file to move, and name of the target folder
 
 
 def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
-    """Somebody has looked at all of _unsorted: each of its folders is the label of what lies in it.
+    """Accept each folder of _unsorted as the label of its frames, and move them. Returns a summary.
 
-    Raises InputError or DataError before anything is moved.
+    new_labels: accept labels that the model does not know. Raises InputError or DataError before any file is moved.
     """
     entries, _ = _read(out)
     known = _known_labels(entries, new_labels)
@@ -42,43 +42,47 @@ def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
 
 
 def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
-    """A CSV with columns id and label; a frame whose label is empty stays where it is, one of _skip is left out.
+    """Label frames by a CSV file with the columns id and label, and move them. Returns a summary.
 
-    Raises InputError or DataError, with the line, before anything is moved.
+    A frame with an empty label stays where it is; one with the label _skip is excluded from training. new_labels:
+    accept labels that the model does not know. Raises InputError or DataError, with the line, before any file is moved.
     """
-    entries, places = _read(out)
+    entries, files = _read(out)
     known = _known_labels(entries, new_labels)
     by_id = {entry.id: entry for entry in entries.values()}
     columns, rows = read_rows(table)
     if "id" not in columns or "label" not in columns:
-        raise DataError(f"{table} needs the columns id and label; it has {', '.join(columns) or 'none'}")
+        raise DataError(f"{table} needs the columns id and label, but has {', '.join(columns) or 'none'}")
     moves: Moves = {}
-    said: dict[str, str] = {}
+    label_of: dict[str, str] = {}
     for where, row in rows:
         label = row["label"]
         if not label:
             continue
-        path = places.find(by_id[row["id"]].name) if row["id"] in by_id else None
+        path = files.find(by_id[row["id"]].name) if row["id"] in by_id else None
         if path is None:
             raise DataError(f"{where}: {out} has no frame {row['id']!r}")
         _check_label(label, known, where)
-        lies = path.relative_to(out).parts[0]
-        before = said.setdefault(row["id"], label if lies.startswith("_") else lies)
+        folder = path.relative_to(out).parts[0]
+        before = label_of.setdefault(row["id"], label if folder.startswith("_") else folder)
         if before != label:
-            raise DataError(f"{where}: {row['id']!r} is {label!r} here and {before!r} already: a frame has one label")
-        if lies != label:
+            raise DataError(
+                f"{where}: {row['id']!r} has the label {label!r} here, but is already labelled {before!r}; a frame has "
+                "only one label"
+            )
+        if folder != label:
             moves[path] = label
     return _finish(out, moves)
 
 
 def _read(out: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     if not (out / CSV_FILE).is_file():
-        raise InputError(f"{out} has no {CSV_FILE}: it is no folder of 'collect'")
+        raise InputError(f"{out} has no {CSV_FILE}; pass a folder created by 'collect --bootstrap-servers'")
     return read_folder(out)
 
 
 def _known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[str] | None:
-    """Those of the models that were unsure; None: any will do."""
+    """Return the labels of the models that published the frames, or None if any label is accepted."""
     return None if new_labels else {label for entry in entries.values() for label in entry.labels}
 
 
@@ -86,19 +90,21 @@ def _check_label(label: str, known: set[str] | None, where: str) -> None:
     if label == SKIP:
         return
     if not may_be_folder(label):
-        raise DataError(f"{where}: {label!r} cannot be a label: it is to be the name of a folder, not begun by . or _")
+        raise DataError(
+            f"{where}: {label!r} is not a valid label; labels are folder names that do not begin with '.' or '_'"
+        )
     if known is not None and label not in known:
         near = difflib.get_close_matches(label, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"it knows {', '.join(sorted(known))};"
-        raise DataError(f"{where}: the model has no label {label!r}; {hint} --new-labels takes it")
+        hint = f"did you mean {near[0]!r}?" if near else f"known labels are {', '.join(sorted(known))}."
+        raise DataError(f"{where}: the model has no label {label!r}; {hint} Use --new-labels to accept it")
 
 
 def _finish(out: Path, moves: Moves) -> dict[str, Any]:
-    """Move, and say where everything lies now."""
+    """Move the files, update collected.csv, and return a summary."""
     for path, label in moves.items():
         _move(path, out / label)
     for folder in sorted((out / UNSORTED).glob("**/"), reverse=True):
-        with suppress(OSError):  # what is not empty stays
+        with suppress(OSError):  # folders that are not empty stay
             folder.rmdir()
     write_entries(out, read_entries(out).values())
     folders = [name_below(out, path).partition("/")[0] for path in find_images(out)]
@@ -116,7 +122,7 @@ def _move(path: Path, folder: Path) -> None:
     make_folder(folder)
     target = folder / path.name
     if target.exists():
-        raise InputError(f"{target} is in the way of {path}")
+        raise InputError(f"cannot move {path} to {target}: the target already exists; rename or remove one of them")
     try:
         path.rename(target)
     except OSError as error:

@@ -1,1 +1,1 @@
-"""Backbones, heads and the classifier made of them."""
+"""Backbones, heads, and the classifier that combines them."""

@@ -1,4 +1,4 @@
-"""A network without its top, cut where it was asked for, with its weights."""
+"""Backbones: pretrained networks without their top layers, optionally cut at a layer."""
 
 import difflib
 import warnings
@@ -16,13 +16,13 @@ _BEFORE = "before:"
 def build_backbone(
     network: Network, shape: tuple[int, int, int], alpha: float, weights: str, cut: str = ""
 ) -> keras.Model:
-    """The network for images of shape [height, width, 3], ending in a map [n, h, w, channels].
+    """Build a network that maps images [n, height, width, 3] to a feature map [n, h, w, channels].
 
-    weights: "imagenet" downloads, "none" leaves them random, anything else is a weights file of Keras, of the whole
-    network or of what is left of it. cut: the layer to end with, or "before:LAYER" to end with what LAYER takes; a sum
-    often has no name of its own.
-    Raises SettingsError for a size, width or cut that the network has not, InputError for weights that cannot be had or
-    do not fit.
+    shape: [height, width, 3]. alpha: width multiplier. weights: "imagenet" downloads them, "none" leaves them random,
+    anything else is a Keras weights file of the whole network or of the cut one. cut: the last layer, or "before:LAYER"
+    to end with the input of LAYER, since a sum of branches often has no descriptive name; "" keeps the whole network.
+    Raises SettingsError for a size, width or cut that the network does not support, InputError for weights that cannot
+    be downloaded or do not fit.
     """
     _check(network, shape, alpha)
     options: dict[str, Any] = {"include_top": False, "input_shape": shape}
@@ -40,11 +40,11 @@ def build_backbone(
 def _check(network: Network, shape: tuple[int, int, int], alpha: float) -> None:
     if min(shape[:2]) < network.side_px_min:
         raise SettingsError(
-            f"--input {shape[0]}x{shape[1]}: {network.name} needs at least {network.side_px_min} a side"
+            f"--input {shape[0]}x{shape[1]}: {network.name} needs at least {network.side_px_min} pixels per side"
         )
     if alpha != 1 and not network.has_alpha:
-        able = " and ".join(each.name for each in NETWORKS.values() if each.has_alpha)
-        raise SettingsError(f"--alpha {alpha:g}: {network.name} comes in one width; {able} have others")
+        scalable = " and ".join(each.name for each in NETWORKS.values() if each.has_alpha)
+        raise SettingsError(f"--alpha {alpha:g}: {network.name} has only one width; only {scalable} have several")
 
 
 def _cut(whole: keras.Model, cut: str, network: str) -> keras.Model:
@@ -54,38 +54,38 @@ def _cut(whole: keras.Model, cut: str, network: str) -> keras.Model:
     names = [layer.name for layer in whole.layers[1:]]
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3)
-        hint = f"; near it are {', '.join(near)}" if near else ""
+        hint = f"; similar names are {', '.join(near)}" if near else ""
         raise SettingsError(f"--cut {cut}: {network} has no layer {name!r}{hint}")
     layer = whole.get_layer(name)
     end = layer.input if cut.startswith(_BEFORE) else layer.output
     if isinstance(end, list):
-        raise SettingsError(f"--cut {cut}: {name} takes {len(end)} maps, and a backbone ends in one")
+        raise SettingsError(f"--cut {cut}: {name} has {len(end)} inputs, but a backbone must end with one feature map")
     if len(end.shape) != 4:
-        raise SettingsError(f"--cut {cut}: there is no map of places there, but {tuple(end.shape[1:])}")
+        raise SettingsError(f"--cut {cut}: the output there has shape {tuple(end.shape[1:])} and is not a feature map")
     return keras.Model(whole.inputs, end, name=whole.name)
 
 
 def _download(network: Network, options: dict[str, Any]) -> keras.Model:
     try:
         return network.build(weights="imagenet", **options)
-    except ValueError as error:  # an alpha that was never trained
+    except ValueError as error:  # no pretrained weights for this alpha
         raise SettingsError(f"--weights imagenet: {error}") from error
     except Exception as error:  # keras raises a bare Exception when a download fails
-        raise InputError(f"--weights imagenet: cannot download them ({error}); give a file instead") from error
+        raise InputError(f"--weights imagenet: download failed ({error}); pass a weights file instead") from error
 
 
 def _load(candidates: list[keras.Model], path: Path, name: str) -> None:
-    """Into the first model that the file fits, the whole network before the cut one: they share their layers."""
+    """Load weights into the first candidate that they fit. The whole and the cut network share their layers."""
     if not path.is_file():
-        raise InputError(f"--weights {path}: there is no such file; it is a file, 'imagenet' or 'none'")
+        raise InputError(f"--weights {path}: no such file; pass a weights file, 'imagenet' or 'none'")
     for model in candidates:
         try:
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore")  # of layers that are not in the file: an error follows
+                warnings.simplefilter("ignore")  # about layers missing in the file; an error follows
                 model.load_weights(path)
-        except Exception as error:  # h5py, zipfile and keras raise a handful of types
+        except Exception as error:  # h5py, zipfile and keras raise several unrelated types
             reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
-            misfit = InputError(f"--weights {path} does not fit {name} as it was asked for: {reason}")
+            misfit = InputError(f"--weights {path} does not fit {name} with these options: {reason}")
             misfit.__cause__ = error
         else:
             return

@@ -1,4 +1,4 @@
-"""The networks that can be a backbone: one entry each, with its usual input and its own preprocessing."""
+"""Catalog of the backbone networks, with their default input sizes and preprocessing."""
 
 import difflib
 from collections.abc import Callable
@@ -14,11 +14,12 @@ from stripwatch.worker.common.errors import SettingsError
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A member of keras.applications. side_px: the square it was published with; side_px_min: Keras's own limit.
+    """A network of keras.applications (https://keras.io/api/applications/).
 
-    build: weights ("imagenet" or None), include_top, input_shape, and alpha where has_alpha -> the network.
-    preprocess: keras.applications' own function; it takes pixels 0 to 255 as float32, RGB. Where the network
-    rescales by layers of its own, Keras's function lets pixels through, so nothing is rescaled twice.
+    side_px: side of the square input it was published with. side_px_min: smallest side that Keras accepts.
+    build: called with weights ("imagenet" or None), include_top, input_shape, and alpha if has_alpha; returns the
+    network. preprocess: the function of keras.applications, which takes RGB pixels as float32, 0 to 255. For networks
+    that rescale in their own layers it returns the pixels unchanged, so nothing is rescaled twice.
     """
 
     name: str
@@ -29,7 +30,7 @@ class Network:
     has_alpha: bool = False
 
 
-# ConvNeXtTiny is left out: tf2onnx 1.17 converts neither its Erfc (GELU) nor its grouped convolution.
+# ConvNeXtTiny is missing because tf2onnx 1.17 converts neither its Erfc (GELU) nor its grouped convolution.
 NETWORKS = {
     network.name: network
     for network in (
@@ -56,9 +57,9 @@ NETWORKS = {
 
 
 def find_network(name: str) -> Network:
-    """The network of that name. Raises SettingsError, with the nearest known name."""
+    """Return the network with this name. Raises SettingsError, with the most similar name, if it is unknown."""
     if name in NETWORKS:
         return NETWORKS[name]
     near = difflib.get_close_matches(name, NETWORKS, n=1)
-    hint = f"; did you mean {near[0]!r}?" if near else f"; known are {', '.join(NETWORKS)}"
-    raise SettingsError(f"--network {name!r} is not known{hint}")
+    hint = f"; did you mean {near[0]!r}?" if near else f"; choose from {', '.join(NETWORKS)}"
+    raise SettingsError(f"--network {name!r} is unknown{hint}")

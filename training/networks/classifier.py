@@ -1,4 +1,4 @@
-"""The model that is trained: raw frames in, scores out. Preprocessing is inside, so the line cannot get it wrong."""
+"""The classifier: a model from raw frames to scores that includes its preprocessing, so the worker needs none."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -17,17 +17,18 @@ from stripwatch.worker.common.errors import SettingsError
 
 Features = NDArray[np.float32]
 _BATCH_NORM_MOMENTUM = 0.9
-_MAPS_LOOKED_AT = 256
+_MAPS_SAMPLED = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Classifier:
-    """Views on the same layers.
+    """A classifier as several models that share their layers.
 
-    whole: uint8 [n, h, w, c] -> float32 [n, labels], by way of features: -> float32 [n, f], or the map [n, h, w, c] of
-    the dense head. fit_whole, fit_scorer: what is compiled and fitted, from frames or from features; for the dense head
-    they take the targets of the places as well. first is the layer that reads the features. cell_targets: from rasters
-    of marks to the targets of the places; None for a head that does not judge places.
+    whole: maps frames, uint8 [n, h, w, c], to scores, float32 [n, labels]. features: its first part, which maps frames
+    to features, float32 [n, f], or to the feature map [n, h, w, c] for the dense head. fit_whole, fit_scorer: the
+    models that are compiled and fitted, on frames and on features; for the dense head they also take cell targets as
+    input. first: the layer that reads the features. cell_targets: function from annotation rasters to cell targets;
+    None for a head that does not classify cells.
     """
 
     backbone: keras.Model
@@ -42,52 +43,54 @@ class Classifier:
 def build_classifier(
     network: Network,
     backbone: keras.Model,
-    answers: OutputSpec,
+    outputs: OutputSpec,
     dropout: float,
     frozen: bool,
     head: Head = "gap",
     channels: int = 3,
 ) -> Classifier:
-    """Cast, the network's own preprocessing, the backbone, and the head. channels: of the frames; 1 is grey.
+    """Build a classifier: cast to float, preprocessing of the network, backbone, and head.
 
-    Raises SettingsError where the backbone's map is too small for the head.
+    channels: of the frames; 1 for grey. Raises SettingsError if the feature map of the backbone is too small for the
+    head.
     """
     parts = find_head(head, backbone.output_shape[1:3])
     backbone.trainable = not frozen
     if not frozen:
-        _quicken_batch_norm(backbone)
+        _speed_up_batch_norm(backbone)
     frames = keras.Input((*backbone.input_shape[1:3], channels), dtype="uint8", name="frames")
     features = parts.pool(backbone(network.preprocess(_as_rgb(keras.ops.cast(frames, "float32")))))
-    scores, logits = parts.score(features, answers, dropout)
+    scores, logits = parts.score(features, outputs, dropout)
     whole = keras.Model(frames, scores)
     fit_whole, fit_scorer, targets = whole, keras.Model(features, scores), None
     if logits is not None:
         marked = keras.Input(logits.shape[1:], name="marked")
-        judged = CellLoss(answers.task)(scores, logits, marked)
-        fit_whole, fit_scorer = keras.Model([frames, marked], judged), keras.Model([features, marked], judged)
+        with_loss = CellLoss(outputs.task)(scores, logits, marked)
+        fit_whole, fit_scorer = keras.Model([frames, marked], with_loss), keras.Model([features, marked], with_loss)
         grid = cell_grid(backbone)
-        targets = cell_targets(logits.shape[1:3], grid, answers.labels, answers.task, answers.clean_at)
+        targets = cell_targets(logits.shape[1:3], grid, outputs.labels, outputs.task, outputs.clean_at)
     first = whole.get_layer(parts.input_layer)
     return Classifier(backbone, whole, keras.Model(frames, features), fit_whole, fit_scorer, first, targets)
 
 
 def _as_rgb(pixels: Any) -> Any:
-    """Grey three times over, which is what a grey file decodes to in colour: any network and weights can take it.
+    """Repeat a grey channel three times, as a grey file decodes in colour, so that any network and weights accept it.
 
-    Summing the first kernels over their channels would save little, and be wrong where preprocessing tells the channels
-    apart before the first padding, as VGG's does.
+    Summing the first kernels over their channels instead would save little, and would be wrong if preprocessing treats
+    the channels differently before the first padding, as VGG's does.
     """
     return keras.ops.concatenate([pixels] * 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
 
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
-    """Brings each feature to mean 0, and all by one factor to deviation 1: one learning rate suits every backbone.
+    """Scaling of features to mean 0 and, by one common factor, deviation 1.
 
-    The features of a map keep their means: a convolution over them pads with 0, which would then mean something else.
-    It is folded into the dense layer afterwards: the model that is kept has no trace of it. A factor for each feature
-    would blow up those that hardly vary: on MobileNet 1.0 rounding errors grew by 200, with no gain in accuracy.
-    mean: [c]; None leaves the means as they are.
+    It makes one learning rate suitable for all backbones. Features of a map keep their means, because a convolution
+    over them pads with 0, which would change its meaning. The scale is folded into the first layer of the head after
+    the fit, so the saved model does not contain it. Separate factors for each feature would amplify features that
+    hardly vary: on MobileNet 1.0 rounding errors grew by a factor of 200 without a gain in accuracy. mean: [c]; None
+    keeps the means. deviation: the common factor.
     """
 
     mean: Features | None
@@ -95,51 +98,58 @@ class FeatureScale:
 
     @classmethod
     def of(cls, features: Features) -> "FeatureScale":
-        """features: [n, c], or a map [n, h, w, c]."""
+        """Return the scale of these features, [n, c] or a map [n, h, w, c]."""
         mean = features.mean(axis=0) if features.ndim == 2 else None
-        if mean is None:  # some maps tell what all do
-            features = features[:: len(features) // _MAPS_LOOKED_AT + 1].reshape(-1, features.shape[-1])
+        if mean is None:  # a sample of the maps is enough
+            features = features[:: len(features) // _MAPS_SAMPLED + 1].reshape(-1, features.shape[-1])
         return cls(mean, float(np.sqrt(features.var(axis=0).mean())) or 1.0)
 
     @classmethod
     def none(cls) -> "FeatureScale":
-        """Leaves them as they are."""
+        """Return a scale that leaves features unchanged."""
         return cls(None, 1.0)
 
     def apply(self, features: Features) -> Features:
+        """Return scaled features."""
         return (features if self.mean is None else features - self.mean) / np.float32(self.deviation)
 
     def fold(self, kernel: Features, bias: Features) -> tuple[Features, Features]:
-        """Weights that give on raw features what kernel [..., c, units] and bias [units] give on scaled ones."""
+        """Return weights for raw features that are equivalent to `kernel` and `bias` for scaled features.
+
+        kernel: [..., c, units]. bias: [units].
+        """
         folded = kernel / self.deviation
         return folded, bias if self.mean is None else bias - self.mean @ folded
 
 
 def find_start(backbone: keras.Model, start: str) -> int:
-    """The position of the layer that fine-tuning starts at: the one named, or two thirds of the way.
+    """Return the index of the layer at which fine-tuning starts; by default after two thirds of the layers.
 
-    Raises SettingsError where there is no such layer.
+    start: name of the layer, or "" for the default. Raises SettingsError if the layer does not exist.
     """
     names = [layer.name for layer in backbone.layers]
     if not start:
         return len(names) * 2 // 3
     if start not in names:
-        raise SettingsError(f"--fine-tune-from {start}: the backbone has no such layer; its last one is {names[-1]}")
+        raise SettingsError(f"--fine-tune-from {start}: the backbone has no such layer; its last layer is {names[-1]}")
     return names.index(start)
 
 
 def thaw(backbone: keras.Model, start: str) -> None:
-    """Make the layers from find_start on trainable; batch normalisation keeps its statistics, and so its weights."""
+    """Make the layers from find_start on trainable, except batch normalization, which keeps its weights and statistics.
+
+    Updating the statistics would invalidate the pretrained weights (https://keras.io/guides/transfer_learning/).
+    """
     first = find_start(backbone, start)
     backbone.trainable = True
     for at, layer in enumerate(backbone.layers):
         layer.trainable = at >= first and not isinstance(layer, keras.layers.BatchNormalization)
 
 
-def _quicken_batch_norm(backbone: keras.Model) -> None:
-    """Keras's momentum of 0.99 needs hundreds of steps an epoch; plant sets give dozens.
+def _speed_up_batch_norm(backbone: keras.Model) -> None:
+    """Lower the momentum of batch normalization: Keras's 0.99 needs hundreds of steps per epoch, plants have dozens.
 
-    Measured on NEU, 39 steps an epoch: validation accuracy 0.17 after ten epochs with 0.99, 0.90 with 0.9.
+    Measured on NEU with 39 steps per epoch: validation accuracy after ten epochs 0.17 with 0.99, and 0.90 with 0.9.
     """
     for layer in backbone.layers:
         if isinstance(layer, keras.layers.BatchNormalization):

@@ -1,7 +1,7 @@
-"""EfficientNetB0 as Keras builds it for its ImageNet weights, whatever weights it is given.
+"""EfficientNetB0 with the same preprocessing layers for all weights.
 
-Keras adds a second rescaling only for weights="imagenet", and otherwise leaves its normalisation at mean 0 and
-variance 1: such a network sees other pixels, so weights that were saved from the one do not suit the other.
+Keras adds a second rescaling only for weights="imagenet", and otherwise leaves its normalization at mean 0 and variance
+1. The two networks then receive different pixels, so weights saved from one do not work in the other.
 """
 
 import math
@@ -16,7 +16,10 @@ _DEVIATION = (0.229, 0.224, 0.225)
 
 
 def build_efficientnetb0(weights: str | None, **options: Any) -> keras.Model:
-    """The network, options as for Keras. A pixel enters its first convolution as (pixel / 255 - mean) / deviation."""
+    """Build the network so that its first convolution receives (pixel / 255 - mean) / deviation.
+
+    weights, options: as for keras.applications.EfficientNetB0.
+    """
     network = EfficientNetB0(weights=weights, **options)
     return network if weights == "imagenet" else keras.models.clone_model(network, call_function=_call)
 
@@ -25,7 +28,8 @@ def _call(layer: keras.layers.Layer, *values: Any, **options: Any) -> Any:
     result = layer(*values, **options)
     if not isinstance(layer, keras.layers.Normalization):
         return result
-    # In the ImageNet weights the variance is the deviation: a root of it here, the other in the second rescaling.
+    # The ImageNet weights store the deviation as variance. The normalization divides by its square root, and the second
+    # rescaling by the square root again.
     layer.set_weights([np.array(_MEAN), np.array(_DEVIATION), np.array(0)])
     layer.finalize_state()
     return keras.layers.Rescaling([1 / math.sqrt(deviation) for deviation in _DEVIATION])(result)

@@ -1,8 +1,8 @@
-"""Where on the image each place of a backbone's map looks: the centre of its receptive field.
+"""Positions of the cells of a feature map on the image: the centres of their receptive fields.
 
-A map is not stretched evenly over its image: InceptionV3's 17x17 places at 299x299 are 16 px apart and the first lies
-at 21 px, since its convolutions are not padded. The arithmetic is that of Araujo et al. 2019, "Computing Receptive
-Fields of Convolutional Neural Networks", https://distill.pub/2019/computing-receptive-fields.
+A map is not stretched evenly over its image: the 17x17 cells of InceptionV3 at 299x299 are 16 px apart and the first is
+at 21 px, because its convolutions are not padded. Computed as in Araujo et al. 2019, "Computing Receptive Fields of
+Convolutional Neural Networks", https://distill.pub/2019/computing-receptive-fields.
 """
 
 from typing import Any
@@ -21,13 +21,13 @@ _WINDOWS = (
 
 
 def cell_grid(backbone: keras.Model) -> CellGrid:
-    """The grid of a model that takes [n, height, width, c] and gives a map [n, h, w, c]."""
+    """Return the grid of the cells of a backbone, which maps [n, height, width, c] to a feature map [n, h, w, c]."""
     (first_y, step_y), (first_x, step_x) = (_axis(backbone.output, axis) for axis in (0, 1))
     return CellGrid(first_px=(first_y, first_x), step_px=(step_y, step_x))
 
 
 def _axis(tensor: Any, axis: int) -> tuple[float, float]:
-    """Centre of the first place, and the step from one to the next, in input pixels. axis: 0 down, 1 across."""
+    """Return the centre of the first cell and the step to the next one, in input pixels. axis: 0 down, 1 across."""
     first, step = 0.0, 1.0
     layer, source = _producer(tensor)
     while source is not None:
@@ -38,10 +38,10 @@ def _axis(tensor: Any, axis: int) -> tuple[float, float]:
 
 
 def _producer(tensor: Any) -> tuple[Any, Any]:
-    """The layer that made a tensor and the map it took; None for the model's input.
+    """Return the layer that computed a tensor and its input map; the map is None for the input of the model.
 
-    Of several maps any of the largest will do: branches that are joined look at the same centres, and what is smaller
-    is a factor for each channel.
+    If a layer has several inputs, any of the largest is used: joined branches have the same centres, and a smaller
+    input is a factor for each channel.
     """
     layer, node_at, _ = tensor._keras_history
     sources = [source for source in layer._inbound_nodes[node_at].input_tensors if len(source.shape) == 4]
@@ -49,7 +49,10 @@ def _producer(tensor: Any) -> tuple[Any, Any]:
 
 
 def _window(layer: Any, size: int, axis: int) -> tuple[float, float]:
-    """A position p of the layer's output is centred on p * stride + shift of its input, which has `size` pixels."""
+    """Return (stride, shift): output position p is centred on input position p * stride + shift.
+
+    size: pixels of the input along the axis.
+    """
     if isinstance(layer, keras.layers.ZeroPadding2D):
         return 1.0, -float(layer.padding[axis][0])
     if not isinstance(layer, _WINDOWS):

@@ -1,1 +1,1 @@
-"""From a data set to batches: duplicates, splits, augmentation, input pipeline."""
+"""Preparation of a data set for training: duplicates, splits, augmentation, input pipeline."""

@@ -1,4 +1,4 @@
-"""Frames changed as a strip might show them, and never so that a label would not hold any more."""
+"""Augmentation of training frames with variations that occur on a strip and leave the labels valid."""
 
 from typing import Any
 
@@ -14,26 +14,26 @@ _DIRT_DEPTH = 30.0
 
 
 def augment_frames(frames: tf.Tensor) -> tf.Tensor:
-    """Mirrored, shifted along the strip, brighter or darker, more or less contrast, dirty, blurred.
+    """Randomly mirror, shift along the strip, relight, soil and blur frames.
 
-    uint8 [n, h, w, c] in and out. The strip runs along the width.
+    frames: uint8 [n, h, w, c]; the strip runs along the width. Returns frames of the same shape and type.
     """
-    return _change_look(_move(frames))
+    return _change_appearance(_move(frames))
 
 
 def augment_marked(marked: tuple[tf.Tensor, tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
-    """The same for frames with rasters of their marks, uint8 [n, h, w, labels], which move with them."""
+    """Augment frames together with the rasters of their annotations, uint8 [n, h, w, labels], which move along."""
     frames, rasters = marked
     channels = frames.shape[-1]
     moved = _move(tf.concat([frames, rasters], axis=-1))
-    return _change_look(moved[..., :channels]), moved[..., channels:]
+    return _change_appearance(moved[..., :channels]), moved[..., channels:]
 
 
 def _move(frames: Any) -> Any:
     return _shift(tf.image.random_flip_left_right(tf.image.random_flip_up_down(frames)))
 
 
-def _change_look(frames: Any) -> Any:
+def _change_appearance(frames: Any) -> Any:
     values = tf.cast(frames, tf.float32)
     for change in (_relight, _soil, _blur):
         values = change(values)
@@ -41,7 +41,7 @@ def _change_look(frames: Any) -> Any:
 
 
 def _shift(frames: Any) -> Any:
-    """What leaves at one end comes in at the other: no defect is lost, so the label holds."""
+    """Shift cyclically along the width, so that no defect is lost and the label stays valid."""
     width = tf.shape(frames)[2]
     furthest = tf.cast(_SHIFT * tf.cast(width, tf.float32), tf.int32)
     by = tf.random.uniform([tf.shape(frames)[0], 1], -furthest, furthest + 1, tf.int32)
@@ -56,7 +56,7 @@ def _relight(values: Any) -> Any:
 
 
 def _soil(values: Any) -> Any:
-    """A few faint, soft, dark specks, smaller than what counts as a defect."""
+    """Add a few faint, soft, dark specks that are smaller than defects."""
     n, height, width = tf.unstack(tf.shape(values)[:3])
     cells = tf.random.uniform([n, height // _DIRT_CELL_PX + 1, width // _DIRT_CELL_PX + 1, 1])
     specks = tf.image.resize(tf.cast(cells < _DIRT_SHARE, tf.float32), [height, width])
@@ -64,7 +64,7 @@ def _soil(values: Any) -> Any:
 
 
 def _blur(values: Any) -> Any:
-    """Between as it is and the mean over 3x3 pixels."""
+    """Mix each frame with its 3x3 mean, in a random proportion."""
     share = _one_each(values, 0, _BLUR)
     return values * (1 - share) + tf.nn.avg_pool2d(values, 3, 1, "SAME") * share
 

@@ -1,4 +1,4 @@
-"""Every file of a data set read once: can it be decoded, which are identical, and what is the whole set's digest."""
+"""Digests of the files of a data set, computed in one pass that also checks that every file can be decoded."""
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -22,9 +22,10 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 @dataclass(frozen=True, slots=True)
 class FrameDigest:
-    """sha256 of the file and of the pixels it decodes to: a file may differ where its picture does not.
+    """Digest of one image file.
 
-    thumbnail: uint8 [64, 64, 1]. The sizes are those of the file. depth: of its samples.
+    file_sha256, pixels_sha256: of the file and of its decoded pixels; different files may hold the same picture.
+    width_px, height_px: size of the image in the file. thumbnail: uint8 [64, 64, 1]. depth: bit depth of its samples.
     """
 
     file_sha256: str
@@ -36,22 +37,23 @@ class FrameDigest:
 
 
 def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
-    """One digest a sample, in their order; on_frame is called after each.
+    """Return one digest per sample, in order. on_frame: called after each file.
 
-    Raises DataError or InputError, with the name, for the first file that the worker would reject or nobody can read.
+    Raises DataError or InputError, with the name, for the first file that the worker would reject or that cannot be
+    read.
     """
     digests = []
-    for found in try_digests(dataset, spec, on_frame):
-        if isinstance(found, StripwatchError):
-            raise found
-        digests.append(found)
+    for result in try_digests(dataset, spec, on_frame):
+        if isinstance(result, StripwatchError):
+            raise result
+        digests.append(result)
     return digests
 
 
 def try_digests(
     dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]
 ) -> Iterator[FrameDigest | StripwatchError]:
-    """The same, with the error in the place of such a file."""
+    """Yield one digest per sample, in order, or the error of a file that is rejected or cannot be read."""
 
     def digest(name: str) -> FrameDigest | StripwatchError:
         try:
@@ -60,22 +62,22 @@ def try_digests(
             return error
 
     with ThreadPoolExecutor(usable_cores()) as pool:
-        for found in pool.map(digest, [sample.name for sample in dataset.samples]):
+        for result in pool.map(digest, [sample.name for sample in dataset.samples]):
             on_frame()
-            yield found
+            yield result
 
 
 def check_contradictions(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> None:
-    """Raises DataError where one picture has two sets of labels."""
+    """Raise DataError if identical pictures have different labels."""
     first: dict[str, Sample] = {}
     for sample, digest in zip(samples, digests, strict=True):
         same = first.setdefault(digest.pixels_sha256, sample)
         if same.labels != sample.labels:
-            raise DataError(f"{same.name} and {sample.name} are the same picture under two labels: keep one of them")
+            raise DataError(f"{same.name} and {sample.name} are the same picture with different labels; keep only one")
 
 
 def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
-    """The digest of a whole set: over name, label and file digest of each frame, sorted by name."""
+    """Return the SHA-256 of a data set: over name, label and file digest of each frame, sorted by name."""
     digest = hashlib.sha256()
     for frame in sorted(frames):
         digest.update("\0".join(frame).encode() + b"\n")
@@ -91,7 +93,7 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
             image = decode(encoded, msgspec.structs.replace(spec, **mapping))
         thumbnail = decode(encoded, msgspec.structs.replace(THUMBNAIL, **mapping))
     except FrameRejected as error:
-        raise DataError(f"{path_text(path)} cannot be learned from: {error}") from error
+        raise DataError(f"{path_text(path)} cannot be used for training: {error}") from error
     return FrameDigest(
         hashlib.sha256(encoded).hexdigest(),
         hashlib.sha256(image.pixels.tobytes()).hexdigest(),

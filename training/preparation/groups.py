@@ -1,4 +1,4 @@
-"""Which images belong together: the same picture, nearly the same, or the same coil. A split never parts them."""
+"""Groups of images that a split keeps together: identical or nearly identical pictures, and images of one coil."""
 
 from collections.abc import Hashable, Sequence
 
@@ -12,7 +12,7 @@ from stripwatch.training.preparation.near_duplicates import find_near_duplicates
 
 
 def group_frames(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> list[int]:
-    """The number of each frame's group, in their order."""
+    """Return the group number of each frame, in order."""
     pairs = find_near_duplicates([digest.thumbnail for digest in digests])
     pairs += group_links([digest.pixels_sha256 for digest in digests])
     pairs += group_links([sample.coil for sample in samples])
@@ -20,14 +20,14 @@ def group_frames(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> l
 
 
 def connected_groups(frames: int, pairs: Sequence[tuple[int, int]]) -> list[int]:
-    """Numbers of the groups that pairs of positions make: what is joined to the same is joined."""
+    """Return the group number of each frame: the connected components of the graph with these pairs as edges."""
     left, right = np.array(pairs, int).reshape(-1, 2).T
     edges = coo_matrix((np.ones(len(left)), (left, right)), shape=(frames, frames))
     return [int(number) for number in connected_components(edges, directed=False)[1]]
 
 
 def group_links(keys: Sequence[Hashable]) -> list[tuple[int, int]]:
-    """Each frame with the one before it that has the same key; None is no key."""
+    """Return pairs that link each frame to the previous frame with the same key. Keys of None are ignored."""
     last: dict[Hashable, int] = {}
     pairs = []
     for at, key in enumerate(keys):

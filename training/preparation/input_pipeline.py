@@ -1,4 +1,4 @@
-"""Files to batches, read with the worker's own decode, in parallel with the network."""
+"""Input pipeline: files are decoded with the worker's own function and batched, in parallel with the network."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -16,32 +16,33 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 CellTargets = Callable[[Any], Any]
 
 
-def read_batches(part: Subset, spec: DecodeSpec, batch: int, places: CellTargets | None = None) -> tf.data.Dataset:
-    """Batches (frames, targets) in order. frames: uint8 [n, h, w, c] as the spec says; targets: one row a file.
+def read_batches(part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets | None = None) -> tf.data.Dataset:
+    """Return batches (frames, targets) in order. frames: uint8 [n, h, w, c], decoded by the spec; targets: [n, labels].
 
-    places: the batches are ((frames, place targets), targets), with what it makes of the part's marks.
+    cells: function from annotation rasters to cell targets; the batches are then ((frames, cell targets), targets).
     """
-    batches = _decoded(tf.data.Dataset.range(len(part.files)), part, spec, places is not None).batch(batch)
-    return _with_cells(batches, places).prefetch(2)
+    batches = _decoded(tf.data.Dataset.range(len(part.files)), part, spec, cells is not None).batch(batch)
+    return _with_cells(batches, cells).prefetch(2)
 
 
 def shuffled_batches(
-    part: Subset, spec: DecodeSpec, batch: int, seed: int, augment: bool, places: CellTargets | None = None
+    part: Subset, spec: DecodeSpec, batch: int, seed: int, augment: bool, cells: CellTargets | None = None
 ) -> tf.data.Dataset:
-    """The same in a new order each epoch, seeded; with augment each frame is changed as a strip might show it."""
+    """Return the batches of read_batches in a new, seeded order in each epoch. augment: augment each frame."""
     count = len(part.files)
     shuffled = tf.data.Dataset.range(count).shuffle(count, seed=seed)
-    batches = _decoded(shuffled, part, spec, places is not None).batch(batch)
+    batches = _decoded(shuffled, part, spec, cells is not None).batch(batch)
     if augment:
-        change = augment_frames if places is None else augment_marked
-        batches = batches.map(lambda frames, targets: (change(frames), targets))  # one thread: the seed holds
-    return _with_cells(batches, places).prefetch(2)
+        change = augment_frames if cells is None else augment_marked
+        # One thread keeps the order of the seeded random numbers.
+        batches = batches.map(lambda frames, targets: (change(frames), targets))
+    return _with_cells(batches, cells).prefetch(2)
 
 
-def cell_batches(part: Subset, spec: DecodeSpec, batch: int, places: CellTargets) -> tf.data.Dataset:
-    """The place targets alone, in order, for frames whose features are known already."""
+def cell_batches(part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets) -> tf.data.Dataset:
+    """Return batches of cell targets only, in order, for frames whose features are already computed."""
     rasters = tf.data.Dataset.range(len(part.files)).map(_raster_loader(part, spec), tf.data.AUTOTUNE)
-    return rasters.batch(batch).map(places).prefetch(2)
+    return rasters.batch(batch).map(cells).prefetch(2)
 
 
 def _decoded(order: tf.data.Dataset, part: Subset, spec: DecodeSpec, marked: bool) -> tf.data.Dataset:
@@ -65,7 +66,7 @@ def _raster_loader(part: Subset, spec: DecodeSpec) -> Callable[[tf.Tensor], tf.T
     return lambda at: tf.ensure_shape(tf.numpy_function(draw, [at], tf.uint8), shape)
 
 
-def _with_cells(batches: tf.data.Dataset, places: CellTargets | None) -> tf.data.Dataset:
-    if places is None:
+def _with_cells(batches: tf.data.Dataset, cells: CellTargets | None) -> tf.data.Dataset:
+    if cells is None:
         return batches
-    return batches.map(lambda pair, targets: ((pair[0], places(pair[1])), targets))
+    return batches.map(lambda pair, targets: ((pair[0], cells(pair[1])), targets))

@@ -1,4 +1,4 @@
-"""Pictures that are nearly the same: brighter, resized or compressed again. They must not be torn apart by a split."""
+"""Detection of near duplicates: brighter, resized or recompressed copies, which a split must keep together."""
 
 from collections.abc import Sequence
 
@@ -10,21 +10,22 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 _SIDE = 64
 THUMBNAIL = DecodeSpec(_SIDE, _SIDE, colour="grey")
-_LIGHT_SIGMA = 8.0  # of 64: what is wider is illumination, which all frames of one camera share
+_LIGHT_SIGMA = 8.0  # of 64 pixels; wider structures are illumination, which all frames of a camera share
 
-# On NEU and Severstal every pair of different photographs with a distance up to 16 of 64 bits stays under a correlation
-# of 0.85; copies with gamma 0.5 to 1.5, JPEG quality 40 or half the size stay over 0.87, 99 % of them over 0.92.
+# On NEU and Severstal, pairs of different photographs with a hash distance of at most 16 of 64 bits correlate by less
+# than 0.85. Copies with gamma 0.5 to 1.5, JPEG quality 40 or half the size correlate by more than 0.87, 99 % of them by
+# more than 0.92.
 HASH_DISTANCE_MAX = 16
 CORRELATION_MIN = 0.9
 _ROWS = 256
 
 
 def find_near_duplicates(thumbnails: Sequence[Pixels]) -> list[tuple[int, int]]:
-    """Pairs of positions, ascending. thumbnails: uint8 [64, 64, 1] each, as THUMBNAIL decodes them.
+    """Return the pairs of positions of near duplicates, ascending. thumbnails: uint8 [64, 64, 1], decoded by THUMBNAIL.
 
-    A pair has 64-bit DCT hashes that are near (https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It)
-    and thumbnails that correlate once the illumination is taken out. The hash alone takes textures of one kind for
-    the same, the correlation alone would need every pair.
+    A pair must have similar 64-bit DCT hashes (https://www.hackerfactor.com/blog/index.php?/archives/432-Looks-Like-It)
+    and thumbnails that correlate after the illumination is removed. The hash alone matches different textures of one
+    kind; the correlation alone would have to be computed for every pair.
     """
     hashes = np.array([_hash(thumbnail) for thumbnail in thumbnails], np.uint64)
     details = np.stack([_detail(thumbnail) for thumbnail in thumbnails])
@@ -39,22 +40,25 @@ def find_near_duplicates(thumbnails: Sequence[Pixels]) -> list[tuple[int, int]]:
 
 
 def _near(hashes: NDArray[np.uint64], first: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Pairs with near hashes whose first member is one of _ROWS positions from `first` on."""
+    """Return the pairs with similar hashes whose first member is one of the _ROWS positions starting at `first`."""
     distance = np.bitwise_count(hashes[first : first + _ROWS, None] ^ hashes[None, first:])
     left, right = np.nonzero(np.triu(distance <= HASH_DISTANCE_MAX, 1))
     return left + first, right + first
 
 
 def _hash(thumbnail: Pixels) -> int:
-    """The 64 lowest frequencies, each against their median."""
+    """Return a 64-bit hash: one bit for each of the 64 lowest DCT frequencies, set if it exceeds their median."""
     grey = cv2.resize(thumbnail.astype(np.float32), (_SIDE // 2, _SIDE // 2), interpolation=cv2.INTER_AREA)
     low = cv2.dct(grey)[:8, :8].ravel()
-    bits = low > np.median(low[1:])  # the first is the mean brightness
+    bits = low > np.median(low[1:])  # the first coefficient is the mean brightness
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def _detail(thumbnail: Pixels) -> NDArray[np.float32]:
-    """float32 [64 * 64] of length 1, so that a product is a correlation; all 0 for a picture without detail."""
+    """Return the picture without illumination as a unit vector, float32 [64 * 64]; zeros for a uniform picture.
+
+    The dot product of two such vectors is their correlation.
+    """
     grey = thumbnail.reshape(_SIDE, _SIDE).astype(np.float32)
     detail = (grey - cv2.GaussianBlur(grey, (0, 0), _LIGHT_SIGMA)).ravel()
     detail -= detail.mean()

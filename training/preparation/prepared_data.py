@@ -1,4 +1,4 @@
-"""A data set made ready for fitting: read once, split, labels as rows of 0 and 1."""
+"""Preparation of a data set for fitting: checks every file, splits the set, and converts labels to targets."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -24,9 +24,10 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 
 @dataclass(frozen=True, slots=True)
 class Subset:
-    """files: [n]. targets: float32 [n, labels], 1 for each label an image has: one in multiclass, any in multilabel.
+    """The training or validation part of a data set.
 
-    marks: [n] where the head judges places, else empty; None for an image that nobody has marked.
+    files: [n]. targets: float32 [n, labels], 1 for each label of an image: exactly one in multiclass, any number in
+    multilabel. annotations: [n] if annotations are used, else empty; None for an image that was not annotated.
     """
 
     files: list[Path]
@@ -36,13 +37,16 @@ class Subset:
 
     @property
     def truth(self) -> NDArray[np.intp]:
-        """Of multiclass: the position of each image's label."""
+        """Return the index of each image's label, [n]. Only meaningful in multiclass."""
         return np.asarray(self.targets.argmax(axis=1))
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedData:
-    """spec: as it was given, with the levels that the training part chose."""
+    """A data set that is split and ready for fitting.
+
+    spec: the given decode spec, with the levels chosen on the training part. trained: sizes of the training frames.
+    """
 
     spec: DecodeSpec
     split: Split
@@ -52,15 +56,17 @@ class PreparedData:
 
     @property
     def data_sha256(self) -> str:
+        """Return the digest of the whole data set."""
         frames = self.split.train + self.split.validation
         return data_sha256((frame.name, frame.label, frame.sha256) for frame in frames)
 
 
 @dataclass(frozen=True, slots=True)
 class SplitPlan:
-    """How to split. every: each class must be in both parts. file: take the split of this run.json.
+    """Settings of a split.
 
-    auto_levels: choose the levels of the decode spec by the training part.
+    every: require each class in both parts. file: use the split of this run.json. auto_levels: choose the levels of the
+    decode spec from the training part.
     """
 
     val_share: float
@@ -77,9 +83,10 @@ def prepare_data(
     on_frame: Callable[[], None],
     find_marks: Callable[[SplitFrame], Annotations | None] | None = None,
 ) -> PreparedData:
-    """Read every file and split, or take a split that was made before. find_marks: those of a frame.
+    """Read and check every file, then split the data set or apply an earlier split.
 
-    Raises DataError for a file or a class that cannot be learned from, or a split that is not of these files.
+    on_frame: called after each file. find_marks: returns the annotations of a frame. Raises DataError if a file or
+    class cannot be used for training, or if the earlier split does not belong to these files.
     """
     digests = digest_frames(dataset, spec, on_frame)
     frames, groups = _describe_frames(dataset, digests, spec)
@@ -106,22 +113,22 @@ def _warn(labels: Sequence[str], split: Split) -> None:
     for name, frames in (("training", split.train), ("validation", split.validation)):
         missing = sorted(set(labels) - {label for frame in frames for label in frame.labels})
         if missing:
-            say(f"warning: no {name} image has {', '.join(missing)}: figures of that say nothing")
+            say(f"warning: no {name} image has the label {', '.join(missing)}; its figures are meaningless")
 
 
 def _warn_of_sizes(trained: TrainedFrames, validation: Sequence[tuple[int, int]]) -> None:
-    """Validation images that the worker will flag; their figures hold, but nothing like them was learned from."""
+    """Warn of validation images whose sizes did not occur in training, because the worker will flag such frames."""
     if outside := sum(not trained.admits_size(*size) for size in validation):
         say(
-            f"warning: {outside} of {len(validation)} validation images are unlike the training images in size, which "
-            f"are {trained}: the worker flags such frames and calls them unsure"
+            f"warning: {outside} of {len(validation)} validation images differ in size from the training images "
+            f"({trained}); the worker flags such frames as unsure"
         )
 
 
 def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:
-    """What a run folder says of each frame, and the number of its group, in the order of the samples.
+    """Return each frame as recorded in a run folder, and its group number, in the order of the samples.
 
-    Raises DataError for a file that cannot be learned from, or whose bit depth is not known.
+    Raises DataError if a file cannot be used for training or its bit depth is unknown.
     """
     return _describe_frames(dataset, digest_frames(dataset, spec, on_frame), spec)
 
@@ -142,11 +149,12 @@ def _describe_frames(
 
 
 def apply_split(frames: Sequence[SplitFrame], parts: SplitParts) -> Split:
+    """Return the frames at the positions of each part."""
     return Split([frames[at] for at in parts.train], [frames[at] for at in parts.validation])
 
 
 def to_targets(label_sets: Sequence[tuple[str, ...]], labels: Sequence[str]) -> NDArray[np.float32]:
-    """float32 [n, labels] of 0 and 1."""
+    """Return label sets as float32 [n, labels] of 0 and 1."""
     position = {label: at for at, label in enumerate(labels)}
     targets = np.zeros((len(label_sets), len(labels)), np.float32)
     for row, found in zip(targets, label_sets, strict=True):
@@ -155,7 +163,7 @@ def to_targets(label_sets: Sequence[tuple[str, ...]], labels: Sequence[str]) -> 
 
 
 def join_subsets(first: Subset, second: Subset, order: Sequence[int]) -> Subset:
-    """Both in one, without marks. order: positions in the one after the other."""
+    """Return both subsets as one, without annotations. order: positions in their concatenation."""
     files = first.files + second.files
     targets = np.concatenate([first.targets, second.targets])
     return Subset([files[at] for at in order], targets[list(order)], first.labels)
@@ -164,7 +172,10 @@ def join_subsets(first: Subset, second: Subset, order: Sequence[int]) -> Subset:
 def annotations_finder(
     marks: Mapping[str, Annotations], clean_label: str | None
 ) -> Callable[[SplitFrame], Annotations | None]:
-    """The marks of a frame; a clean one has none, and one that is neither clean nor marked has not been looked at."""
+    """Return a function that finds the annotations of a frame.
+
+    It returns empty annotations for a clean frame, and None for a defective frame that was not annotated.
+    """
 
     def find(frame: SplitFrame) -> Annotations | None:
         clean = all(label == clean_label for label in frame.labels)

@@ -1,7 +1,7 @@
-"""How many bits the samples of a data set have: measured, reported, and checked against what training was told.
+"""Bit depths of a data set: measured, reported, and checked against the options of a fit.
 
-Files of 16 bits from a camera of 10, 12 or 14 bits come in two kinds: scaled to 16 bits, or as plain numbers in the low
-bits. A file may declare which; where it does not, only the person who knows the camera can say.
+16-bit files from a camera of 10, 12 or 14 bits come in two kinds: scaled to 16 bits, or unscaled in the low bits. A
+file may declare which. If it does not, the bit depth must be known from the camera.
 """
 
 from collections import defaultdict
@@ -22,18 +22,18 @@ from stripwatch.worker.images.samples import Samples
 
 _STORED_BITS = 16
 _CAMERA_BITS = (10, 12, 14, 16)
-# Of --levels auto. A thousandth of the samples at each end may be specks, dead pixels or glare.
+# For --levels auto: 0.1 % of the samples at each end may be specks, dead pixels or glare.
 LEVEL_SHARES = (0.001, 0.999)
 LEVEL_FRAMES_MAX = 200
 
 
 @dataclass(frozen=True, slots=True)
 class SampleDepth:
-    """The samples of one file.
+    """Bit depth of the samples in one file.
 
-    stored: bits of a sample in the file. declared: how many of 16 carry data, where the file says so. largest: the
-    largest sample, as `largest_sample` says. zero_bits: how many of the lowest bits are zero in every sample.
-    contradictory: the file declares a depth that its samples do not have.
+    stored: bits per sample in the file. declared: number of significant bits that the file declares, or None. largest:
+    largest sample, see `largest_sample`. zero_bits: number of lowest bits that are zero in every sample.
+    contradictory: true if the samples do not have the declared depth.
     """
 
     stored: int
@@ -44,11 +44,11 @@ class SampleDepth:
 
     @property
     def used(self) -> int:
-        """Bits that the largest sample needs; 8 for a file of 8 bits."""
+        """Return the number of bits that the largest sample needs, at least 8."""
         return max(8, self.largest.bit_length())
 
     def is_doubtful(self, bit_depth: int | None) -> bool:
-        """Whether the worker would flag a frame like this one. bit_depth: as in the decode spec."""
+        """Return whether the worker would flag such a frame. bit_depth: as in the decode spec."""
         return self.stored > 8 and (self.contradictory or is_doubtful(self.largest, self.declared, bit_depth))
 
 
@@ -56,7 +56,7 @@ EIGHT_BITS = SampleDepth(8)
 
 
 def measure_depth(encoded: bytes) -> SampleDepth:
-    """The depth of a file that `decode` accepts."""
+    """Measure the bit depth of a file that `decode` accepts."""
     samples = deep_samples(encoded)
     if samples is None:
         return EIGHT_BITS
@@ -67,16 +67,17 @@ def measure_depth(encoded: bytes) -> SampleDepth:
 
 
 def deep_samples(encoded: bytes) -> Samples | None:
-    """The samples of a file of more than 8 bits; None for one of 8 bits."""
+    """Return the samples of a file with more than 8 bits, or None for an 8-bit file."""
     header = read_header(encoded)
     return decode_image_file(encoded, header, "grey") if header.bits > 8 else None
 
 
 @dataclass(frozen=True, slots=True)
 class DepthGroup:
-    """Files of a set with the same stored and declared bits.
+    """The files of a data set that have the same stored and declared bits.
 
-    used, zero_bits: over all of them. contradictory: how many do not have the bits they declare. first: some names.
+    used, zero_bits: over all of these files. contradictory: number of files without the declared depth. first: names of
+    the first three.
     """
 
     stored: int
@@ -89,15 +90,16 @@ class DepthGroup:
 
     @property
     def text(self) -> str:
+        """Return a description for messages."""
         if self.stored == 8:
-            return f"{self.images} of 8 bits"
+            return f"{self.images} with 8 bits"
         declared = f"{self.declared} bits declared" if self.declared else "no depth declared"
-        lows = f", the lowest {self.zero_bits} zero" if self.zero_bits else ""
-        return f"{self.images} of 16 bits ({declared}, {self.used} used{lows}), such as {self.first[0]}"
+        low_bits = f", lowest {self.zero_bits} always zero" if self.zero_bits else ""
+        return f"{self.images} with 16 bits ({declared}, {self.used} used{low_bits}), such as {self.first[0]}"
 
 
 def group_depths(names: Sequence[str], depths: Sequence[SampleDepth]) -> list[DepthGroup]:
-    """The depths of a set, the most frequent first."""
+    """Group the depths of a data set, the most frequent first."""
     members: dict[tuple[int, int | None], list[tuple[str, SampleDepth]]] = defaultdict(list)
     for name, depth in zip(names, depths, strict=True):
         members[depth.stored, depth.declared].append((name, depth))
@@ -117,7 +119,7 @@ def group_depths(names: Sequence[str], depths: Sequence[SampleDepth]) -> list[De
 
 
 def suggested_bit_depth(depths: Iterable[SampleDepth]) -> int | None:
-    """What to pass as --bit-depth; None where every file declares its depth or plainly uses all its bits."""
+    """Return the suggested --bit-depth, or None if every file declares its depth or clearly uses all its bits."""
     undeclared = [depth for depth in depths if depth.stored > 8 and depth.declared is None]
     if not any(depth.is_doubtful(None) for depth in undeclared):
         return None
@@ -126,68 +128,69 @@ def suggested_bit_depth(depths: Iterable[SampleDepth]) -> int | None:
 
 
 def usual_bit_depth(depth: SampleDepth) -> int | None:
-    """A depth at which a file that declares none can be looked at; None where that makes no difference."""
+    """Return a bit depth for displaying a file that declares none, or None if it makes no difference."""
     return suggested_bit_depth([depth])
 
 
 def check_depths(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> None:
-    """Raises DataError, with a file and what to do, where the worker would flag a frame of the set."""
+    """Raise DataError, with a file and a remedy, if the worker would flag a frame of the data set."""
     check_levels(names, depths, spec)
     bit_depth = spec.bit_depth
     doubtful = [(name, depth) for name, depth in zip(names, depths, strict=True) if depth.is_doubtful(bit_depth)]
     if not doubtful:
         return
     name, depth = doubtful[0]
-    count = f"{len(doubtful)} of {len(names)} files, of which {name} is the first"
+    count = f"{len(doubtful)} of {len(names)} files, the first is {name}"
     if depth.declared == _STORED_BITS and not depth.contradictory:
         raise DataError(
             f"samples use only {depth.used} of the 16 bits that their file declares: {count}. Make the camera declare "
-            "its depth, or, where these frames are as dark as that, pass --bit-depth 16"
+            "its true depth, or pass --bit-depth 16 if the frames really are that dark"
         )
     if depth.contradictory or depth.declared is not None:
-        raise DataError(f"samples do not have the {depth.declared} bits that their file declares: {count}")
+        raise DataError(
+            f"samples do not have the {depth.declared} bits that their file declares: {count}. Correct the files or "
+            "remove them"
+        )
     if bit_depth is not None:
         used = max(each.used for _, each in doubtful)
-        raise DataError(f"samples need {used} bits, and the stated bit depth is {bit_depth}: {count}")
+        raise DataError(f"samples need {used} bits, but --bit-depth is {bit_depth}: {count}")
     suggested = suggested_bit_depth(depths)
     raise DataError(
-        f"samples of 16 bits use only few of them ({depth.used} bits), and nothing declares their depth: {count}. "
-        f"Pass --bit-depth N with the depth of the camera; the set looks like --bit-depth {suggested}"
+        f"16-bit samples use only {depth.used} bits, and their files do not declare a depth: {count}. "
+        f"Pass the bit depth of the camera, probably --bit-depth {suggested}"
     )
 
 
 def check_levels(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> None:
-    """Raises DataError where files of 8 bits meet levels: the worker would flag such frames."""
+    """Raise DataError if levels are set and the data set has 8-bit files, because the worker would flag such frames."""
     eight = [name for name, depth in zip(names, depths, strict=True) if depth.stored == 8]
     if spec.levels is not None and eight:
         raise DataError(
-            f"--levels does not apply to files of 8 bits: {len(eight)} of {len(names)} files, of which {eight[0]} is "
-            "the first. Leave the option out, or take these files out of the set"
+            f"--levels does not apply to 8-bit files: {len(eight)} of {len(names)} files, the first is {eight[0]}. "
+            "Omit the option, or remove these files from the data set"
         )
 
 
 def depth_notes(names: Sequence[str], depths: Sequence[SampleDepth], spec: DecodeSpec) -> list[str]:
-    """Sentences about a set whose files differ in depth, and about options without effect."""
+    """Return notes about files that differ in bit depth, and about options without effect."""
     groups = group_depths(names, depths)
     notes = []
     if len({group.declared or (spec.bit_depth or 16 if group.stored > 8 else 8) for group in groups}) > 1:
         notes.append(f"note: the files differ in bit depth: {'; '.join(group.text for group in groups)}")
-    if spec.bit_depth is not None and not any(_heeds_bit_depth(group, spec.bit_depth) for group in groups):
-        notes.append(
-            f"note: --bit-depth {spec.bit_depth} changes no file of this set: none has 16 bits without a declared depth"
-        )
+    if spec.bit_depth is not None and not any(_uses_bit_depth(group, spec.bit_depth) for group in groups):
+        notes.append(f"note: --bit-depth {spec.bit_depth} has no effect: no file has 16 bits without a declared depth")
     return notes
 
 
-def _heeds_bit_depth(group: DepthGroup, bit_depth: int) -> bool:
-    """Files that declare all their 16 bits are believed only where --bit-depth says so, too."""
+def _uses_bit_depth(group: DepthGroup, bit_depth: int) -> bool:
+    """Return whether --bit-depth affects a group; 16 declared bits are trusted only if --bit-depth is 16 as well."""
     return group.stored > 8 and (group.declared is None or group.declared == bit_depth == _STORED_BITS)
 
 
 def parse_levels(text: str) -> Levels | None:
-    """ "0.05,0.8" is black at 5 % and white at 80 % of the full scale; "full" and "auto" are None.
+    """Parse "0.05,0.8" to black at 5 % and white at 80 % of the full scale, and "full" and "auto" to None.
 
-    Raises SettingsError.
+    Raises SettingsError for anything else.
     """
     if text in ("full", "auto"):
         return None
@@ -201,15 +204,16 @@ def parse_levels(text: str) -> Levels | None:
 
 
 def check_bit_depth(bit_depth: int | None) -> None:
-    """Raises SettingsError for a number that no file of 16 bits can have."""
+    """Raise SettingsError for a bit depth that is impossible in a 16-bit file."""
     if bit_depth is not None and not BIT_DEPTH_MIN <= bit_depth <= BIT_DEPTH_MAX:
-        raise SettingsError(f"--bit-depth {bit_depth} is not from {BIT_DEPTH_MIN} to {BIT_DEPTH_MAX}")
+        raise SettingsError(f"--bit-depth {bit_depth} must be from {BIT_DEPTH_MIN} to {BIT_DEPTH_MAX}")
 
 
 def choose_levels(root: Path, names: Sequence[str], bit_depth: int | None) -> Levels:
-    """Black and white for --levels auto: the 0.1 and 99.9 percentiles of up to 200 training frames, evenly spaced.
+    """Choose the levels for --levels auto: the 0.1 and 99.9 percentiles of up to 200 evenly spaced training frames.
 
-    names: of the training frames alone. Files of 8 bits say nothing. Raises DataError where all are of 8 bits.
+    names: of the training frames only. 8-bit files are ignored. Raises DataError if all files have 8 bits or the frames
+    have no contrast.
     """
     counts = np.zeros(2**_STORED_BITS, np.int64)
     ordered = sorted(names)
@@ -222,11 +226,11 @@ def choose_levels(root: Path, names: Sequence[str], bit_depth: int | None) -> Le
             scaled = values.astype(np.int64) * (2**_STORED_BITS - 1) // (2**bits - 1)
             counts += np.bincount(scaled, minlength=2**_STORED_BITS)
     if not counts.any():
-        raise DataError("--levels auto needs files of more than 8 bits, and the training frames have none")
+        raise DataError("--levels auto needs files with more than 8 bits, but all training frames have 8; use full")
     shares = np.cumsum(counts) / counts.sum()
     black, white = (int(np.searchsorted(shares, share)) / (2**_STORED_BITS - 1) for share in LEVEL_SHARES)
     if not black < white:
         raise DataError(
-            "--levels auto finds no difference between dark and bright: the training frames are of one grey"
+            "--levels auto found no contrast: all training frames have the same brightness; pass --levels BLACK,WHITE"
         )
     return Levels(round(black, 6), round(white, 6))

@@ -1,4 +1,4 @@
-"""`--split FILE`: the split of an earlier run, found again in the data."""
+"""Reuse of the split of an earlier run (`--split FILE`)."""
 
 from pathlib import Path
 
@@ -14,28 +14,31 @@ class _Holder(msgspec.Struct):
 
 
 def read_split(path: Path) -> Split:
-    """From a run.json, or any JSON with a split like that. Raises InputError, with the path, for anything else."""
+    """Read the split from a run.json, or any JSON file with the same field `split`.
+
+    Raises InputError, with the path, if the file cannot be read or has no split.
+    """
     try:
         return msgspec.json.decode(read_whole(path), type=_Holder).split
     except msgspec.MsgspecError as error:
-        raise InputError(f"--split {path} is no run.json: {error}") from error
+        raise InputError(f"--split {path} is not a run.json: {error}") from error
 
 
 def check_split(split: Split, frames: list[SplitFrame], path: Path) -> None:
-    """Raises DataError, with the file, unless the split deals out exactly these frames, unchanged, each once."""
-    there = {frame.name: frame for frame in frames}
-    dealt: set[str] = set()
+    """Raise DataError, with the file, unless the split contains exactly these frames, unchanged and each once."""
+    available = {frame.name: frame for frame in frames}
+    used: set[str] = set()
     for frame in split.train + split.validation:
-        found = there.get(frame.name)
-        if found is None:
-            raise DataError(f"--split {path} names {frame.name}, which the data folder does not hold")
-        if found.label != frame.label:
-            raise DataError(f"--split {path} has {frame.name} as {frame.label!r}; in the data it is {found.label!r}")
-        if found.sha256 != frame.sha256:
-            raise DataError(f"{frame.name} is not the file of --split {path} any more: its sha256 differs")
-        if frame.name in dealt:
-            raise DataError(f"--split {path} names {frame.name} twice")
-        dealt.add(frame.name)
-    left = sorted(there.keys() - dealt)
-    if left:
-        raise DataError(f"--split {path} leaves out {len(left)} files of the data folder, the first is {left[0]}")
+        current = available.get(frame.name)
+        if current is None:
+            raise DataError(f"--split {path} contains {frame.name}, which is not in the data folder")
+        if current.label != frame.label:
+            raise DataError(f"{frame.name} has the label {frame.label!r} in --split {path}, but {current.label!r} now")
+        if current.sha256 != frame.sha256:
+            raise DataError(f"{frame.name} has changed since --split {path}: its SHA-256 differs")
+        if frame.name in used:
+            raise DataError(f"--split {path} contains {frame.name} twice")
+        used.add(frame.name)
+    missing = sorted(available.keys() - used)
+    if missing:
+        raise DataError(f"--split {path} lacks {len(missing)} files of the data folder, such as {missing[0]}")

@@ -1,4 +1,4 @@
-"""Which frames are learned from and which are kept for validation."""
+"""Stratified splits into training and validation frames, and into folds."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -13,7 +13,7 @@ Labels = tuple[str, ...]
 
 @dataclass(frozen=True, slots=True)
 class SplitParts:
-    """Positions of frames, each in exactly one part, ascending."""
+    """Positions of the frames of both parts, ascending. Each frame is in exactly one part."""
 
     train: list[int]
     validation: list[int]
@@ -21,7 +21,7 @@ class SplitParts:
 
 @dataclass(frozen=True, slots=True)
 class _Group:
-    """Frames that stay together, and how often each label set and each single label is among them."""
+    """Frames that stay together. keys: how often each label set and each single label occurs among them."""
 
     frames: list[int]
     keys: Counter[Labels]
@@ -30,10 +30,11 @@ class _Group:
 def split_frames(
     labels: Sequence[Labels], groups: Sequence[int], val_share: float, seed: int, every: bool = True
 ) -> SplitParts:
-    """Split frame by frame so that each set of labels keeps about its share and frames of one group stay together.
+    """Split frames so that each label set keeps about its share in both parts and groups stay together.
 
-    labels, groups: one a frame. Each label is in both parts. Where that cannot be, since all its frames belong
-    together, DataError is raised; or, without `every`, the label is in training alone.
+    labels, groups: label set and group number of each frame. val_share: share of the validation part, 0 to 1. Each
+    label occurs in both parts. If that is impossible because all its frames belong to one group, DataError is raised if
+    `every` is true; otherwise the label occurs in the training part only.
     """
     train, validation = _deal(labels, groups, [1 - val_share, val_share], seed, every)
     return SplitParts(train, validation)
@@ -42,7 +43,7 @@ def split_frames(
 def fold_frames(
     labels: Sequence[Labels], groups: Sequence[int], folds: int, seed: int, every: bool = True
 ) -> list[SplitParts]:
-    """The same for cross-validation: each frame is in the validation part of exactly one fold."""
+    """Split frames into folds like split_frames: each frame is in the validation part of exactly one fold."""
     bins = _deal(labels, groups, [1 / folds] * folds, seed, every)
     everywhere = set(range(len(labels)))
     return [SplitParts(sorted(everywhere - set(scored)), scored) for scored in bins]
@@ -51,9 +52,10 @@ def fold_frames(
 def _deal(
     labels: Sequence[Labels], groups: Sequence[int], shares: list[float], seed: int, every: bool
 ) -> list[list[int]]:
-    """Deal whole groups to bins: the hard ones first, each to the bin that is least filled with its labels.
+    """Distribute whole groups to bins: the hardest groups first, each to the bin that most lacks its labels.
 
-    After Sechidis et al. 2011, "On the stratification of multi-label data", with label sets beside single labels.
+    After Sechidis et al. 2011, "On the Stratification of Multi-Label Data"
+    (https://doi.org/10.1007/978-3-642-23808-6_10), with label sets in addition to single labels.
     """
     dealt = _groups_in_order(labels, groups, seed)
     wanted = [{key: max(1.0, share * count) for key, count in _count(dealt).items()} for share in shares]
@@ -67,20 +69,22 @@ def _deal(
     for label in sorted({label for found in labels for label in found}):
         if not _spread(label, bins) and every:
             raise DataError(
-                f"class {label!r} cannot be in each of {len(shares)} parts: images that are nearly the same and those "
-                f"of one coil stay together, and so it has {_holding(label, dealt)} to deal out; add images, or ask "
-                "for fewer parts"
+                f"class {label!r} cannot be in each of {len(shares)} parts: near duplicates and images of one coil "
+                f"stay together, which leaves {_holding(label, dealt)} groups; add images, or use fewer parts"
             )
     return [sorted(frame for group in members for frame in group.frames) for members in bins]
 
 
 def _need(group: _Group, wanted: dict[Labels, float], filled: Counter[Labels]) -> float:
-    """How empty a bin would be of a group's labels, once half of the group lay in it (as Sainte-Lague deals seats)."""
+    """Return how much a bin lacks the labels of a group, with half of the group added.
+
+    Adding half of the group corresponds to the Sainte-Laguë method of seat allocation.
+    """
     return sum(count * (1 - (filled[key] + count / 2) / wanted[key]) for key, count in group.keys.items())
 
 
 def _groups_in_order(labels: Sequence[Labels], groups: Sequence[int], seed: int) -> list[_Group]:
-    """In random order, but large groups first, and then those with a rare label."""
+    """Return the groups in random order, sorted by size and then by rarity of their labels: hardest first."""
     members = defaultdict(list)
     for frame, number in enumerate(groups):
         members[number].append(frame)
@@ -106,9 +110,9 @@ def _holding(label: str, groups: Sequence[_Group]) -> int:
 
 
 def _spread(label: str, bins: list[list[_Group]]) -> bool:
-    """Give each bin without a label a small group that has it, from the bin that has most and can spare one.
+    """Move a small group with the label to each bin that lacks it, from the bin that has the most of them.
 
-    False where a bin stays without.
+    A group is only moved if its bin keeps all its labels. Returns false if a bin still lacks the label.
     """
     for poor in bins:
         if _holding(label, poor):
@@ -124,5 +128,5 @@ def _spread(label: str, bins: list[list[_Group]]) -> bool:
 
 
 def _can_spare(members: list[_Group], group: _Group) -> bool:
-    """Whether every label of a group is in another group of its bin."""
+    """Return whether every label of a group also occurs in another group of its bin."""
     return all(sum(key in other.keys for other in members) > 1 for key in group.keys if len(key) == 1)

@@ -1,1 +1,1 @@
-"""A report of a data set before anybody trains on it."""
+"""Data set report: class balance, image sizes, duplicates and unreadable files."""

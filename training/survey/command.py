@@ -1,4 +1,4 @@
-"""`stripwatch train survey`: what it takes, and the summary it ends with."""
+"""Command `stripwatch train survey`."""
 
 from pathlib import Path
 from typing import Annotated
@@ -9,20 +9,24 @@ from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
 from stripwatch.worker.common.console import print_summary, say
 
-_NAMED_MAX = 5  # of unreadable files, on stderr; survey.json names all
+_NAMED_MAX = 5  # unreadable files listed on stderr; survey.json lists all
 
 
 def survey(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder.")],
-    out: Annotated[Path | None, typer.Option(help="Folder for survey.json and a contact sheet of each class.")] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(help="Folder for survey.json and one contact sheet per class. Default: write no files."),
+    ] = None,
     layout: Layout = "auto",
 ) -> None:
-    """Say what a data set holds: class balance, image sizes, copies, files that cannot be read.
+    """Report on a data set: class balance, image sizes, duplicates and unreadable files.
 
-    bit_depths says how many bits the samples have and use; fit_needs, what to pass to fit because no file declares it.
+    Duplicates are files with identical pixels ("same"), and files that are nearly identical ("similar"): brighter,
+    smaller or compressed again. survey.json lists their names.
 
-    Copies are files with the same pixels, and those that are nearly the same: brighter, smaller or compressed again.
-    The lists of their names stand in survey.json.
+    "bit_depths" reports how many bits the samples have and use. "fit_needs" is the --bit-depth option to pass to fit if
+    the files do not declare their depth.
 
     \b
     Example:
@@ -32,14 +36,14 @@ def survey(
     from stripwatch.training.survey.report import summarize, write_survey
     from stripwatch.training.survey.survey import survey as run_survey
 
-    found = run_survey(data, layout)
+    report = run_survey(data, layout)
     if out is not None:
-        write_survey(found, out)
-    for sentence in found.unreadable[:_NAMED_MAX]:
-        say(sentence)
-    if found.bit_depth is not None:
+        write_survey(report, out)
+    for message in report.unreadable[:_NAMED_MAX]:
+        say(message)
+    if report.bit_depth is not None:
         say(
-            f"16-bit files use only {found.bits_used} bits, and nothing declares their depth: pass the depth of the "
-            f"camera to fit, which looks like --bit-depth {found.bit_depth}"
+            f"16-bit files use only {report.bits_used} bits and do not declare their depth; pass the bit depth of the "
+            f"camera to fit, probably --bit-depth {report.bit_depth}"
         )
-    print_summary(summarize(found))
+    print_summary(summarize(report))

@@ -1,4 +1,4 @@
-"""Contact sheets: for each class of a data set, a picture of some of its images."""
+"""Contact sheets that show some images of each class of a data set."""
 
 from pathlib import Path
 
@@ -14,9 +14,9 @@ _TILES_MAX = 24
 
 
 def draw_contact_sheet(root: Path, label: str, members: list[Sample], bit_depth: int | None) -> bytes:
-    """A PNG of up to 24 images of a class, evenly spaced over its members. root: the folder of the data set.
+    """Return a contact sheet as PNG of up to 24 images of a class, evenly spaced over its members.
 
-    bit_depth: at which files of 16 bits are shown that declare none.
+    root: folder of the data set. bit_depth: significant bits of 16-bit files that do not declare them.
     """
     picked = np.unique(np.linspace(0, len(members) - 1, min(len(members), _TILES_MAX)).round().astype(int))
     tiles = [_tile(root, members[at].name, bit_depth) for at in picked]

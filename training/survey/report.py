@@ -1,4 +1,4 @@
-"""The report of a survey: one JSON object, and a contact sheet for each class."""
+"""Report of a survey: one JSON object and a contact sheet for each class."""
 
 import re
 from dataclasses import asdict
@@ -14,11 +14,11 @@ from stripwatch.training.survey.contact_sheets import draw_contact_sheet
 from stripwatch.training.survey.survey import Survey
 from stripwatch.worker.common.path_text import encodable, path_text
 
-_NAME_CHARS_MAX = 50  # of a class in a file name, which may hold 255 bytes
+_NAME_CHARS_MAX = 50  # characters of a class in a file name, which is limited to 255 bytes
 
 
 def write_survey(found: Survey, out: Path) -> None:
-    """survey.json, and contact-NUMBER-CLASS.png for each class. Raises InputError when that fails."""
+    """Write survey.json, and contact-NUMBER-CLASS.png for each class. Raises InputError if a file cannot be written."""
     make_folder(out)
     for number, label in enumerate(found.balance, 1):
         members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
@@ -44,7 +44,7 @@ def _depth_row(group: DepthGroup) -> dict[str, Any]:
 
 
 def summarize(found: Survey) -> dict[str, Any]:
-    """One JSON object; the pairs and files themselves stand in survey.json."""
+    """Return the counts of a survey as JSON. The names of pairs and files are only in survey.json."""
     return {
         "data": path_text(found.dataset.root),
         "layout": found.dataset.layout,

@@ -1,4 +1,4 @@
-"""What a data set holds, before anybody trains on it: balance, sizes, copies, files that cannot be read."""
+"""Survey of a data set: class balance, image sizes, duplicates and unreadable files."""
 
 from collections import Counter
 from dataclasses import dataclass
@@ -19,14 +19,16 @@ from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
-_ANY_SIZE = DecodeSpec(256, 256)  # copies are compared at this size
+_COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
 
 
 @dataclass(frozen=True, slots=True)
 class Survey:
-    """samples: those that can be read. sizes: "WIDTHxHEIGHT" to images. Pairs and unreadable name files.
+    """Result of a survey.
 
-    depths: of the samples of each file, in the order of samples.
+    samples: readable images. sizes: number of images by "WIDTHxHEIGHT". same, similar: pairs of file names with
+    identical and nearly identical pixels. unreadable: one error message per unreadable file. depths: bit depth of each
+    file, in the order of samples.
     """
 
     dataset: DataSet
@@ -39,39 +41,46 @@ class Survey:
 
     @property
     def depth_groups(self) -> list[DepthGroup]:
+        """Return the bit depths of the data set, grouped."""
         return group_depths([sample.name for sample in self.samples], self.depths)
 
     @property
     def bit_depth(self) -> int | None:
-        """What fit needs as --bit-depth; None where it needs nothing."""
+        """Return the --bit-depth that fit needs, or None if it needs none."""
         return suggested_bit_depth(self.depths)
 
     @property
     def bits_used(self) -> int:
-        """Of the files of 16 bits that do not declare a depth."""
+        """Return the bits used by 16-bit files that do not declare a depth; 0 if there are none."""
         return max((group.used for group in self.depth_groups if group.stored > 8 and not group.declared), default=0)
 
     @property
     def balance(self) -> dict[str, int]:
-        """Images a label, those without one as "clean"; an image with two labels counts twice."""
+        """Return the number of images per label.
+
+        Images without a label count as "clean"; images with two labels count twice.
+        """
         counts = Counter(label for sample in self.samples for label in sample.labels or (CLEAN,))
         return dict(sorted(counts.items()))
 
     @property
     def disputed(self) -> list[tuple[str, str]]:
-        """Copies whose labels differ."""
+        """Return the pairs of duplicates whose labels differ."""
         labels = {sample.name: sample.labels for sample in self.samples}
         return [(a, b) for a, b in self.same + self.similar if labels[a] != labels[b]]
 
 
 def survey(root: Path, layout: str) -> Survey:
-    """Read every image once. Raises what read_dataset raises; a file that cannot be read is part of the result."""
+    """Read every image of a data set once and report on it.
+
+    Unreadable files are part of the result. Raises what read_dataset raises, and DataError if no image is readable.
+    """
     dataset = read_dataset(root, layout)
     for note in dataset.notes:
         say(note)
     with new_progress() as progress:
         task = progress.add_task("reading", total=len(dataset.samples))
-        found = list(try_digests(dataset, _ANY_SIZE, lambda: progress.advance(task)))
+        found = list(try_digests(dataset, _COMPARED_SIZE, lambda: progress.advance(task)))
     unreadable = [str(digest) for digest in found if isinstance(digest, StripwatchError)]
     read = [
         (sample, digest)
@@ -79,7 +88,7 @@ def survey(root: Path, layout: str) -> Survey:
         if not isinstance(digest, StripwatchError)
     ]
     if not read:
-        raise DataError(f"{root}: not one image can be read; the first: {unreadable[0]}")
+        raise DataError(f"{root}: none of the {len(found)} images can be read; the first error is: {unreadable[0]}")
     samples = [sample for sample, _ in read]
     digests = [digest for _, digest in read]
     same, similar = _pairs(samples, digests)
@@ -90,7 +99,7 @@ def survey(root: Path, layout: str) -> Survey:
 
 
 def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Pairs with the same pixels, and those that are only nearly the same."""
+    """Return the pairs with identical pixels and the pairs that are only nearly identical."""
     same = group_links([digest.pixels_sha256 for digest in digests])
     found = find_near_duplicates([digest.thumbnail for digest in digests])
     similar = [(a, b) for a, b in found if digests[a].pixels_sha256 != digests[b].pixels_sha256]

@@ -45,7 +45,7 @@ def test_the_worker_decodes_twelve_bit_frames_as_in_training(
     assert survey(twelve_bits, "auto").bit_depth == 12
     usual = {"weights": str(random_weights), "seed": 3, "val_share": 0.25, "epochs": 60, "learning_rate": 0.1}
     usual |= {"dropout": 0.0, "clean_label": "plain"}
-    with pytest.raises(DataError, match=r"nothing declares their depth: 60 of 60 files.* --bit-depth 12$"):
+    with pytest.raises(DataError, match=r"files do not declare a depth: 60 of 60 files.* --bit-depth 12$"):
         fit(tiny_fit(twelve_bits, tmp_path / "refused", **usual))
     run = fit(tiny_fit(twelve_bits, tmp_path / "run", bit_depth=12, **usual))
     assert read_run(tmp_path / "run").decode == DecodeSpec(64, 64, bit_depth=12)

@@ -30,7 +30,7 @@ def marks(*boxes: LabelledBox) -> Annotations:
     return Annotations(10, 20, boxes)
 
 
-def test_boxes_and_masks_are_one_mask_a_label() -> None:
+def test_boxes_and_masks_form_one_mask_per_label() -> None:
     both = Annotations(10, 20, (LabelledBox("pits", 0, 0, 2, 3),), {"pits": parse_runs("195 6", 10, 20, "")})
     mask = both.mask("pits")
     assert mask[:3, :2].all()
@@ -40,13 +40,13 @@ def test_boxes_and_masks_are_one_mask_a_label() -> None:
     assert not both.mask("scratch").any()
 
 
-def test_each_part_of_a_mask_has_a_rectangle() -> None:
+def test_each_connected_part_of_a_mask_has_a_rectangle() -> None:
     masked = Annotations(10, 20, masks={"pits": parse_runs("1 2 11 2 195 6", 10, 20, "")})
     assert masked.rectangles("pits") == [LabelledBox("pits", 0, 0, 2, 2), LabelledBox("pits", 19, 4, 20, 10)]
     assert marks(LabelledBox("pits", 1, 2, 3, 4)).rectangles("scratch") == []
 
 
-def test_a_raster_has_a_channel_a_label_at_the_size_of_the_input() -> None:
+def test_a_raster_has_one_channel_per_label_at_the_input_size() -> None:
     raster = rasterise(marks(LabelledBox("scratch", 10, 0, 20, 5)), ["pits", "scratch"], 20, 20)
     assert raster.shape == (20, 20, 2)
     assert not raster[..., 0].any()
@@ -55,12 +55,12 @@ def test_a_raster_has_a_channel_a_label_at_the_size_of_the_input() -> None:
     np.testing.assert_array_equal(raster[..., 1], expected)
 
 
-def test_clean_is_empty_and_unmarked_is_unknown() -> None:
+def test_clean_images_are_empty_and_unannotated_ones_unknown() -> None:
     assert not rasterise(CLEAN, ["pits"], 8, 8).any()
     assert (rasterise(None, ["pits"], 8, 8) == UNKNOWN).all()
 
 
-def test_boxes_are_read_from_lines_that_the_simulator_wrote(tmp_path: Path) -> None:
+def test_reads_boxes_from_lines_of_the_simulator(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(LINE % '{"x": 1, "y": 2, "width": 3, "height": 4}')
     found = read_annotations(dataset(tmp_path), path)
@@ -68,30 +68,33 @@ def test_boxes_are_read_from_lines_that_the_simulator_wrote(tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize(
-    ("line", "says"),
+    ("line", "message"),
     [
-        (LINE % '{"x": 18, "y": 2, "width": 3, "height": 4}', "line 1: a box of 'pits' is empty or lies outside 20x10"),
-        (LINE.replace("pits_1", "pits_9") % "", r"line 1: there is no image pits_9\.png"),
-        (LINE.replace('"label": "pits"', '"label": 3') % "", r"line 1 is no line of a truth\.jsonl: .*label"),
-        ("{", "line 1 is no line"),
+        (
+            LINE % '{"x": 18, "y": 2, "width": 3, "height": 4}',
+            "line 1: a box of 'pits' is empty or outside the image of 20x10",
+        ),
+        (LINE.replace("pits_1", "pits_9") % "", r"line 1: the data folder has no image pits_9\.png"),
+        (LINE.replace('"label": "pits"', '"label": 3') % "", r"line 1 is not a valid line of truth\.jsonl: .*label"),
+        ("{", "line 1 is not a valid line"),
         (LINE.replace('"label": "pits"', '"label": "rust"') % '{"x": 1, "y": 2, "width": 3, "height": 4}', "'rust'"),
     ],
 )
-def test_a_wrong_line_is_named(tmp_path: Path, line: str, says: str) -> None:
+def test_names_a_malformed_line(tmp_path: Path, line: str, message: str) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(line)
-    with pytest.raises(DataError, match=f"truth.jsonl.*{says}"):
+    with pytest.raises(DataError, match=f"truth.jsonl.*{message}"):
         read_annotations(dataset(tmp_path), path)
 
 
-def test_without_boxes_there_must_be_masks(tmp_path: Path) -> None:
+def test_requires_boxes_if_there_are_no_masks(tmp_path: Path) -> None:
     with pytest.raises(SettingsError, match="--boxes is missing"):
         read_annotations(dataset(tmp_path), None)
-    with pytest.raises(InputError, match="there is no such folder or file"):
+    with pytest.raises(InputError, match="no such folder or file"):
         read_annotations(dataset(tmp_path), tmp_path / "nowhere")
 
 
-def test_severstal_brings_its_masks(tmp_path: Path) -> None:
+def test_reads_the_masks_of_severstal(tmp_path: Path) -> None:
     (tmp_path / "train_images").mkdir()
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / "train_images" / f"{name}.jpg"), np.zeros((256, 1600), np.uint8))
@@ -101,7 +104,7 @@ def test_severstal_brings_its_masks(tmp_path: Path) -> None:
     assert found["train_images/b.jpg"].labels == set()
 
 
-def test_the_digest_follows_every_mark() -> None:
+def test_the_digest_depends_on_every_annotation() -> None:
     one = {"a": marks(LabelledBox("pits", 1, 2, 3, 4)), "b": CLEAN}
     assert annotations_sha256(one) == annotations_sha256(dict(reversed(one.items())))
     assert annotations_sha256(one) != annotations_sha256(one | {"a": marks(LabelledBox("pits", 1, 2, 3, 5))})

@@ -20,33 +20,33 @@ def test_coordinates_count_from_1_and_include_the_last_pixel(tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("text", "says"),
+    ("text", "message"),
     [
-        ("<annotation>", "is no VOC box file"),
-        ("", "is no VOC box file"),
+        ("<annotation>", "is not a VOC box file"),
+        ("", "is not a VOC box file"),
         (voc(size=""), "has no size/width"),
         (voc(box=""), "has no bndbox/xmin"),
         (voc(box=BOX.replace("10", "ten")), "could not convert"),
-        (voc(box=BOX.replace("10", "11")), "a box of 'pits' is empty or lies outside 10x20"),
-        (voc(box=BOX.replace("<xmin>1<", "<xmin>11<")), "is empty or lies outside"),
+        (voc(box=BOX.replace("10", "11")), "a box of 'pits' is empty or outside the image of 10x20"),
+        (voc(box=BOX.replace("<xmin>1<", "<xmin>11<")), "is empty or outside"),
     ],
 )
-def test_a_wrong_file_is_named(tmp_path: Path, text: str, says: str) -> None:
+def test_names_a_malformed_file(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.xml").write_text(text)
-    with pytest.raises(DataError, match=rf"a\.xml.*{says}"):
+    with pytest.raises(DataError, match=rf"a\.xml.*{message}"):
         read_box_file(tmp_path / "a.xml")
 
 
-def test_boxes_without_an_image_and_images_of_one_name_are_refused(tmp_path: Path) -> None:
+def test_rejects_boxes_without_an_image_and_images_with_the_same_name(tmp_path: Path) -> None:
     (tmp_path / "a.xml").write_text(voc())
     assert list(read_boxes(tmp_path, [Sample("x/a.jpg", ("pits",)), Sample("b.jpg", ())])) == ["x/a.jpg"]
-    with pytest.raises(DataError, match=r"a\.xml has no image of its name"):
+    with pytest.raises(DataError, match=r"a\.xml: the data set has no image named a"):
         read_boxes(tmp_path, [Sample("b.jpg", ())])
-    with pytest.raises(DataError, match=r"x/a\.jpg and a\.png are two files of one name"):
+    with pytest.raises(DataError, match=r"x/a\.jpg and a\.png have the same name"):
         read_boxes(tmp_path, [Sample("x/a.jpg", ()), Sample("a.png", ())])
 
 
-def test_all_boxes_of_neu_are_read(shared: Path) -> None:
+def test_reads_all_boxes_of_neu(shared: Path) -> None:
     folder = shared / "data" / "neu-det"
     found = read_boxes(folder / "annotations", read_dataset(folder).samples)
     assert len(found) == 1560

@@ -22,52 +22,52 @@ def test_a_prefix_is_the_name_up_to_the_last_number(tmp_path: Path) -> None:
     assert dataset.labels == ["crazing", "line_2", "pitted_surface", "rolled-in_scale"]
 
 
-def test_files_that_are_no_images_are_passed_over(tmp_path: Path) -> None:
+def test_skips_files_that_are_not_images(tmp_path: Path) -> None:
     touch(tmp_path, "a_1.jpg", "b_1.jpg", "notes.txt", "a_1.xml", "._b_1.jpg")
     assert [sample.name for sample in read_dataset(tmp_path, "prefix").samples] == ["a_1.jpg", "b_1.jpg"]
 
 
 @pytest.mark.parametrize("name", ["crazing.jpg", "12.jpg", "_12.jpg", "crazing_.jpg", "crazing_1a.jpg"])
-def test_a_file_without_a_class_is_named(tmp_path: Path, name: str) -> None:
+def test_names_a_file_without_a_class(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "a_1.jpg", "b_1.jpg", name)
     with pytest.raises(DataError, match=f"{name} has no class"):
         read_dataset(tmp_path, "prefix")
 
 
-def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
+def test_rejects_an_empty_folder(tmp_path: Path) -> None:
     touch(tmp_path, "readme.txt")
     with pytest.raises(DataError, match=r"contains no \.jpg, .* file"):
         read_dataset(tmp_path, "prefix")
 
 
-def test_one_class_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_single_class(tmp_path: Path) -> None:
     touch(tmp_path, "a_1.jpg", "a_2.jpg")
-    with pytest.raises(DataError, match="one class only, 'a'"):
+    with pytest.raises(DataError, match="only one class, 'a'"):
         read_dataset(tmp_path, "prefix")
 
 
-def test_more_classes_than_a_bundle_may_have_are_refused(tmp_path: Path) -> None:
+def test_rejects_more_classes_than_a_bundle_supports(tmp_path: Path) -> None:
     touch(tmp_path, *(f"c{number}x_1.jpg" for number in range(1001)))
     with pytest.raises(DataError, match="1001 classes"):
         read_dataset(tmp_path, "prefix")
 
 
 def test_a_missing_folder_is_an_input_error(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no data folder"):
+    with pytest.raises(InputError, match=r"data folder .* does not exist"):
         read_dataset(tmp_path / "nowhere", "prefix")
 
 
 def test_an_unknown_layout_is_a_settings_error(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="known are auto, prefix"):
+    with pytest.raises(SettingsError, match="choose from auto, prefix"):
         read_dataset(tmp_path, "tree")
 
 
-def test_the_original_neu_cls_layout_is_read(tmp_path: Path) -> None:
+def test_reads_the_original_neu_cls_layout(tmp_path: Path) -> None:
     touch(tmp_path, "Cr_1.bmp", "Cr_2.bmp", "In_1.bmp", "In_12.BMP", "PS_3.bmp", "RS_4.bmp", "Pa_5.bmp", "Sc_6.bmp")
     assert read_dataset(tmp_path).labels == ["Cr", "In", "PS", "Pa", "RS", "Sc"]
 
 
-def test_names_of_any_bytes_become_text_and_lead_back_to_their_files(tmp_path: Path) -> None:
+def test_names_with_any_bytes_become_text_that_resolves_to_the_file(tmp_path: Path) -> None:
     root = tmp_path / os.fsdecode(b"data\xff")
     names = [b"pits\xff/a\xfe\n.png", b"pits\\xff/a.png", "Riß/😀.jpg".encode()]
     touch(root, *map(os.fsdecode, names))
@@ -80,13 +80,13 @@ def test_names_of_any_bytes_become_text_and_lead_back_to_their_files(tmp_path: P
     assert all(file_below(root, sample.name).is_file() for sample in dataset.samples)
 
 
-def test_a_manifest_names_a_file_of_any_bytes_as_text(tmp_path: Path) -> None:
+def test_a_manifest_refers_to_names_with_any_bytes_as_text(tmp_path: Path) -> None:
     touch(tmp_path, os.fsdecode(b"cam\xff/1.png"), "b/2.png")
     (tmp_path / "manifest.csv").write_text("file,label\ncam\\xff/1.png,pits\nb\\2.png,scratch\n")
     assert [sample.name for sample in read_dataset(tmp_path).samples] == ["b/2.png", "cam\\xff/1.png"]
 
 
-def test_what_takes_no_part_is_named(tmp_path: Path) -> None:
+def test_notes_files_that_are_not_used(tmp_path: Path) -> None:
     touch(tmp_path, "a_1.png", "b_1.png", "c_1.png", "d.gif", ".e_1.png")
     (tmp_path / "manifest.csv").write_text("file,label\na_1.png,a\nb_1.png,b\n")
     dataset = read_dataset(tmp_path)

@@ -15,7 +15,7 @@ def write(path: Path, *lines: str, encoding: str = "utf-8") -> Path:
     return path
 
 
-def test_a_class_is_the_first_folder_on_the_way(tmp_path: Path) -> None:
+def test_the_class_is_the_first_folder_of_the_path(tmp_path: Path) -> None:
     touch(tmp_path, "scratch/1.jpg", "pits/1.jpg", "pits/night shift/2.png")
     dataset = read_dataset(tmp_path)
     assert dataset.layout == "folder"
@@ -26,39 +26,39 @@ def test_a_class_is_the_first_folder_on_the_way(tmp_path: Path) -> None:
     ]
 
 
-def test_a_prefix_is_recognised_in_one_or_no_folder(tmp_path: Path) -> None:
+def test_detects_prefixes_in_one_folder_or_none(tmp_path: Path) -> None:
     touch(tmp_path, "images/pits_1.jpg", "images/scratch_1.jpg")
     assert read_dataset(tmp_path).layout == "prefix"
     assert read_dataset(tmp_path / "images").layout == "prefix"
 
 
-def test_folder_and_prefix_that_agree_are_no_question(tmp_path: Path) -> None:
+def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
     touch(tmp_path, "pits/pits_1.jpg", "scratch/scratch_2.jpg")
     assert read_dataset(tmp_path).layout == "folder"
 
 
 @pytest.mark.parametrize(
-    ("names", "says"),
+    ("names", "message"),
     [
-        (["line1/pits_1.jpg", "line2/scratch_1.jpg"], r"folder \(line1, line2\) or prefix \(pits, scratch\): choose"),
-        (["train/pits/1.jpg", "val/pits/2.jpg"], "holds train, val, parts and not classes"),
+        (["line1/pits_1.jpg", "line2/scratch_1.jpg"], r"folder \(line1, line2\) or prefix \(pits, scratch\); choose"),
+        (["train/pits/1.jpg", "val/pits/2.jpg"], "contains the folders train, val, which are parts and not classes"),
         (
             ["pits/1.jpg", "scratch/1.jpg", "odd.jpg"],
             r"folder: .*odd\.jpg has no class.*; prefix: .*odd\.jpg has no class",
         ),
-        (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg are two files of one name"),
-        (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"folder: .*pits/1\.jpg and .*1\.png are two files of one name"),
+        (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg have the same name"),
+        (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"folder: .*pits/1\.jpg and .*1\.png have the same name"),
         (["notes.txt"], r"contains no \.jpg, .* file; it contains type \.txt: 1"),
-        (["pits_1.jpg", "pits_2.jpg"], "one class only, pits"),
+        (["pits_1.jpg", "pits_2.jpg"], "only one class, pits"),
     ],
 )
-def test_what_is_not_plain_is_refused_with_the_file(tmp_path: Path, names: list[str], says: str) -> None:
+def test_rejects_an_ambiguous_layout_and_names_the_file(tmp_path: Path, names: list[str], message: str) -> None:
     touch(tmp_path, *names)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         read_dataset(tmp_path)
 
 
-def test_a_manifest_has_labels_in_rows_or_lists_and_coils(tmp_path: Path) -> None:
+def test_reads_labels_in_rows_or_lists_and_coils_from_a_manifest(tmp_path: Path) -> None:
     touch(tmp_path, "x/1.jpg", "x/2.jpg", "3.png", "4.png", "not named.jpg")
     write(
         tmp_path / "manifest.csv",
@@ -80,34 +80,37 @@ def test_a_manifest_has_labels_in_rows_or_lists_and_coils(tmp_path: Path) -> Non
     assert dataset.labels == ["edge crack", "pits", "scratch"]
 
 
-def test_a_manifest_saved_by_excel_is_read(tmp_path: Path) -> None:
+def test_reads_a_manifest_saved_by_excel(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg")
     write(tmp_path / "manifest.csv", "file;label\r", "1.jpg;Riß\r", "2.jpg;pits\r", encoding="utf-8-sig")
     assert read_dataset(tmp_path).labels == ["Riß", "pits"]
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("lines", "message"),
     [
-        (["name,label", "1.jpg,a"], r"manifest\.csv needs the columns file and label; it has name, label"),
-        (["file,label", "1.jpg,a", "gone.jpg,b"], r"manifest\.csv line 3: there is no file .*gone\.jpg"),
-        (["file,label", "../1.jpg,a"], r"line 2: '\.\./1\.jpg' is no path inside the data folder"),
-        (["file,label,coil", "1.jpg,a,C1", "1.jpg,b,C2"], r"line 3: 1\.jpg is of coil 'C2' here and of 'C1' above"),
-        (["file,label", "1.jpg,a,b"], "line 2 has not as many cells"),
-        (["file,label", '1.jpg,"a"b'], "line 2 is no CSV"),
-        (["file,label", "1.jpg,a", "2.jpg,a"], "one class only, 'a'"),
-        (["file,label", "1.jpg,", "2.jpg,"], "one class only, images without a label"),
-        ([""], "needs the columns file and label; it has none"),
+        (["name,label", "1.jpg,a"], r"manifest\.csv needs the columns file and label, but has name, label"),
+        (["file,label", "1.jpg,a", "gone.jpg,b"], r"manifest\.csv line 3: the file .*gone\.jpg does not exist"),
+        (["file,label", "../1.jpg,a"], r"line 2: '\.\./1\.jpg' is not a path inside the data folder"),
+        (
+            ["file,label,coil", "1.jpg,a,C1", "1.jpg,b,C2"],
+            r"line 3: 1\.jpg belongs to coil 'C2' here, but to coil 'C1' above",
+        ),
+        (["file,label", "1.jpg,a,b"], "line 2: the number of cells differs"),
+        (["file,label", '1.jpg,"a"b'], "line 2 is not valid CSV"),
+        (["file,label", "1.jpg,a", "2.jpg,a"], "only one class, 'a'"),
+        (["file,label", "1.jpg,", "2.jpg,"], "only one class, images without a label"),
+        ([""], "needs the columns file and label, but has none"),
     ],
 )
-def test_a_wrong_manifest_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+def test_rejects_a_malformed_manifest_and_names_the_line(tmp_path: Path, lines: list[str], message: str) -> None:
     touch(tmp_path, "1.jpg", "2.jpg")
     write(tmp_path / "manifest.csv", *lines)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         read_dataset(tmp_path)
 
 
-def test_a_manifest_in_another_encoding_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_manifest_in_another_encoding(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg")
     write(tmp_path / "manifest.csv", "file,label", "1.jpg,Riß", encoding="latin-1")
     with pytest.raises(DataError, match=r"manifest\.csv: it is not UTF-8 text"):
@@ -120,7 +123,7 @@ COMBINED[1], COMBINED[3], COMBINED[8] = "a.jpg_1,1 3", "a.jpg_3,10 5 20 5", "b.j
 
 
 @pytest.mark.parametrize("lines", [SEPARATE, COMBINED])
-def test_severstal_is_read_in_both_column_layouts(tmp_path: Path, lines: list[str]) -> None:
+def test_reads_severstal_in_both_column_layouts(tmp_path: Path, lines: list[str]) -> None:
     touch(tmp_path, "train_images/a.jpg", "train_images/b.jpg", "train_images/c.jpg", "test_images/d.jpg")
     write(tmp_path / "train.csv", *lines)
     dataset = read_dataset(tmp_path)
@@ -133,30 +136,30 @@ def test_severstal_is_read_in_both_column_layouts(tmp_path: Path, lines: list[st
 
 
 @pytest.mark.parametrize(
-    ("lines", "says"),
+    ("lines", "message"),
     [
-        (["Image,Class", "a.jpg,1"], r"train\.csv has columns Image, Class; known are"),
-        ([*SEPARATE, "z.jpg,1,1 3"], r"train\.csv line 5: there is no image .*z\.jpg"),
-        ([*SEPARATE, "a.jpg,1,9 3"], r"line 5: a\.jpg has class 1 above already"),
-        ([*SEPARATE, "c.jpg,5,1 3"], "line 5: class '5' is none of 1, 2, 3, 4"),
-        ([*SEPARATE, "c.jpg,1,409600 2"], "line 5: the mask runs to pixel 409601, past the last one"),
-        ([*SEPARATE, "c.jpg,1,5"], "line 5: the mask is no list of START LENGTH pairs: '5'"),
+        (["Image,Class", "a.jpg,1"], r"train\.csv has the columns Image, Class; expected"),
+        ([*SEPARATE, "z.jpg,1,1 3"], r"train\.csv line 5: the image .*z\.jpg does not exist"),
+        ([*SEPARATE, "a.jpg,1,9 3"], r"line 5: a\.jpg already has a row for class 1"),
+        ([*SEPARATE, "c.jpg,5,1 3"], "line 5: class '5' is unknown; expected one of 1, 2, 3, 4"),
+        ([*SEPARATE, "c.jpg,1,409600 2"], "line 5: the mask extends to pixel 409601, but"),
+        ([*SEPARATE, "c.jpg,1,5"], "line 5: the mask is not a list of START LENGTH pairs: '5'"),
     ],
 )
-def test_a_wrong_train_csv_is_refused_with_its_line(tmp_path: Path, lines: list[str], says: str) -> None:
+def test_rejects_a_malformed_train_csv_and_names_the_line(tmp_path: Path, lines: list[str], message: str) -> None:
     touch(tmp_path, "train_images/a.jpg", "train_images/b.jpg", "train_images/c.jpg")
     write(tmp_path / "train.csv", *lines)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         read_dataset(tmp_path)
 
 
-def test_train_csv_without_its_images_is_refused(tmp_path: Path) -> None:
+def test_rejects_train_csv_without_images(tmp_path: Path) -> None:
     write(tmp_path / "train.csv", *SEPARATE)
-    with pytest.raises(DataError, match=r"the folder .*train_images of its images is not"):
+    with pytest.raises(DataError, match=r"the image folder .*train_images that belongs to .*train\.csv does not exist"):
         read_dataset(tmp_path)
 
 
-def test_all_of_severstal_is_counted_as_its_owners_do(shared: Path, tmp_path: Path) -> None:
+def test_severstal_label_counts_match_the_published_ones(shared: Path, tmp_path: Path) -> None:
     with (shared / "data" / "severstal" / "image_labels_all.csv").open(newline="") as file:
         images = [row for row in csv.DictReader(file) if row["split"] == "train_images"]
     folder = tmp_path / "train_images"
@@ -173,7 +176,7 @@ def test_all_of_severstal_is_counted_as_its_owners_do(shared: Path, tmp_path: Pa
     assert sum(not sample.labels for sample in dataset.samples) == 5902
 
 
-def test_the_strips_as_they_lie_there_are_a_manifest(shared: Path) -> None:
+def test_reads_the_shared_strips_as_a_manifest(shared: Path) -> None:
     dataset = read_dataset(shared / "data" / "severstal")
     assert dataset.layout == "manifest"
     counts = Counter(label for sample in dataset.samples for label in sample.labels or ("none",))
@@ -181,7 +184,7 @@ def test_the_strips_as_they_lie_there_are_a_manifest(shared: Path) -> None:
     assert Sample("images/03db6bbc3.jpg", ("3", "4")) in dataset.samples
 
 
-def test_multiclass_refuses_several_labels_and_names_the_clean_ones(tmp_path: Path) -> None:
+def test_multiclass_rejects_several_labels_and_labels_clean_images(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg", "3.jpg")
     manifest = write(tmp_path / "manifest.csv", "file,label", "1.jpg,a|b", "2.jpg,b", "3.jpg,")
     dataset = read_dataset(tmp_path)
@@ -194,7 +197,7 @@ def test_multiclass_refuses_several_labels_and_names_the_clean_ones(tmp_path: Pa
         assert (clean_label, changed.labels) == (given, ["a", "b", given])
 
 
-def test_multilabel_takes_the_clean_class_as_no_label(tmp_path: Path) -> None:
+def test_multilabel_treats_the_clean_class_as_no_label(tmp_path: Path) -> None:
     touch(tmp_path, "good_1.jpg", "pits_1.jpg")
     dataset = read_dataset(tmp_path)
     assert for_task(dataset, "multiclass", None) == (dataset, None)
@@ -204,11 +207,11 @@ def test_multilabel_takes_the_clean_class_as_no_label(tmp_path: Path) -> None:
     assert (clean_label, changed.labels) == (None, ["pits"])
 
 
-def test_a_clean_label_is_one_of_the_labels_and_stands_alone(tmp_path: Path) -> None:
+def test_the_clean_label_must_exist_and_exclude_other_labels(tmp_path: Path) -> None:
     touch(tmp_path, "1.jpg", "2.jpg")
     write(tmp_path / "manifest.csv", "file,label", "1.jpg,good|pits", "2.jpg,pits")
     dataset = read_dataset(tmp_path)
-    with pytest.raises(DataError, match=r"1\.jpg is 'good', and has other labels too"):
+    with pytest.raises(DataError, match=r"1\.jpg is labelled 'good' and has other labels, too"):
         for_task(dataset, "multilabel", "good")
-    with pytest.raises(SettingsError, match="--clean-label 'fine' is none of good, pits"):
+    with pytest.raises(SettingsError, match="--clean-label 'fine' is not a label; choose from good, pits"):
         for_task(dataset, "multilabel", "fine")

@@ -15,7 +15,7 @@ def softmax(logits: Matrix) -> Matrix:
 
 
 def honest(frames: int, task: Task) -> tuple[Matrix, Matrix]:
-    """Logits, and targets drawn with the probabilities that they mean."""
+    """Return logits, and targets drawn with the probabilities that they represent."""
     rng = np.random.default_rng(3)
     logits = rng.normal(0, 1.5, (frames, 4)).astype(np.float32)
     if task == "multilabel":
@@ -26,7 +26,7 @@ def honest(frames: int, task: Task) -> tuple[Matrix, Matrix]:
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("factor", [0.5, 1.0, 3.0])
-def test_the_temperature_undoes_what_made_the_scores_dishonest(task: Task, factor: float) -> None:
+def test_the_temperature_restores_calibration(task: Task, factor: float) -> None:
     logits, targets = honest(6000, task)
     scores = softmax(factor * logits) if task == "multiclass" else np.asarray(1 / (1 + np.exp(-factor * logits)))
     temperature = fit_temperature(targets, scores, task)
@@ -44,12 +44,12 @@ def test_scaled_scores_are_the_softmax_of_scaled_logits(temperature: float, seed
     )
 
 
-def test_without_a_mistake_the_temperature_ends_at_its_limit() -> None:
+def test_without_errors_the_temperature_ends_at_its_limit() -> None:
     targets = np.eye(3, dtype=np.float32)[[0, 1, 2] * 10]
     assert fit_temperature(targets, 0.4 * targets + 0.2, "multiclass") == pytest.approx(TEMPERATURE_MIN, rel=1e-3)
 
 
-def test_the_error_of_a_small_case_by_hand() -> None:
+def test_calibration_error_of_a_small_example() -> None:
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1, 1]]
     scores = np.array([[0.9, 0.1], [0.9, 0.1], [0.9, 0.1], [0.3, 0.7]], np.float32)
     bins = reliability(targets, scores, "multiclass")
@@ -57,7 +57,7 @@ def test_the_error_of_a_small_case_by_hand() -> None:
     assert expected_error(bins) == pytest.approx(0.25 * 0.3 + 0.75 * (0.9 - 2 / 3), abs=1e-6)
 
 
-def test_a_temperature_is_applied_only_where_mistakes_chose_it() -> None:
+def test_a_temperature_is_only_applied_with_enough_errors() -> None:
     targets = np.eye(2, dtype=np.float32)[[0] * 20]
     scores = np.array([[0.1, 0.9]] * 9 + [[0.9, 0.1]] * 11, np.float32)
     assert applicable(1.7, targets, scores, "multiclass") == 1

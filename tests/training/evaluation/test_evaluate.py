@@ -25,7 +25,7 @@ pytestmark = pytest.mark.training
 
 @pytest.fixture(scope="module")
 def folder(fitted_run: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A finished run with its evaluation."""
+    """A finished run that is evaluated."""
     copy = tmp_path_factory.mktemp("evaluated") / "run"
     shutil.copytree(fitted_run, copy)
     evaluate_run(EvaluateSettings(copy))
@@ -38,7 +38,7 @@ def read(folder: Path) -> Evaluation:
     return found
 
 
-def test_the_figures_are_those_of_the_fit(folder: Path) -> None:
+def test_the_metrics_match_those_of_the_fit(folder: Path) -> None:
     run, found = read_run(folder), read(folder)
     assert found.accuracy.value == pytest.approx(run.validation.accuracy)
     assert found.classes == run.validation.classes
@@ -62,7 +62,7 @@ def test_the_report_is_one_file_with_every_picture(folder: Path) -> None:
         assert picture.std() > 1
 
 
-def test_other_frames_are_measured_with_the_thresholds_of_validation(
+def test_measures_test_frames_with_the_validation_thresholds(
     folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_textures(tmp_path / "other", 4)
@@ -76,22 +76,24 @@ def test_other_frames_are_measured_with_the_thresholds_of_validation(
     assert (tmp_path / "report" / "report.html").exists()
 
 
-def test_a_class_the_model_does_not_know_is_refused(folder: Path, tmp_path: Path) -> None:
+def test_rejects_a_class_that_the_model_does_not_know(folder: Path, tmp_path: Path) -> None:
     for label in ("plain", "rust"):
         cv2.imwrite(str(tmp_path / f"{label}_1.png"), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
-    with pytest.raises(DataError, match=r"rust_1\.png is 'rust'; the model knows plain, spots, stripes"):
+    with pytest.raises(
+        DataError, match=r"rust_1\.png has the label 'rust'; the model only knows plain, spots, stripes"
+    ):
         evaluate_run(EvaluateSettings(folder, test=tmp_path))
 
 
-def test_a_changed_validation_frame_is_refused(folder: Path, textures: Path, tmp_path: Path) -> None:
+def test_rejects_a_changed_validation_frame(folder: Path, textures: Path, tmp_path: Path) -> None:
     shutil.copytree(textures, tmp_path / "data")
     name = read_run(folder).split.validation[0].name
     cv2.imwrite(str(tmp_path / "data" / name), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
-    with pytest.raises(InputError, match=f"{name} is not the file"):
+    with pytest.raises(InputError, match=f"{name} has changed since the run"):
         evaluate_run(EvaluateSettings(folder, data=tmp_path / "data"))
 
 
-def test_an_evaluation_of_another_model_is_refused(folder: Path) -> None:
+def test_rejects_an_evaluation_of_another_model(folder: Path) -> None:
     run = read_run(folder)
     with pytest.raises(InputError, match="belongs to another model"):
         read_evaluation(folder, msgspec.structs.replace(run, model_sha256="0"))
@@ -111,7 +113,7 @@ def scored(targets: list[list[int]], scores: list[list[float]]) -> ScoredFrames:
     return ScoredFrames(Path(), frames, np.array(targets, np.float32), np.array(scores, np.float32))
 
 
-def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run, tmp_path: Path) -> None:
+def test_measures_images_with_several_labels_label_by_label(multilabel: Run, tmp_path: Path) -> None:
     frames = scored([[1, 1, 0], [0, 0, 0], [0, 1, 0]], [[0.9, 0.8, 0.2], [0.6, 0.2, 0.1], [0.1, 0.7, 0.3]])
     found = evaluate(multilabel, frames, frames, recall=1.0)
     assert found.confusion is None
@@ -123,25 +125,25 @@ def test_images_with_several_labels_are_measured_label_by_label(multilabel: Run,
     assert "<td>-</td>" in (tmp_path / "report.html").read_text()
 
 
-def test_without_any_label_there_is_no_macro_f1_and_the_record_is_read_back(multilabel: Run, tmp_path: Path) -> None:
+def test_without_any_label_the_macro_f1_is_none_and_can_be_read_back(multilabel: Run, tmp_path: Path) -> None:
     frames = scored([[0, 0, 0]] * 3, [[0.1, 0.2, 0.3]] * 3)
     found = evaluate(multilabel, frames, frames, recall=None)
     assert found.macro_f1 is None
     write_evaluation(tmp_path, found)
     assert read_evaluation(tmp_path, multilabel) == found
     write_report(tmp_path, multilabel, found, {})
-    assert "no frame has a label, and none is given one" in (tmp_path / "report.html").read_text()
+    assert "no frame has a label and none is predicted" in (tmp_path / "report.html").read_text()
 
 
 @given(st.lists(st.tuples(*[st.booleans()] * 3, *[st.sampled_from([0.0, 1e-7, 0.2, 0.5, 0.9, 1.0])] * 3), min_size=1))
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=25)
-def test_whatever_is_measured_can_be_read_back(multilabel: Run, rows: list[tuple[float, ...]]) -> None:
+def test_every_evaluation_can_be_read_back(multilabel: Run, rows: list[tuple[float, ...]]) -> None:
     frames = scored([[int(value) for value in row[:3]] for row in rows], [list(row[3:]) for row in rows])
     found = evaluate(multilabel, frames, frames, recall=0.9)
     assert msgspec.json.decode(msgspec.json.encode(found), type=Evaluation) == found
 
 
-def test_the_surest_mistake_comes_first(folder: Path) -> None:
+def test_the_most_confident_error_comes_first(folder: Path) -> None:
     run = read_run(folder)
     frames = scored([[1, 0, 0]] * 4, [[0.9, 0.1, 0], [0.4, 0.6, 0], [0.1, 0.9, 0], [0.99, 0.01, 0]])
     assert pick_worst(run, frames) == (2, [2, 1, 0, 3])
@@ -149,17 +151,17 @@ def test_the_surest_mistake_comes_first(folder: Path) -> None:
     assert pick_worst(run, right) == (0, [0, 1])
 
 
-def test_a_caption_says_every_label_of_truth_and_answer(folder: Path, multilabel: Run) -> None:
+def test_a_caption_lists_all_true_and_predicted_labels(folder: Path, multilabel: Run) -> None:
     frames = scored([[1, 1, 0], [0, 0, 0]], [[0.9, 0.4, 0.6], [0.1, 0.2, 0.3]])
     assert caption(multilabel, frames, 0) == (
-        "0.png\ntruth: plain 0.900, spots 0.400\nanswer: plain 0.900, stripes 0.600\nmap of spots, 0.400"
+        "0.png\ntrue: plain 0.900, spots 0.400\npredicted: plain 0.900, stripes 0.600\nheatmap: spots 0.400"
     )
-    assert caption(multilabel, frames, 1).startswith("1.png\ntruth: no label\nanswer: no label\n")
-    assert caption(read_run(folder), frames, 1) == "1.png\ntruth: no label\nanswer: stripes 0.300"
+    assert caption(multilabel, frames, 1).startswith("1.png\ntrue: no label\npredicted: no label\n")
+    assert caption(read_run(folder), frames, 1) == "1.png\ntrue: no label\npredicted: stripes 0.300"
 
 
 @given(st.floats(-5, 5), st.floats(-5, 5))
-def test_an_overlay_colours_only_what_speaks_for_a_label(one: float, other: float) -> None:
+def test_an_overlay_colours_only_positive_heatmap_values(one: float, other: float) -> None:
     picture = np.full((40, 60, 3), 100, np.uint8)
     shown = overlay(picture, np.array([[one, other]], np.float32))
     assert shown.shape == picture.shape
@@ -168,11 +170,11 @@ def test_an_overlay_colours_only_what_speaks_for_a_label(one: float, other: floa
     elif min(one, other) <= 0:
         strong, weak = (0, -1) if one > other else (-1, 0)
         np.testing.assert_array_equal(shown[:, weak], picture[:, weak])
-        if max(one, other) > 0.05:  # a level of 255 that shows
+        if max(one, other) > 0.05:  # strong enough to change a pixel
             assert np.any(shown[:, strong] != picture[:, strong])
 
 
-def test_evaluation_json_can_be_read_by_anyone(folder: Path) -> None:
+def test_evaluation_json_has_the_documented_fields(folder: Path) -> None:
     record = json.loads((folder / "evaluation.json").read_text())
     assert record["schema"] == "stripwatch.evaluation/1"
     assert record["thresholds"]["plain"].keys() == {"unsure", "sure"}

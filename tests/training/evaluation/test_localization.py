@@ -1,4 +1,4 @@
-"""Heatmaps held against marks; and a dense head that learns where, from frames to boxes in the run folder."""
+"""Heatmaps are compared with annotations, and a dense head learns locations, from frames to the run folder."""
 
 import json
 from dataclasses import replace
@@ -36,12 +36,12 @@ def located(row: int, column: int, label: str = "pits", marks: Annotations = MAR
     return LocatedFrame(label, heatmap, marks)
 
 
-def test_a_peak_inside_and_a_box_that_overlaps_by_half_are_right() -> None:
+def test_counts_a_peak_inside_and_a_box_with_half_overlap_as_correct() -> None:
     assert localize([located(0, 2)], READER) == {"pits": Localization(1, pointing=1, boxes=1, centre=0, whole=0)}
     assert localize([located(2, 0)], READER) == {"pits": Localization(1, pointing=0, boxes=0, centre=0, whole=0)}
 
 
-def test_a_map_of_one_label_is_held_against_the_marks_of_that_label() -> None:
+def test_compares_a_heatmap_with_annotations_of_the_same_label() -> None:
     assert localize([located(2, 0, "rust")], READER) == {
         "rust": Localization(1, pointing=1, boxes=0, centre=1, whole=1)
     }
@@ -56,7 +56,7 @@ def test_counts_add_up_over_labels() -> None:
 
 @pytest.fixture(scope="session")
 def patches(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Noise with one patch of stripes, along or across, anywhere; and where it is."""
+    """Write images of noise with one patch of stripes, along or across, at a random position, and their boxes."""
     folder = tmp_path_factory.mktemp("patches")
     rng = np.random.default_rng(11)
     lines = []
@@ -85,7 +85,7 @@ def dense_run(patches: Path, tmp_path_factory: pytest.TempPathFactory, random_we
     return out
 
 
-def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
+def test_a_dense_head_learns_labels_and_locations(dense_run: Path) -> None:
     run = read_run(dense_run)
     assert run.validation.accuracy >= 0.8
     assert run.heatmaps is not None
@@ -105,22 +105,25 @@ def test_a_dense_head_says_what_and_where(dense_run: Path) -> None:
 
 
 @pytest.mark.long
-def test_places_of_the_kept_model_are_scores_of_its_labels(dense_run: Path, patches: Path) -> None:
+def test_cells_of_the_saved_model_are_label_scores(dense_run: Path, patches: Path) -> None:
     run, model = read_run(dense_run), load_model(dense_run)
     frame = decode((patches / "clean_2.png").read_bytes(), run.decode).pixels[None]
     scores, heatmaps = exported_view(model, "dense").predict_on_batch(frame)
     np.testing.assert_allclose(scores, model.predict_on_batch(frame), atol=1e-5)
-    np.testing.assert_allclose(heatmaps.sum(-1), 1, atol=1e-5)  # "clean" is among the labels: nothing is left out
+    # "clean" is one of the labels, so the scores of a cell add up to 1.
+    np.testing.assert_allclose(heatmaps.sum(-1), 1, atol=1e-5)
     assert heatmaps[..., run.labels.index("clean")].mean() > 0.8
 
 
-def test_an_evaluation_needs_its_marks_or_others(dense_run: Path, patches: Path, tmp_path: Path) -> None:
+def test_an_evaluation_needs_the_annotations_of_the_fit_or_others(
+    dense_run: Path, patches: Path, tmp_path: Path
+) -> None:
     run = read_run(dense_run)
     assert run.marks is not None
     lost = msgspec.structs.replace(run.marks, path=str(tmp_path / "gone"))
     (dense_run / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(run, marks=lost)))
     try:
-        with pytest.raises(InputError, match="gone: there is no such folder or file"):
+        with pytest.raises(InputError, match="gone: no such folder or file"):
             evaluate_run(EvaluateSettings(dense_run, out=tmp_path))
         found = evaluate_run(EvaluateSettings(dense_run, out=tmp_path, boxes=patches / "truth.jsonl"))
         assert found.localisation is not None
@@ -129,7 +132,7 @@ def test_an_evaluation_needs_its_marks_or_others(dense_run: Path, patches: Path,
 
 
 @pytest.mark.long
-def test_a_gap_head_is_measured_by_the_same_marks(patches: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_a_gap_head_is_measured_with_the_same_annotations(patches: Path, random_weights: Path, tmp_path: Path) -> None:
     settings = tiny_fit(patches, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
     run = fit(replace(settings, boxes=patches / "truth.jsonl", epochs=10))
     assert run.heatmaps is not None
@@ -140,14 +143,14 @@ def test_a_gap_head_is_measured_by_the_same_marks(patches: Path, random_weights:
 
 
 @pytest.mark.long
-def test_every_layer_and_augmented_frames_learn_places_too(patches: Path, tmp_path: Path) -> None:
+def test_a_dense_head_learns_with_all_layers_and_augmented_frames(patches: Path, tmp_path: Path) -> None:
     settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl")
     fit(replace(settings, augment=True, epochs=2, cut="conv_pw_5_relu"))
     model = load_model(tmp_path / "run")
-    assert model.get_layer("places").output.shape == (None, 8, 8, 4)  # three labels, and nothing
+    assert model.get_layer("places").output.shape == (None, 8, 8, 4)  # three labels and "no defect here"
 
 
-def test_a_dense_head_without_marks_is_refused(patches: Path, tmp_path: Path) -> None:
+def test_rejects_a_dense_head_without_annotations(patches: Path, tmp_path: Path) -> None:
     settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense")
     with pytest.raises(SettingsError, match="--boxes is missing"):
         fit(settings)

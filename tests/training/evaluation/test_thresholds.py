@@ -14,7 +14,7 @@ from stripwatch.worker.model.verdict import DecisionPolicy
 
 ONE = np.float32(1)
 frames = st.lists(st.tuples(st.sampled_from([0.1, 0.2, 0.3, 0.5, 0.7, 0.9]), st.booleans()), min_size=1, max_size=30)
-# Scores as networks give them: anything, saturated, and neighbours of one another in float32.
+# Scores as networks compute them: arbitrary, saturated, and adjacent float32 numbers.
 SATURATED = [1.0, float(np.nextafter(ONE, np.float32(0))), 0.999999, 0.99999, 0.9995, 0.5, 1e-6, 1e-30, 0.0]
 score = st.one_of(st.floats(0, 1, width=32), st.sampled_from(SATURATED))
 counted_frames = st.lists(st.tuples(score, st.booleans(), st.booleans()), min_size=1, max_size=60)
@@ -31,8 +31,10 @@ def stated(point: OperatingPoint) -> tuple[float, float]:
 
 
 @given(counted_frames, recalls)
-def test_the_stated_figures_are_those_at_the_value(found: list[tuple[float, bool, bool]], recall: float | None) -> None:
-    """Compared as the worker does, a float32 score with a double, and with both as float32."""
+def test_precision_and_recall_are_those_at_the_threshold(
+    found: list[tuple[float, bool, bool]], recall: float | None
+) -> None:
+    """Compare as the worker does, a float32 score with a double, and with both as float32."""
     scores = np.array([score for score, _, _ in found], np.float32)
     positive, counts = (np.array([row[at] for row in found]) for at in (1, 2))
     chosen = choose_threshold(scores, positive, counts, recall)
@@ -46,7 +48,7 @@ def test_the_stated_figures_are_those_at_the_value(found: list[tuple[float, bool
 
 
 def network_scores(seed: int, frames: int, labels: int, task: Task) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Targets, and scores of a network that is sure of itself, also where the label is wrong: 3 %."""
+    """Return targets, and scores of an overconfident network, of which 3 % are wrong."""
     rng = np.random.default_rng(seed)
     if task == "multilabel":
         targets = rng.integers(0, 2, (frames, labels))
@@ -69,7 +71,9 @@ def policy(labels: list[str], chosen: dict[str, ChosenThreshold], task: Task, te
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 1.7, 4.0])
 @given(st.integers(0, 1000), recalls)
 @settings(max_examples=20)
-def test_the_worker_finds_what_sure_promises(task: Task, temperature: float, seed: int, recall: float | None) -> None:
+def test_the_worker_reaches_the_stated_precision_at_sure(
+    task: Task, temperature: float, seed: int, recall: float | None
+) -> None:
     labels = ["a", "b", "c"]
     targets, scores = network_scores(seed, 60, 3, task)
     chosen = choose_thresholds(labels, targets, scores, task, recall, temperature)
@@ -83,7 +87,7 @@ def test_the_worker_finds_what_sure_promises(task: Task, temperature: float, see
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
 @pytest.mark.parametrize("temperature", [0.5, 1.0, 4.0])
 @pytest.mark.parametrize(("count", "seed"), [(50, 1), (50, 2), (400, 3), (400, 4), (5000, 5)])
-def test_a_device_that_rounds_otherwise_calls_the_same_frames_but_for_one_per_cent(
+def test_rounding_moves_at_most_one_per_cent_of_the_frames(
     task: Task, temperature: float, count: int, seed: int
 ) -> None:
     labels = ["a", "b", "c"]
@@ -91,7 +95,7 @@ def test_a_device_that_rounds_otherwise_calls_the_same_frames_but_for_one_per_ce
     chosen = choose_thresholds(labels, targets, scores, task, None, temperature)
     moved = scores.astype(np.float64)
     step = np.random.default_rng(seed).choice([-1, 1], moved.shape) * SCORE_DIFFERENCE_MAX
-    if task == "multiclass":  # the scores of a frame still sum up to 1
+    if task == "multiclass":  # the scores of a frame still add up to 1
         best = np.arange(3) == scores.argmax(axis=1)[:, None]
         own = np.clip(moved + step, 0, 1)
         others = moved * (1 - own[best])[:, None] / np.maximum(1 - moved[best], 1e-7)[:, None]
@@ -103,17 +107,17 @@ def test_a_device_that_rounds_otherwise_calls_the_same_frames_but_for_one_per_ce
     for at, label in enumerate(labels):
         for value in (chosen[label].unsure.value, chosen[label].sure.value):
             if value == 0:
-                continue  # everything is called
+                continue  # all frames are at or above the threshold
             a, b = here[counts[:, at], at] >= value, there[counts[:, at], at] >= value
             assert (a != b).sum() <= 0.01 * a.sum()
 
 
-def test_the_tolerance_is_the_difference_that_an_export_is_allowed() -> None:
+def test_the_tolerance_equals_the_limit_of_the_accuracy_gate() -> None:
     assert LIMITS["fp32"].score_difference_max == SCORE_DIFFERENCE_MAX
 
 
-def test_a_wrong_answer_among_saturated_scores_counts() -> None:
-    """The old threshold, 0.1 % below the score 1.0, also called the wrong answers right below it."""
+def test_an_error_among_saturated_scores_counts() -> None:
+    """A threshold 0.1 % below the score 1.0 would include the errors right below it."""
     scores = np.array([1.0] * 3 + [0.9995] * 50 + [0.1], np.float32)
     positive = np.array([True] * 3 + [False] * 50 + [True])
     chosen = choose_threshold(scores, positive, np.ones(len(scores), bool), None)
@@ -121,7 +125,7 @@ def test_a_wrong_answer_among_saturated_scores_counts() -> None:
     assert (chosen.sure.precision, chosen.sure.reached) == (1, True)
 
 
-def test_scores_that_rounding_could_swap_are_not_told_apart() -> None:
+def test_does_not_separate_scores_that_rounding_could_swap() -> None:
     scores = np.array([1.0, 1.0, 0.99999, 0.99999, 0.2], np.float32)
     positive = np.array([True, True, True, False, False])
     chosen = choose_threshold(scores, positive, np.ones(5, bool), None)
@@ -129,8 +133,8 @@ def test_scores_that_rounding_could_swap_are_not_told_apart() -> None:
     assert not chosen.sure.reached
 
 
-def test_many_frames_close_together_still_get_a_threshold() -> None:
-    """No gap is wide enough, but a difference of 5e-5 moves less than 1 % of the frames."""
+def test_chooses_a_threshold_among_many_close_scores() -> None:
+    """No gap between scores is wide enough, but a difference of 5e-5 moves less than 1 % of the frames."""
     scores = np.linspace(0, 1, 50_000, dtype=np.float32)
     chosen = choose_threshold(scores, scores > 0.6, np.ones(len(scores), bool), None)
     assert chosen.unsure.value == pytest.approx(0.6, abs=1e-3)
@@ -138,7 +142,7 @@ def test_many_frames_close_together_still_get_a_threshold() -> None:
 
 
 @pytest.mark.parametrize("gap", [0.3, 0.01, 0.0005, 0.00012])
-def test_a_report_can_show_the_value_that_is_used(gap: float) -> None:
+def test_thresholds_have_few_digits(gap: float) -> None:
     scores = np.array([0.9123456, 0.9123456 - gap], np.float32)
     chosen = choose_threshold(scores, np.array([True, False]), np.ones(2, bool), None)
     for point in (chosen.unsure, chosen.sure):
@@ -147,7 +151,7 @@ def test_a_report_can_show_the_value_that_is_used(gap: float) -> None:
 
 
 @given(frames, recalls)
-def test_no_other_threshold_does_better(found: list[tuple[float, bool]], recall: float | None) -> None:
+def test_no_other_threshold_is_better(found: list[tuple[float, bool]], recall: float | None) -> None:
     scores = np.array([score for score, _ in found], np.float32)
     positive = np.array([there for _, there in found])
     both = choose_threshold(scores, positive, np.ones(len(found), bool), recall)
@@ -172,7 +176,7 @@ def test_no_other_threshold_does_better(found: list[tuple[float, bool]], recall:
 
 
 @given(frames)
-def test_sure_is_not_under_unsure_and_nearly_always_right(found: list[tuple[float, bool]]) -> None:
+def test_sure_is_not_below_unsure_and_has_the_stated_precision(found: list[tuple[float, bool]]) -> None:
     scores = np.array([score for score, _ in found], np.float32)
     positive = np.array([there for _, there in found])
     chosen = choose_threshold(scores, positive, np.ones(len(found), bool), None)
@@ -183,26 +187,26 @@ def test_sure_is_not_under_unsure_and_nearly_always_right(found: list[tuple[floa
     precision = positive[called].mean()
     assert precision == pytest.approx(chosen.sure.precision)
     assert chosen.sure.reached == (precision >= 0.99)
-    if not chosen.sure.reached:  # then nowhere above the suspicion is it better
+    if not chosen.sure.reached:  # otherwise no threshold above unsure has a better precision
         suspected = scores[scores >= chosen.unsure.value]
         assert precision == pytest.approx(max(positive[scores >= level].mean() for level in suspected))
 
 
-def test_between_the_labels_nobody_has_been_so_there_it_is_unsure() -> None:
+def test_scores_between_the_labels_are_unsure() -> None:
     scores = np.array([0.9, 0.8, 0.4, 0.1], np.float32)
     chosen = choose_threshold(scores, np.array([True, True, False, False]), np.ones(4, bool), None)
     assert (chosen.unsure.value, chosen.sure.value) == (0.6, 0.799)
     assert stated(chosen.unsure) == stated(chosen.sure) == (1, 1)
 
 
-def test_a_wrong_answer_between_right_ones_makes_it_unsure_from_there_down() -> None:
+def test_an_error_between_correct_scores_raises_sure() -> None:
     scores = np.array([0.9, 0.8, 0.7, 0.6, 0.1], np.float32)
     chosen = choose_threshold(scores, np.array([True, True, False, True, False]), np.ones(5, bool), None)
     assert (chosen.unsure.value, chosen.sure.value) == (0.35, 0.799)
     assert chosen.sure.recall == pytest.approx(2 / 3)
 
 
-def test_in_multiclass_a_frame_counts_for_its_best_label_alone() -> None:
+def test_in_multiclass_a_frame_counts_only_for_its_best_label() -> None:
     targets = np.eye(2, dtype=np.float32)[[0, 0, 1]]
     scores = np.array([[0.9, 0.1], [0.4, 0.6], [0.2, 0.8]], np.float32)
     chosen = choose_thresholds(["a", "b"], targets, scores, "multiclass", 0.98)

@@ -14,7 +14,7 @@ from tests.training.conftest import run_cli
 pytestmark = pytest.mark.training
 
 
-def test_networks_may_have_names_and_flags_of_their_own() -> None:
+def test_networks_can_have_separate_names_and_options() -> None:
     assert parse_candidates(
         "vgg19, small=mobilenet", ["small:alpha=0.25", "small:weights=a=b.h5", "vgg19:augment"]
     ) == [
@@ -24,22 +24,22 @@ def test_networks_may_have_names_and_flags_of_their_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("networks", "settings", "says"),
+    ("networks", "settings", "message"),
     [
-        ("a,a", [], "names 'a' twice"),
-        ("a", [], "a comparison needs two or more"),
-        ("", [], "a comparison needs two or more"),
-        ("../a,b", [], r"'\.\./a' cannot be the name of a folder"),
-        ("a,b", ["c:x=1"], "--set 'c:x=1' is no NAME:FLAG=VALUE with a name of a, b"),
-        ("a,b", ["a:"], "is no NAME:FLAG=VALUE"),
+        ("a,a", [], "contains 'a' twice"),
+        ("a", [], "a comparison needs at least two networks"),
+        ("", [], "a comparison needs at least two networks"),
+        ("../a,b", [], r"'\.\./a' is not a valid name"),
+        ("a,b", ["c:x=1"], "--set 'c:x=1' is not NAME:FLAG=VALUE with NAME one of a, b"),
+        ("a,b", ["a:"], "is not NAME:FLAG=VALUE"),
     ],
 )
-def test_a_wrong_list_is_refused(networks: str, settings: list[str], says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
+def test_rejects_an_invalid_list(networks: str, settings: list[str], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         parse_candidates(networks, settings)
 
 
-def test_the_network_cannot_be_passed_on(
+def test_rejects_a_network_passed_to_fit(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], textures: Path, tmp_path: Path
 ) -> None:
     words = ["--data", str(textures), "--out", str(tmp_path / "x"), "--networks", "vgg19,mobilenet"]
@@ -48,14 +48,14 @@ def test_the_network_cannot_be_passed_on(
 
 
 @pytest.mark.long
-def test_two_networks_on_one_split_and_going_on_after_a_stop(
+def test_compares_two_networks_on_one_split_and_continues_after_a_stop(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     textures: Path,
     random_weights: Path,
     tmp_path: Path,
 ) -> None:
-    folder = tmp_path / os.fsdecode(b"plant\xff $\\frac$")  # names of any bytes go through every step
+    folder = tmp_path / os.fsdecode(b"plant\xff $\\frac$")  # names with any bytes pass every step
     data, out = folder / os.fsdecode(b"data\xfe"), folder / "compared"
     shutil.copytree(textures, data)
     words = ["compare", "--data", str(data), "--out", str(out), "--networks", "long=mobilenet,short=mobilenet"]
@@ -77,7 +77,7 @@ def test_two_networks_on_one_split_and_going_on_after_a_stop(
     assert (out / "leaderboard.png").stat().st_size > 1000
 
     (out / "leaderboard.json").unlink()
-    (out / "short.entry.json").write_text("{}")  # of another version
+    (out / "short.entry.json").write_text("{}")  # written by another version
     assert run_cli(monkeypatch, *words, "--rule", "fastest-within:100") == 0
     again = json.loads((out / "leaderboard.json").read_text())
     assert again["rule"] == "fastest-within:100"

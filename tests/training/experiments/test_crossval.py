@@ -21,14 +21,14 @@ SPLIT = Split([SplitFrame("a.png", "a", "")], [])
 
 
 @pytest.mark.long
-def test_each_frame_is_scored_once_by_a_model_that_did_not_see_it(
+def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
     textures: Path,
     random_weights: Path,
     tmp_path: Path,
 ) -> None:
-    out = tmp_path / os.fsdecode(b"folds\xff")  # names of any bytes go through every step
+    out = tmp_path / os.fsdecode(b"folds\xff")  # names with any bytes pass every step
     words = ["crossval", "--data", str(textures), "--folds", "2", "--seed", "4", "--out", str(out)]
     words += [*FLAGS, "--weights", str(random_weights)]
     assert run_cli(monkeypatch, *words) == 0
@@ -37,75 +37,75 @@ def test_each_frame_is_scored_once_by_a_model_that_did_not_see_it(
     scored = [frame.name for run in runs for frame in run.split.validation]
     assert sorted(scored) == sorted(path.name for path in textures.iterdir())
     assert {run.configuration.keep for run in runs} == {"last"}
-    assert [run.best_epoch for run in runs] == [3, 3]  # the last, whatever the scored fold says
+    assert [run.best_epoch for run in runs] == [3, 3]  # the last one, independent of the scored fold
     assert summary["frames"] == 60
     assert summary["errors"] == len(summary["wrong"])
     assert summary["fold_accuracy"] == [round(run.validation.accuracy, 4) for run in runs]
     record = json.loads((out / "crossval.json").read_text())
     assert record["runs"] == [run.run_id for run in runs]
 
-    (out / "crossval.json").unlink()  # as if it had been stopped before the end
+    (out / "crossval.json").unlink()  # as after an interruption
     assert run_cli(monkeypatch, *words) == 0
     again = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert again == summary
     assert read_run(out / "fold-1").run_id == runs[0].run_id
 
 
-def test_folds_of_a_set_whose_bit_depth_nobody_states_are_refused_before_the_first_fit(tmp_path: Path) -> None:
+def test_rejects_an_unknown_bit_depth_before_the_first_fit(tmp_path: Path) -> None:
     rng = np.random.default_rng(1)
     for label in ("a", "b"):
         for number in range(3):
             frame = rng.integers(0, 4096, (32, 32), np.uint16)
             cv2.imwrite(str(tmp_path / f"{label}_{number}.png"), frame)
-    with pytest.raises(DataError, match="Pass --bit-depth N"):
+    with pytest.raises(DataError, match="Pass the bit depth of the camera"):
         read_split_frames(tmp_path, "auto", "multiclass", None, None)
     frames, groups = read_split_frames(tmp_path, "auto", "multiclass", None, 12)
     assert (len(frames), len(set(groups))) == (6, 6)
     assert common_flags(0, "auto", "multiclass", None, 12)[-2:] == ["--bit-depth", "12"]
 
 
-def test_a_fold_that_fails_ends_with_the_sentence_and_code_of_fit(
+def test_a_failed_fold_ends_with_the_error_and_exit_code_of_fit(
     monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str], textures: Path, tmp_path: Path
 ) -> None:
     words = ["--data", str(textures), "--folds", "2", "--out", str(tmp_path / "folds"), *FLAGS]
     assert run_cli(monkeypatch, "crossval", *words, "--weights", "missing.h5") == 6
     shown = capfd.readouterr()
-    assert "error: --weights missing.h5: there is no such file" in shown.err
+    assert "error: --weights missing.h5: no such file" in shown.err
     assert "Traceback" not in shown.err
     assert shown.out == ""
 
 
-def test_a_finished_run_of_other_flags_is_not_taken_for_this_one(tmp_path: Path) -> None:
+def test_rejects_a_finished_run_with_other_options(tmp_path: Path) -> None:
     folder, root, flags = tmp_path / "fold-1", Path("/"), ["--epochs", "3"]
     folder.mkdir()
     (folder / "run.json").touch()
     (tmp_path / "fold-1.fit.json").write_bytes(msgspec.json.encode({"split": SPLIT, "data": "/", "flags": flags}))
     run_fit("fold-1", folder, root, SPLIT, flags)
     for data, split, others in ((tmp_path, SPLIT, flags), (root, Split([], []), flags), (root, SPLIT, [])):
-        with pytest.raises(InputError, match="fold-1 is a run of other data, another split or other flags"):
+        with pytest.raises(InputError, match="fold-1 is a run with other data, another split or other options"):
             run_fit("fold-1", folder, data, split, others)
 
 
 def be_fit(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
-    """A short program takes the place of fit."""
+    """Replace fit by a short program."""
     monkeypatch.setattr(fit_subprocess, "module_command", lambda _: [sys.executable, "-c", program])
 
 
-def test_a_killed_fit_continues_if_it_was_asked_for_the_same(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    said = tmp_path / "said"
-    be_fit(monkeypatch, f"import sys; print('--resume' in sys.argv, file=open({str(said)!r}, 'a'))")
+def test_resumes_a_killed_fit_only_with_the_same_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    output = tmp_path / "output"
+    be_fit(monkeypatch, f"import sys; print('--resume' in sys.argv, file=open({str(output)!r}, 'a'))")
     for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
         run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
-    assert said.read_text().split() == ["False", "True", "False"]
+    assert output.read_text().split() == ["False", "True", "False"]
 
 
-def test_a_fit_that_was_ended_from_outside_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_killed_fit_and_hints_at_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     be_fit(monkeypatch, "import os, signal; os.kill(os.getpid(), signal.SIGKILL)")
-    with pytest.raises(InputError, match=r"fold-1 was ended from outside \(Killed\): .*memory.* lower --batch"):
+    with pytest.raises(InputError, match=r"fold-1 was killed \(Killed\); .*memory.* reduce --batch"):
         run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, [])
 
 
 @pytest.mark.parametrize("word", ["--split", "--keep=best"])
-def test_a_flag_that_the_command_sets_cannot_be_passed_on(word: str) -> None:
+def test_rejects_an_option_that_the_command_sets_itself(word: str) -> None:
     with pytest.raises(SettingsError, match="is set by this command"):
         check_flags(["--epochs", "3", word, "x"])

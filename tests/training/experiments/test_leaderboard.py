@@ -49,29 +49,29 @@ ENTRIES = [entry("slow", 0.995, 10), entry("middle", 0.992, 40), entry("beaten",
     ("rule", "winner"),
     [("best", "slow"), ("fastest-within:0.2", "slow"), ("fastest-within:0.3", "middle"), ("fastest-within:5", "fast")],
 )
-def test_the_rule_names_the_winner(rule: str, winner: str) -> None:
+def test_the_rule_selects_the_winner(rule: str, winner: str) -> None:
     assert rank(ENTRIES, Rule.parse(rule)).winner == winner
 
 
-def test_equal_accuracy_is_decided_by_macro_f1_then_by_speed() -> None:
+def test_ties_in_accuracy_are_broken_by_macro_f1_then_by_speed() -> None:
     equal = [entry("a", 0.9, 10, 0.8), entry("b", 0.9, 5, 0.9), entry("c", 0.9, 7, 0.9)]
     assert rank(equal, Rule.parse("best")).winner == "c"
 
 
-def test_one_that_was_not_timed_is_no_front_and_no_point() -> None:
+def test_a_network_that_was_not_timed_is_neither_on_the_front_nor_plotted() -> None:
     board = rank([*ENTRIES, entry("untimed", 0.9, 0)], Rule.parse("best"))
     assert "untimed" not in board.front
     assert draw(board) == draw(rank(ENTRIES, Rule.parse("best")))
 
 
 @pytest.mark.parametrize("text", ["", "fastest", "fastest-within:", "fastest-within:-1", "best:1"])
-def test_another_rule_is_refused(text: str) -> None:
+def test_rejects_an_unknown_rule(text: str) -> None:
     with pytest.raises(SettingsError, match="is neither 'best' nor"):
         Rule.parse(text)
 
 
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(1, 5)), min_size=1, max_size=8))
-def test_the_front_is_what_no_other_beats(found: list[tuple[int, int]]) -> None:
+def test_the_front_has_the_networks_that_no_other_beats(found: list[tuple[int, int]]) -> None:
     entries = [entry(str(at), accuracy / 5, speed) for at, (accuracy, speed) in enumerate(found)]
     front = set(rank(entries, Rule.parse("best")).front)
 
@@ -85,7 +85,7 @@ def test_the_front_is_what_no_other_beats(found: list[tuple[int, int]]) -> None:
         assert bool(front & same) == (not beaten)
 
 
-def test_the_table_is_written_for_people_and_programs() -> None:
+def test_writes_a_table_and_csv() -> None:
     board = rank(ENTRIES, Rule.parse("best"))
     rows = list(csv.DictReader(to_csv(board).decode().splitlines()))
     assert [row["name"] for row in rows] == ["slow", "middle", "beaten", "fast"]
@@ -94,8 +94,8 @@ def test_the_table_is_written_for_people_and_programs() -> None:
     assert to_table(board).row_count == 4
 
 
-def test_a_network_without_a_macro_f1_is_ranked_and_read_back() -> None:
-    """Where no frame has a label, the figure is null in JSON and empty in the table."""
+def test_ranks_and_reads_back_a_network_without_macro_f1() -> None:
+    """If no frame has a label, the value is null in JSON and empty in the table."""
     without = msgspec.structs.replace(entry("without", 0.995, 10), macro_f1=None)
     board = rank([entry("with", 0.995, 5), without], Rule.parse("best"))
     assert board.winner == "with"

@@ -1,4 +1,4 @@
-"""Precision and several devices, shown on what a processor can do: bfloat16, and two logical processors as replicas."""
+"""Precision and several devices, tested on the CPU with bfloat16 and two logical CPUs as replicas."""
 
 import subprocess
 import sys
@@ -25,7 +25,7 @@ def gpus(monkeypatch: pytest.MonkeyPatch, *capabilities: tuple[int, int]) -> Non
     monkeypatch.setattr(tf.config.experimental, "get_device_details", lambda found: {"compute_capability": found})
 
 
-def test_half_precision_is_chosen_only_where_every_gpu_is_fast_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_chooses_half_precision_only_if_every_gpu_is_fast_in_it(monkeypatch: pytest.MonkeyPatch) -> None:
     gpus(monkeypatch)
     assert choose_precision("auto") == "float32"
     gpus(monkeypatch, (9, 0), (7, 0))
@@ -35,13 +35,13 @@ def test_half_precision_is_chosen_only_where_every_gpu_is_fast_in_it(monkeypatch
     assert choose_precision("auto") == "float32"
 
 
-def test_the_precision_ends_with_the_block() -> None:
+def test_the_precision_is_restored_after_the_block() -> None:
     with device_scope("mixed_bfloat16"):
         assert keras.layers.Dense(1).compute_dtype == "bfloat16"
     assert keras.layers.Dense(1).compute_dtype == "float32"
 
 
-def test_several_gpus_share_a_batch_and_one_needs_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_several_gpus_share_a_batch_and_one_uses_no_strategy(monkeypatch: pytest.MonkeyPatch) -> None:
     for names, expected in ([], []), (["GPU:0"], []), (["GPU:0", "GPU:1"], ["GPU:0", "GPU:1"]):
         found = [tf.config.LogicalDevice(name, "GPU") for name in names]
         monkeypatch.setattr(tf.config, "list_logical_devices", lambda _, found=found: found)
@@ -50,7 +50,7 @@ def test_several_gpus_share_a_batch_and_one_needs_no_strategy(monkeypatch: pytes
 
 @pytest.mark.long
 @pytest.mark.parametrize("fine_tune", [0, 1])
-def test_a_fit_in_half_precision_keeps_a_float32_model(
+def test_a_fit_in_half_precision_saves_a_float32_model(
     textures: Path, random_weights: Path, tmp_path: Path, fine_tune: int
 ) -> None:
     settings = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), precision="mixed_bfloat16")
@@ -60,11 +60,12 @@ def test_a_fit_in_half_precision_keeps_a_float32_model(
     model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     assert {layer.compute_dtype for layer in model._flatten_layers() if layer.weights} == {"float32"}
     assert model.predict(np.zeros((1, 64, 64, 3), np.uint8), verbose=0).dtype == np.float32
-    assert run.validation.accuracy > 0.5  # of three classes: what was learned in half precision was kept
+    # Above chance for three classes: the saved model has the weights of the half-precision fit.
+    assert run.validation.accuracy > 0.5
 
 
-def test_too_little_memory_is_a_sentence_with_the_setting() -> None:
-    with pytest.raises(SettingsError, match="too little memory for --batch 64"), explain_oom(64):
+def test_explains_an_out_of_memory_error_with_the_setting() -> None:
+    with pytest.raises(SettingsError, match="not enough memory for --batch 64"), explain_oom(64):
         tf.zeros([2**30, 2**20])
 
 
@@ -90,7 +91,7 @@ print(seen, run.best_epoch > 0)
 
 
 @pytest.mark.long
-def test_a_fit_on_several_devices_ends_like_any_other(textures: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_a_fit_on_several_devices_succeeds(textures: Path, random_weights: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-c", TWO_PROCESSORS, str(textures), str(tmp_path / "run"), str(random_weights)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=Path(__file__).parents[3])
     assert done.returncode == 0, done.stderr[-8000:]

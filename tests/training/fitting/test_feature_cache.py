@@ -16,21 +16,21 @@ pytestmark = pytest.mark.training
 SPEC = DecodeSpec(64, 64)
 
 
-def test_the_features_of_another_mapping_to_8_bits_are_others() -> None:
+def test_features_depend_on_the_mapping_to_8_bits() -> None:
     specs = [SPEC, *(msgspec.structs.replace(SPEC, bit_depth=bits) for bits in (10, 12))]
     specs += [msgspec.structs.replace(SPEC, levels=Levels(0, white)) for white in (0.5, 0.6)]
     names = {features_name(tiny_configuration(), spec, "data", None) for spec in specs}
     assert len(names) == len(specs)
 
 
-def test_what_was_written_is_read_as_it_was(tmp_path: Path) -> None:
+def test_reads_written_features_unchanged(tmp_path: Path) -> None:
     every = np.random.default_rng(0).normal(size=(7, 2, 3)).astype(np.float32)
     write_features(tmp_path / "f.npy", (every[at : at + 3] for at in (0, 3, 6)), every.shape)
     np.testing.assert_array_equal(read_features(tmp_path / "f.npy"), every)
     assert [path.name for path in tmp_path.iterdir()] == ["f.npy"]
 
 
-def test_a_pass_that_breaks_leaves_nothing_that_looks_whole(tmp_path: Path) -> None:
+def test_an_interrupted_write_leaves_no_file(tmp_path: Path) -> None:
     def broken() -> object:
         yield np.zeros((2, 3), np.float32)
         raise OSError(28, "No space left on device")
@@ -40,13 +40,13 @@ def test_a_pass_that_breaks_leaves_nothing_that_looks_whole(tmp_path: Path) -> N
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_damaged_file_is_named(tmp_path: Path) -> None:
+def test_names_a_damaged_file(tmp_path: Path) -> None:
     (tmp_path / "f.npy").write_bytes(b"half of something")
-    with pytest.raises(InputError, match=r"f\.npy.*: remove the file"):
+    with pytest.raises(InputError, match=r"f\.npy.*; delete the file"):
         read_features(tmp_path / "f.npy")
 
 
-def test_the_name_follows_what_features_depend_on_and_nothing_else() -> None:
+def test_the_file_name_depends_on_exactly_what_features_depend_on() -> None:
     usual = features_name(tiny_configuration(), SPEC, "data", "weights")
     for other in ({"seed": 9}, {"epochs": 3}, {"dropout": 0.5}, {"learning_rate": 1.0}, {"val_share": 0.5}):
         assert features_name(tiny_configuration(**other), SPEC, "data", "weights") == usual
@@ -60,7 +60,7 @@ def test_the_name_follows_what_features_depend_on_and_nothing_else() -> None:
     assert len(names) == 6
 
 
-def test_too_many_features_are_not_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_many_features_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> None:
     frames = keras.Input((8, 4))
     model = keras.Model(frames, keras.layers.Identity()(frames))
     monkeypatch.setattr(feature_cache, "_BYTES_MAX", 4 * 32 * 10)

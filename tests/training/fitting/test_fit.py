@@ -36,7 +36,7 @@ def test_a_head_learns_textures(fitted_run: Path) -> None:
 @pytest.mark.long
 def test_without_weights_every_layer_is_fitted(textures: Path, tmp_path: Path) -> None:
     run = fit(tiny_fit(textures, tmp_path / "run", weights="none", epochs=3, augment=True))
-    keras.utils.set_random_seed(0)  # the seed of the fit, so this is what it began with
+    keras.utils.set_random_seed(0)  # the seed of the fit gives its initial weights
     before = build_backbone(find_network("mobilenet"), (64, 64, 3), 0.25, "none")
     after = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False).get_layer(before.name)
     changed = [not np.array_equal(*pair) for pair in zip(before.get_weights(), after.get_weights(), strict=True)]
@@ -47,7 +47,7 @@ def test_without_weights_every_layer_is_fitted(textures: Path, tmp_path: Path) -
     assert run.seconds["features"] == 0
 
 
-def test_the_record_holds_the_figures_of_the_model_in_the_folder(fitted_run: Path) -> None:
+def test_the_record_has_the_metrics_of_the_saved_model(fitted_run: Path) -> None:
     run = read_run(fitted_run)
     frames = run.split.validation
     pixels = np.stack([decode((Path(run.data) / frame.name).read_bytes(), run.decode).pixels for frame in frames])
@@ -56,7 +56,7 @@ def test_the_record_holds_the_figures_of_the_model_in_the_folder(fitted_run: Pat
     assert run.validation.accuracy == pytest.approx(np.mean(right))
 
 
-def test_the_best_epoch_of_the_history_is_the_one_that_was_kept(fitted_run: Path) -> None:
+def test_the_kept_epoch_is_the_best_one_of_the_history(fitted_run: Path) -> None:
     run = read_run(fitted_run)
     rows = read_history(fitted_run)
     assert [int(row["epoch"]) for row in rows] == list(range(1, 61))
@@ -72,19 +72,19 @@ def test_a_frozen_backbone_keeps_its_weights(fitted_run: Path, random_weights: P
         np.testing.assert_array_equal(before, after)
 
 
-def test_a_finished_run_is_not_overwritten(textures: Path, fitted_run: Path) -> None:
+def test_does_not_overwrite_a_finished_run(textures: Path, fitted_run: Path) -> None:
     before = (fitted_run / "run.json").read_bytes()
     with pytest.raises(InputError, match="finished run"):
         fit(tiny_fit(textures, fitted_run, weights="none"))
     assert (fitted_run / "run.json").read_bytes() == before
 
 
-def test_a_lost_fit_leaves_nothing_that_looks_finished(textures: Path, tmp_path: Path) -> None:
+def test_a_diverged_fit_leaves_no_finished_run(textures: Path, tmp_path: Path) -> None:
     backbone = build_backbone(find_network("mobilenet"), (64, 64, 3), 0.25, "none")
     backbone.set_weights([np.full_like(weight, np.nan) for weight in backbone.get_weights()])
     backbone.save_weights(tmp_path / "nan.weights.h5")
     out = tmp_path / "run"
-    with pytest.raises(DataError, match="loss became nan, in validation nan, in epoch 1"):
+    with pytest.raises(DataError, match="the loss is nan in epoch 1, in validation nan"):
         fit(tiny_fit(textures, out, weights=str(tmp_path / "nan.weights.h5")))
     with pytest.raises(InputError, match=r"no run\.json"):
         read_run(out)
@@ -93,7 +93,7 @@ def test_a_lost_fit_leaves_nothing_that_looks_finished(textures: Path, tmp_path:
 def test_a_killed_run_can_be_started_again(textures: Path, tmp_path: Path, random_weights: Path) -> None:
     out = tmp_path / "run"
     out.mkdir()
-    (out / "model.keras").write_bytes(b"of an epoch before the kill")
+    (out / "model.keras").write_bytes(b"from an epoch before the kill")
     (out / "history.csv.part").write_bytes(b"half")
     fit(tiny_fit(textures, out, weights=str(random_weights), epochs=1))
     assert read_run(out).configuration.epochs == 1
@@ -101,28 +101,36 @@ def test_a_killed_run_can_be_started_again(textures: Path, tmp_path: Path, rando
 
 
 @pytest.mark.parametrize(
-    ("changes", "error", "says"),
+    ("changes", "error", "message"),
     [
         ({"network": "mobilnet"}, SettingsError, "did you mean 'mobilenet'"),
         ({"layout": "folders"}, SettingsError, "--layout 'folders'"),
-        ({"clean_label": "good"}, SettingsError, "--clean-label 'good' is none of plain, spots, stripes"),
-        ({"weights": "nowhere.h5"}, InputError, "nowhere.h5: there is no such file"),
-        ({"weights": "none", "height_px": 16}, SettingsError, "needs at least 32 a side"),
+        (
+            {"clean_label": "good"},
+            SettingsError,
+            "--clean-label 'good' is not a label; choose from plain, spots, stripes",
+        ),
+        ({"weights": "nowhere.h5"}, InputError, "nowhere.h5: no such file"),
+        ({"weights": "none", "height_px": 16}, SettingsError, "needs at least 32 pixels per side"),
         ({"weights": "imagenet", "alpha": 0.3}, SettingsError, "--weights imagenet"),
-        ({"weights": "none", "fine_tune": 1}, SettingsError, "--fine-tune needs weights that have learned before"),
-        ({"class_weights": True, "task": "multilabel"}, SettingsError, "--class-weights is for --task multiclass"),
-        ({"weights": "none", "head": "paper-baseline"}, SettingsError, "paper-baseline needs 5x5 places, .* gives 2x2"),
+        ({"weights": "none", "fine_tune": 1}, SettingsError, "--fine-tune needs pretrained weights"),
+        ({"class_weights": True, "task": "multilabel"}, SettingsError, "--class-weights needs --task multiclass"),
+        (
+            {"weights": "none", "head": "paper-baseline"},
+            SettingsError,
+            "paper-baseline needs a feature map of at least 5x5 cells, .* gives 2x2",
+        ),
     ],
 )
-def test_a_wrong_setting_is_one_sentence(
-    textures: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception], says: str
+def test_rejects_an_invalid_setting(
+    textures: Path, tmp_path: Path, changes: dict[str, object], error: type[Exception], message: str
 ) -> None:
-    with pytest.raises(error, match=says):
+    with pytest.raises(error, match=message):
         fit(tiny_fit(textures, tmp_path / "run", **changes))
     assert not (tmp_path / "run").exists()
 
 
-def test_the_split_of_an_earlier_run_is_repeated(
+def test_reuses_the_split_of_an_earlier_run(
     textures: Path, tmp_path: Path, fitted_run: Path, random_weights: Path
 ) -> None:
     earlier = fitted_run / "run.json"
@@ -130,7 +138,7 @@ def test_the_split_of_an_earlier_run_is_repeated(
     assert fit(settings).split == read_run(fitted_run).split
 
 
-def test_images_with_several_labels_are_learned_as_multilabel(
+def test_images_with_several_labels_need_the_multilabel_task(
     textures: Path, tmp_path: Path, random_weights: Path
 ) -> None:
     shutil.copytree(textures, tmp_path / "data")
@@ -145,12 +153,12 @@ def test_images_with_several_labels_are_learned_as_multilabel(
     assert {frame.labels for frame in run.split.train} == {(), ("spots",), ("stripes",), ("spots", "stripes")}
 
 
-def test_weights_of_another_width_are_refused(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+def test_rejects_weights_of_another_width(textures: Path, tmp_path: Path, random_weights: Path) -> None:
     with pytest.raises(InputError, match=r"random\.weights\.h5 does not fit mobilenet"):
         fit(tiny_fit(textures, tmp_path / "run", weights=str(random_weights), alpha=0.5))
 
 
-def test_the_record_says_where_everything_came_from(fitted_run: Path, textures: Path) -> None:
+def test_the_record_has_the_provenance_of_the_run(fitted_run: Path, textures: Path) -> None:
     record = json.loads((fitted_run / "run.json").read_text())
     assert record["data"] == str(textures.resolve())
     assert record["versions"]["keras"] == keras.__version__

@@ -19,16 +19,18 @@ def layers() -> list[keras.layers.Layer]:
     return list(keras.Model(frames, kept).layers)
 
 
-def test_a_batch_that_cannot_fit_is_refused_with_its_size_and_what_there_is() -> None:
-    needed = 1000 * 4 * (10 * 10 * 3 + 10 * 10 * 4)  # what the two convolutions take in
+def test_rejects_a_batch_that_exceeds_the_free_memory() -> None:
+    needed = 1000 * 4 * (10 * 10 * 3 + 10 * 10 * 4)  # inputs of the two convolutions
     check_memory(layers(), 1000, needed)
     check_memory([], 1000, 0)
-    with pytest.raises(SettingsError, match=r"--batch 1000 needs more than 0\.0 GB .* has 0\.0 GB free: lower one"):
+    with pytest.raises(
+        SettingsError, match=r"--batch 1000 needs more than 0\.0 GB .* only 0\.0 GB are free; reduce one"
+    ):
         check_memory(layers(), 1000, needed - 1)
 
 
 @pytest.mark.parametrize(("limit", "expected"), [("max", 2048000), ("1000", 1000), (None, 2048000)])
-def test_a_container_may_have_less(
+def test_respects_the_memory_limit_of_a_container(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, limit: str | None, expected: int
 ) -> None:
     if limit is not None:

@@ -1,4 +1,4 @@
-"""What a fit is made of: fine-tuning, augmented frames with a frozen backbone, going on after a kill."""
+"""Stages of a fit: fine-tuning, augmented frames with a frozen backbone, and resuming after a kill."""
 
 import shutil
 from collections.abc import Callable
@@ -25,11 +25,11 @@ pytestmark = pytest.mark.training
 
 
 class KilledError(Exception):
-    """Stands for a kill: nothing of ours catches it."""
+    """Simulates a kill: no code of the project catches it."""
 
 
 def kill_after(monkeypatch: pytest.MonkeyPatch, epochs: int) -> None:
-    """Let a stage on frames die once its state of that many epochs is on disk."""
+    """Kill a stage on frames when its checkpoint of this many epochs is on disk."""
     write: Callable[..., None] = Checkpoint.on_epoch_end
 
     def write_and_die(self: Checkpoint, epoch: int, logs: object = None) -> None:
@@ -57,7 +57,7 @@ def settings(textures: Path, tmp_path: Path, random_weights: Path) -> FitSetting
 
 
 @pytest.mark.long
-def test_fine_tuning_changes_the_last_layers_but_no_batch_norm(settings: FitSettings, tmp_path: Path) -> None:
+def test_fine_tuning_changes_the_last_layers_but_not_batch_norm(settings: FitSettings, tmp_path: Path) -> None:
     fit(replace(settings, out=tmp_path / "frozen"))
     tuned = replace(settings, fine_tune=3, fine_tune_from="conv_dw_12", fine_tune_rate=0.01, schedule="constant")
     run = fit(tuned)
@@ -74,14 +74,14 @@ def test_fine_tuning_changes_the_last_layers_but_no_batch_norm(settings: FitSett
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
-def test_fine_tuning_from_no_layer_is_refused_before_anything_is_read(settings: FitSettings) -> None:
+def test_rejects_an_unknown_fine_tuning_layer_before_reading_frames(settings: FitSettings) -> None:
     with pytest.raises(SettingsError, match="--fine-tune-from block9: the backbone has no such layer"):
         fit(replace(settings, fine_tune=1, fine_tune_from="block9"))
     assert not settings.out.exists()
 
 
 @pytest.mark.long
-def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path: Path) -> None:
+def test_a_frozen_backbone_receives_augmented_frames(settings: FitSettings, tmp_path: Path) -> None:
     fit(replace(settings, out=tmp_path / "plain"))
     run = fit(replace(settings, augment=True, epochs=3))
     assert run.seconds["features"] == 0
@@ -93,17 +93,22 @@ def test_a_frozen_backbone_sees_augmented_frames(settings: FitSettings, tmp_path
 
 @pytest.mark.long
 @pytest.mark.parametrize("stage", ["head", "fine-tune"])
-def test_a_killed_fit_continues_there(settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str) -> None:
+def test_a_killed_fit_continues_from_its_checkpoint(
+    settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str
+) -> None:
     plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
     with monkeypatch.context() as patch:
         kill_after(patch, 2)
         with pytest.raises(KilledError):
             fit(plain)
     kept = read_history(settings.out / "history.csv")
-    assert keras.saving.load_model(settings.out / "model.keras", compile=False)  # usable at any moment
+    # The run folder always contains a usable model.
+    assert keras.saving.load_model(settings.out / "model.keras", compile=False)
     with pytest.raises(InputError, match=r"no run\.json"):
         read_run(settings.out)
-    with pytest.raises(InputError, match="begun with other learning_rate, seed, input or decode: --resume needs"):
+    with pytest.raises(
+        InputError, match="started with other values of learning_rate, seed, input or decode; use the same"
+    ):
         fit(replace(plain, resume=True, seed=9, learning_rate=0.5, decode="grey"))
 
     epochs_run: list[int] = []
@@ -113,13 +118,14 @@ def test_a_killed_fit_continues_there(settings: FitSettings, monkeypatch: pytest
     assert epochs_run == [2, 3]
     assert rows[: len(kept)] == kept
     assert [row["epoch"] for row in rows] == list(range(1, len(kept) + 3))
-    assert rows[-1]["learning_rate"] < 1e-4  # the cosine continued to its end: the optimizer's state was kept
+    # The cosine schedule continued to its end, so the optimizer state was restored.
+    assert rows[-1]["learning_rate"] < 1e-4
     assert run.configuration.epochs == plain.epochs
     assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
 
 
 @pytest.mark.long
-def test_weights_of_a_head_decay_as_asked(settings: FitSettings, tmp_path: Path) -> None:
+def test_applies_weight_decay_to_the_head(settings: FitSettings, tmp_path: Path) -> None:
     sizes = []
     for decay in (0.0, 20.0):
         out = tmp_path / f"decay-{decay}"
@@ -131,23 +137,23 @@ def test_weights_of_a_head_decay_as_asked(settings: FitSettings, tmp_path: Path)
 
 
 @pytest.mark.long
-def test_no_chance_is_left_in_a_linear_head(settings: FitSettings) -> None:
+def test_a_linear_head_starts_without_random_weights(settings: FitSettings) -> None:
     fit(replace(settings, learning_rate=1e-7, scale_features=False))
     model = keras.saving.load_model(settings.out / "model.keras", compile=False)
     for weights in model.get_layer("scores").get_weights():
-        assert np.abs(weights).max() < 1e-4  # random first weights would still be there
+        assert np.abs(weights).max() < 1e-4  # random initial weights would still be visible
 
 
-def test_a_full_disk_is_named_and_leaves_the_best_epoch(settings: FitSettings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_reported_and_keeps_the_best_epoch(
+    settings: FitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"cannot write .*run/head\.weights\.h5: No space left on device"):
         fit(replace(settings, augment=True))
     assert sorted(path.name for path in settings.out.iterdir()) == ["begun.json", "history.csv", "model.keras"]
 
 
-def test_features_that_were_computed_are_not_computed_again(
-    settings: FitSettings, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_reuses_cached_features(settings: FitSettings, monkeypatch: pytest.MonkeyPatch) -> None:
     def die(*_: object) -> None:
         raise KilledError
 
@@ -159,7 +165,7 @@ def test_features_that_were_computed_are_not_computed_again(
     assert fit(replace(settings, resume=True)).best_epoch > 0
 
 
-def test_the_recipe_of_the_paper_baseline(textures: Path, tmp_path: Path, random_weights: Path) -> None:
+def test_the_paper_baseline_recipe(textures: Path, tmp_path: Path, random_weights: Path) -> None:
     usual = tiny_fit(textures, tmp_path / "run", weights=str(random_weights), cut="conv_pw_5_relu")
     run = fit(as_paper_baseline(replace(usual, optimizer="adamw", loss="focal", label_smoothing=0.1, augment=True)))
     assert (run.configuration.optimizer, run.configuration.loss) == ("adam", "crossentropy")
@@ -186,7 +192,7 @@ def test_the_recipe_of_the_paper_baseline(textures: Path, tmp_path: Path, random
         {"loss": "focal", "optimizer": "adamw", "class_weights": True, "label_smoothing": 0.1},
     ],
 )
-def test_other_tasks_losses_and_optimizers_learn_too(settings: FitSettings, changes: dict[str, Any]) -> None:
+def test_other_tasks_losses_and_optimizers_learn(settings: FitSettings, changes: dict[str, Any]) -> None:
     fit(replace(settings, epochs=20, learning_rate=0.02, dropout=0.0, **changes))
     rows = read_history(settings.out / "history.csv")
     assert rows[-1]["val_loss"] < 0.8 * rows[0]["val_loss"]

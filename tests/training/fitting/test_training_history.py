@@ -12,7 +12,7 @@ pytestmark = pytest.mark.training
 
 
 def run_epochs(folder: Path, *results: tuple[float, float], **changes: Any) -> tuple[TrainingHistory, list[int]]:
-    """Feed (validation accuracy, validation loss) of one epoch after the other; returns the epochs that were kept."""
+    """Feed (validation accuracy, validation loss) of consecutive epochs, and return the epochs that were saved."""
     kept: list[int] = []
     configuration = tiny_configuration(**changes)
     log = TrainingHistory(folder / "history.csv", configuration, on_best=lambda: kept.append(log.best_epoch))
@@ -27,37 +27,37 @@ def feed(log: TrainingHistory, *results: tuple[float, float]) -> None:
         log.on_epoch_end(epoch, {"loss": 1.0, "accuracy": 0.5, **figures})
 
 
-def test_the_highest_accuracy_is_kept_and_of_equal_ones_the_lowest_loss(tmp_path: Path) -> None:
+def test_keeps_the_highest_accuracy_and_breaks_ties_by_loss(tmp_path: Path) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), (0.9, 0.3), (0.9, 0.35))
     assert kept == [1, 2, 4]
     assert log.best_epoch == 4
 
 
-def test_rare_labels_count_in_full_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_keeps_the_best_macro_f1_if_selected(tmp_path: Path) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), best_by="val_macro_f1")
     assert kept == [1, 2]
     assert log.best_epoch == 2
 
 
-def test_the_lowest_loss_is_kept_where_that_is_asked_for(tmp_path: Path) -> None:
+def test_keeps_the_lowest_loss_if_selected(tmp_path: Path) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.1), (0.9, 0.3), best_by="val_loss")
     assert kept == [1, 2, 3]
     assert log.best_epoch == 3
 
 
-def test_the_last_epoch_is_kept_whatever_the_validation_frames_say(tmp_path: Path) -> None:
+def test_keeps_the_last_epoch_if_selected(tmp_path: Path) -> None:
     log, kept = run_epochs(tmp_path, (0.9, 0.1), (0.1, 1.0), (0.5, 0.5), keep="last")
     assert kept == [1, 2, 3]
     assert log.best_epoch == 3
 
 
 @pytest.mark.parametrize(("patience", "stops"), [(0, False), (2, False), (1, True)])
-def test_patience_ends_a_stage_that_gets_no_better(tmp_path: Path, patience: int, stops: bool) -> None:
+def test_patience_stops_a_stage_without_improvement(tmp_path: Path, patience: int, stops: bool) -> None:
     log, _ = run_epochs(tmp_path, (0.5, 1.0), (0.9, 0.4), (0.8, 0.5), patience=patience)
     assert log.model.stop_training is stops
 
 
-def test_a_later_stage_counts_on_and_has_patience_of_its_own(tmp_path: Path) -> None:
+def test_a_later_stage_continues_the_count_with_its_own_patience(tmp_path: Path) -> None:
     first, _ = run_epochs(tmp_path, (0.9, 0.4), (0.8, 0.5), patience=2)
     later = TrainingHistory(tmp_path / "history.csv", tiny_configuration(patience=2), first.rows, "fine-tune")
     feed(later, (0.7, 0.5))
@@ -73,7 +73,7 @@ def test_a_later_stage_counts_on_and_has_patience_of_its_own(tmp_path: Path) -> 
     ]
 
 
-def test_the_history_has_a_line_an_epoch(tmp_path: Path) -> None:
+def test_the_history_has_one_line_per_epoch(tmp_path: Path) -> None:
     log, _ = run_epochs(tmp_path, (0.5, 1.0), (0.75, 0.25))
     assert (tmp_path / "history.csv").read_text().splitlines() == [
         "epoch,loss,accuracy,val_loss,val_accuracy,val_macro_f1,learning_rate,stage",
@@ -84,11 +84,11 @@ def test_the_history_has_a_line_an_epoch(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("loss", "val_loss"), [(float("nan"), 1.0), (float("inf"), 1.0), (1.0, float("nan"))])
-def test_a_loss_that_is_no_number_stops_the_fit(tmp_path: Path, loss: float, val_loss: float) -> None:
+def test_an_invalid_loss_stops_the_fit(tmp_path: Path, loss: float, val_loss: float) -> None:
     log, kept = run_epochs(tmp_path, (0.5, 1.0))
     figures = {"loss": loss, "accuracy": 0.0, "val_loss": val_loss, "val_accuracy": 1.0, "val_macro_f1": 1.0}
     with pytest.raises(
-        DataError, match=f"loss became {loss}, in validation {val_loss}, in epoch 2: lower --learning-rate"
+        DataError, match=f"the loss is {loss} in epoch 2, in validation {val_loss}; reduce --learning-rate"
     ):
         log.on_epoch_end(1, figures)
     assert kept == [1]

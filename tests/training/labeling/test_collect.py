@@ -1,4 +1,4 @@
-"""From records on the review topic to a folder that `fit` reads, by way of a person."""
+"""Review frames from Kafka are collected, sorted and read by `fit`."""
 
 import csv
 import hashlib
@@ -30,7 +30,7 @@ EVENTS, MODEL = EventBuilder({}), make_model()
 
 
 def reviewed(number: int, guess: str = "pits", coil: str | None = "C1", **forged: str) -> Record:
-    """What the worker puts on the topic for a frame. forged: values of headers, without their prefix."""
+    """Return a review record as published by the worker. forged: values of headers, by name without prefix."""
     frame = make_frame(number, encode_frame(0.5, seed=number), partition=9, coil=coil)
     scores = (0.4, 0.6) if guess == "pits" else (0.6, 0.4)
     event = EVENTS.result(Prediction(frame, MODEL, 48, 32, scores, 0.0, 0.0, 0.0), 0.0)
@@ -53,13 +53,13 @@ def files(out: Path) -> list[str]:
 
 
 def drag(out: Path, number: int, folder: str) -> None:
-    """As a person does."""
+    """Move a frame as a person would."""
     (path,) = (path for path in out.rglob("*.png") if f"-{number}-" in path.name)
     (out / folder).mkdir(parents=True, exist_ok=True)
     path.rename(out / folder / path.name)
 
 
-def test_a_raw_buffer_is_stored_as_a_png_of_the_same_pixels(tmp_path: Path) -> None:
+def test_stores_a_raw_buffer_as_png_with_the_same_pixels(tmp_path: Path) -> None:
     buffer, layout = pack(np.random.default_rng(0).integers(0, 4096, (32, 48)), "Mono12p")
     frame = make_frame(1, buffer, layout=layout, headers=tuple(raw_headers(layout)))
     event = EVENTS.result(Prediction(frame, MODEL, 48, 32, (0.4, 0.6), 0.0, 0.0, 0.0), 0.0)
@@ -76,12 +76,12 @@ def test_a_raw_buffer_is_stored_as_a_png_of_the_same_pixels(tmp_path: Path) -> N
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
-    """Four frames, two by each guess."""
+    """Four collected frames, two for each predicted label."""
     collect(tmp_path / "review", *(reviewed(n, "pits" if n < 2 else "clean", coil=f"C{n}") for n in range(4)))
     return tmp_path / "review"
 
 
-def test_a_frame_lies_under_its_id_in_the_folder_of_the_guess_and_the_list_says_the_rest(tmp_path: Path) -> None:
+def test_stores_a_frame_by_its_id_in_the_folder_of_the_predicted_label(tmp_path: Path) -> None:
     record = reviewed(7)
     summary = collect(tmp_path / "review", record)
     assert (summary["new"], summary["guesses"]) == (1, {"pits": 1})
@@ -94,7 +94,7 @@ def test_a_frame_lies_under_its_id_in_the_folder_of_the_guess_and_the_list_says_
     assert entry.model_sha256 == MODEL.info.sha256
 
 
-def test_again_adds_what_is_new_and_leaves_what_a_person_moved_or_removed(out: Path) -> None:
+def test_a_second_run_adds_new_frames_and_leaves_moved_or_removed_ones_alone(out: Path) -> None:
     drag(out, 0, "clean")
     drag(out, 1, "_unsorted/clean")
     next((out / "_unsorted").rglob("*-2-*")).unlink()
@@ -102,12 +102,12 @@ def test_again_adds_what_is_new_and_leaves_what_a_person_moved_or_removed(out: P
     summary = collect(out, *map(reviewed, range(6)))
     assert (summary["new"], summary["known"]) == (2, 4)
     assert [file for file in files(out) if "-4-" not in file and "-5-" not in file] == before
-    places = {entry.id: entry.file for entry in read_entries(out).values()}
-    assert sorted(filter(None, places.values())) == files(out)
-    assert list(places.values()).count("") == 1
+    paths = {entry.id: entry.file for entry in read_entries(out).values()}
+    assert sorted(filter(None, paths.values())) == files(out)
+    assert list(paths.values()).count("") == 1
 
 
-def test_what_a_killed_run_left_is_listed_by_the_next_and_not_written_again(out: Path) -> None:
+def test_lists_files_of_a_killed_run_without_writing_them_again(out: Path) -> None:
     whole = (out / CSV_FILE).read_text()
     (out / CSV_FILE).write_text(whole.splitlines()[0] + "\n")
     drag(out, 0, "clean")
@@ -117,7 +117,7 @@ def test_what_a_killed_run_left_is_listed_by_the_next_and_not_written_again(out:
     assert next(file for file in files(out) if "-0-" in file).startswith("clean/")
 
 
-def test_a_limit_ends_it_and_the_next_run_continues(tmp_path: Path) -> None:
+def test_stops_at_the_limit_and_continues_in_the_next_run(tmp_path: Path) -> None:
     records = [reviewed(n) for n in range(5)]
     first = collect(tmp_path / "review", *records, frames_max=3)
     second = collect(tmp_path / "review", *records, frames_max=3)
@@ -125,7 +125,7 @@ def test_a_limit_ends_it_and_the_next_run_continues(tmp_path: Path) -> None:
     assert len(files(tmp_path / "review")) == 5
 
 
-def test_a_broker_that_is_lost_half_way_leaves_a_list_of_what_is_there(tmp_path: Path) -> None:
+def test_writes_the_list_when_the_broker_is_lost(tmp_path: Path) -> None:
     def records() -> Iterator[Record]:
         yield reviewed(0)
         raise InputError("gone")
@@ -138,7 +138,7 @@ def test_a_broker_that_is_lost_half_way_leaves_a_list_of_what_is_there(tmp_path:
 @pytest.mark.parametrize(
     "event_id", ["../../etc/x", "/abs", ".hidden", " x ", "a\\b", "x" * 300, "a\nb", "ä", "con/.."]
 )
-def test_no_path_comes_from_a_message(tmp_path: Path, event_id: str) -> None:
+def test_takes_no_path_from_a_message(tmp_path: Path, event_id: str) -> None:
     out = tmp_path / "a" / "review"
     collect(out, reviewed(0, event_id=event_id, label="../../up", scores='{"../../up": 1.0}'))
     (file,) = (path for path in tmp_path.rglob("*") if path.is_file() and path.name != CSV_FILE)
@@ -147,12 +147,14 @@ def test_no_path_comes_from_a_message(tmp_path: Path, event_id: str) -> None:
 
 
 @given(st.text(), st.text())
-def test_two_ids_have_two_names(first: str, second: str) -> None:
+def test_different_ids_have_different_names(first: str, second: str) -> None:
     assert Path(safe_name(first)).name == safe_name(first)
     assert (safe_name(first) == safe_name(second)) == (first == second)
 
 
-def test_what_is_no_frame_for_review_is_counted_and_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_counts_and_names_records_that_are_not_review_frames(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     good = reviewed(3)
     broken = [
         Record(good.position, 1, None, b"x", []),
@@ -160,20 +162,20 @@ def test_what_is_no_frame_for_review_is_counted_and_named(tmp_path: Path, capsys
         reviewed(1, score="much"),
         reviewed(2, scores="[1]"),
         reviewed(4, event_id=" "),
-        reviewed(5, model_name="x" * 200_000),  # more than a cell of a table may hold
+        reviewed(5, model_name="x" * 200_000),  # exceeds the limit of a CSV cell
     ]
     assert collect(tmp_path / "review", *broken, good)["unreadable"] == 6
     assert "review-0-3 cannot be collected for review: it has no header 'stripwatch_event" in capsys.readouterr().err
     assert len(files(tmp_path / "review")) == 1
 
 
-def test_a_folder_of_other_things_is_not_written_in(tmp_path: Path) -> None:
+def test_does_not_write_to_a_folder_with_other_files(tmp_path: Path) -> None:
     (tmp_path / "a_1.jpg").touch()
-    with pytest.raises(InputError, match=r"holds 'a_1.jpg' and no collected.csv"):
+    with pytest.raises(InputError, match=r"contains 'a_1.jpg' but no collected.csv"):
         Collector(tmp_path, 0)
 
 
-def test_sorted_folders_are_the_labels_and_coils_stay_known(out: Path) -> None:
+def test_sorted_folders_become_labels_and_coils_are_kept(out: Path) -> None:
     drag(out, 0, "_unsorted/clean")
     drag(out, 3, "_unsorted/_skip")
     assert accept_sorted(out, new_labels=False) == {
@@ -189,8 +191,8 @@ def test_sorted_folders_are_the_labels_and_coils_stay_known(out: Path) -> None:
     assert found == {"C0": ("clean",), "C1": ("pits",), "C2": ("clean",)}
 
 
-def test_a_guess_that_nobody_has_looked_at_is_no_label(out: Path) -> None:
-    with pytest.raises(DataError, match=r"holds no sorted frame; .*--sorted"):
+def test_an_unsorted_prediction_is_not_a_label(out: Path) -> None:
+    with pytest.raises(DataError, match=r"contains no sorted frames; .*--sorted"):
         read_dataset(out)
     drag(out, 0, "clean")
     drag(out, 1, "pits")
@@ -198,7 +200,7 @@ def test_a_guess_that_nobody_has_looked_at_is_no_label(out: Path) -> None:
 
 
 def write_labels(out: Path, labels: dict[int, str]) -> Path:
-    """A table with these labels, by the number of the frame."""
+    """Write a table with these labels, by number of the frame."""
     path = out.with_name("labels.csv")
     by_number = {int(event_id.split("-")[2]) if "-" in event_id else -1: event_id for event_id in ids(out)}
     with path.open("w", newline="") as file:
@@ -208,39 +210,41 @@ def write_labels(out: Path, labels: dict[int, str]) -> Path:
     return path
 
 
-def test_a_table_labels_too(out: Path) -> None:
+def test_labels_frames_by_a_table(out: Path) -> None:
     table = write_labels(out, {0: "clean", 1: "pits", 2: "_skip", 3: ""})
     assert label_from(table, out, new_labels=False)["labels"] == {"clean": 1, "pits": 1}
     assert [file.split("/")[0] for file in files(out)] == ["_skip", "_unsorted", "clean", "pits"]
-    assert label_from(table, out, new_labels=False)["moved"] == 0  # again changes nothing
+    assert label_from(table, out, new_labels=False)["moved"] == 0  # a second run changes nothing
 
 
 @pytest.mark.parametrize(
-    ("labels", "says"),
+    ("labels", "message"),
     [
         ({0: "clean", 9: "pits"}, r"labels.csv line 3: .* has no frame 'x9'"),
-        ({0: "pit"}, "line 2: the model has no label 'pit'; did you mean 'pits'\\? --new-labels takes it"),
-        ({0: "a/b"}, "line 2: 'a/b' cannot be a label"),
+        ({0: "pit"}, "line 2: the model has no label 'pit'; did you mean 'pits'\\? Use --new-labels to accept it"),
+        ({0: "a/b"}, "line 2: 'a/b' is not a valid label"),
     ],
 )
-def test_a_wrong_line_is_named_and_nothing_is_moved(out: Path, labels: dict[int, str], says: str) -> None:
+def test_names_an_invalid_line_and_moves_nothing(out: Path, labels: dict[int, str], message: str) -> None:
     before = files(out)
-    with pytest.raises(DataError, match=says):
+    with pytest.raises(DataError, match=message):
         label_from(write_labels(out, labels), out, new_labels=False)
     assert files(out) == before
 
 
-def test_a_frame_with_two_labels_is_named(out: Path) -> None:
+def test_names_a_frame_with_two_labels(out: Path) -> None:
     table = write_labels(out, {0: "clean"})
     table.write_text(table.read_text() + table.read_text().splitlines()[1].replace("clean", "pits") + "\n")
-    with pytest.raises(DataError, match=r"line 3: .* is 'pits' here and 'clean' already: a frame has one label"):
+    with pytest.raises(
+        DataError, match=r"line 3: .* has the label 'pits' here, but is already labelled 'clean'; a frame has only one"
+    ):
         label_from(table, out, new_labels=False)
     drag(out, 0, "pits")
-    with pytest.raises(DataError, match="is 'clean' here and 'pits' already"):
+    with pytest.raises(DataError, match="has the label 'clean' here, but is already labelled 'pits'"):
         label_from(write_labels(out, {0: "clean"}), out, new_labels=False)
 
 
-def test_a_frame_that_was_copied_to_two_folders_is_named(out: Path) -> None:
+def test_names_a_frame_in_two_folders(out: Path) -> None:
     file = next((out / "_unsorted").rglob("*-0-*"))
     (out / "clean").mkdir()
     (out / "clean" / file.name).write_bytes(file.read_bytes())
@@ -253,19 +257,19 @@ def test_a_frame_that_was_copied_to_two_folders_is_named(out: Path) -> None:
         lambda: label_from(table, out, new_labels=True),
     )
     for read in reads:
-        with pytest.raises(DataError, match="are the same frame: keep it in one folder"):
+        with pytest.raises(DataError, match="are the same frame; keep it in one folder"):
             read()
     assert files(out) == before
 
 
-def test_a_new_label_is_taken_when_asked_for(out: Path) -> None:
+def test_accepts_a_new_label_if_requested(out: Path) -> None:
     drag(out, 0, "_unsorted/scale")
     with pytest.raises(DataError, match="the model has no label 'scale'"):
         accept_sorted(out, new_labels=False)
     assert accept_sorted(out, new_labels=True)["labels"] == {"clean": 2, "pits": 1, "scale": 1}
 
 
-def test_two_folders_are_one_set(out: Path, tmp_path: Path) -> None:
+def test_two_folders_form_one_data_set(out: Path, tmp_path: Path) -> None:
     for name in ("images/clean_1.jpg", "images/pits_1.jpg"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -275,10 +279,10 @@ def test_two_folders_are_one_set(out: Path, tmp_path: Path) -> None:
     assert names[0].startswith("../review/clean/")
     assert names[1:] == ["clean_1.jpg", "pits_1.jpg"]
     assert all((dataset.root / name).is_file() for name in names)
-    with pytest.raises(SettingsError, match="one holds the other"):
+    with pytest.raises(SettingsError, match="one contains the other"):
         read_dataset(tmp_path / "images", also=[tmp_path])
 
 
-def test_a_label_that_could_leave_its_folder_is_none() -> None:
+def test_rejects_a_label_that_could_escape_its_folder() -> None:
     assert not any(map(may_be_folder, ["", ".", "..", "a/b", "a\\b", "_skip", ".x", "a\n", " a", "x" * 101]))
     assert all(map(may_be_folder, ["clean", "rolled-in_scale", "Riß 2"]))

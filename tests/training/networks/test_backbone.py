@@ -18,7 +18,7 @@ FRAMES = np.random.default_rng(3).integers(0, 256, (2, 64, 64, 3)).astype(np.flo
 
 
 def assert_same_maps(found: NDArray[np.float32], expected: NDArray[np.float32]) -> None:
-    """Within rounding: TensorFlow fuses layers by what follows them, and rounds as the processor's instructions do."""
+    """Compare outputs up to rounding, which depends on the layers that TensorFlow fuses and on the processor."""
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
 
 
@@ -28,12 +28,12 @@ def build(name: str, shape: tuple[int, int, int] = (64, 64, 3), weights: str = "
 
 @pytest.mark.long
 @pytest.mark.parametrize("name", NETWORKS)
-def test_a_network_can_be_built_at_the_size_of_a_strip(name: str) -> None:
+def test_builds_a_network_at_the_size_of_a_strip(name: str) -> None:
     height, width = build(name, (128, 800, 3)).output_shape[1:3]
-    assert (height, width) in {(4, 25), (2, 23)}  # a 32nd of the side; InceptionV3 does not pad
+    assert (height, width) in {(4, 25), (2, 23)}  # 1/32 of the side; InceptionV3 does not pad
 
 
-def test_a_cut_ends_after_a_layer_or_before_one() -> None:
+def test_a_cut_ends_after_or_before_a_layer() -> None:
     whole = build("mobilenet")
     after = keras.Model(whole.inputs, whole.get_layer("conv_pw_3_relu").output)
     for cut in ("conv_pw_3_relu", "before:conv_pad_4"):
@@ -44,29 +44,31 @@ def test_a_cut_ends_after_a_layer_or_before_one() -> None:
 
 
 @pytest.mark.parametrize(
-    ("cut", "says"),
+    ("cut", "message"),
     [
-        ("conv_pw_3_rel", "mobilenet has no layer 'conv_pw_3_rel'; near it are conv_pw_3_relu"),
+        ("conv_pw_3_rel", "mobilenet has no layer 'conv_pw_3_rel'; similar names are conv_pw_3_relu"),
         ("before:nowhere", "mobilenet has no layer 'nowhere'$"),
     ],
 )
-def test_a_cut_at_no_layer_is_refused(cut: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
+def test_rejects_a_cut_at_an_unknown_layer(cut: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         build("mobilenet", cut=cut)
 
 
-def test_a_cut_before_a_sum_is_refused() -> None:
-    with pytest.raises(SettingsError, match="conv2_block1_out takes 2 maps"):
+def test_rejects_a_cut_before_a_sum() -> None:
+    with pytest.raises(SettingsError, match="conv2_block1_out has 2 inputs"):
         build("resnet50v2", cut="before:conv2_block1_out")
 
 
-def test_a_width_is_for_networks_that_have_one() -> None:
-    with pytest.raises(SettingsError, match="vgg19 comes in one width; mobilenet and mobilenetv3large have others"):
+def test_rejects_a_width_for_networks_without_one() -> None:
+    with pytest.raises(
+        SettingsError, match="vgg19 has only one width; only mobilenet and mobilenetv3large have several"
+    ):
         build_backbone(find_network("vgg19"), (32, 32, 3), 0.5, "none")
 
 
 @pytest.mark.parametrize("saved_cut", ["", "conv_pw_6_relu"])
-def test_weights_may_be_of_the_whole_network_or_of_what_is_left_of_it(saved_cut: str, tmp_path: Path) -> None:
+def test_accepts_weights_of_the_whole_or_the_cut_network(saved_cut: str, tmp_path: Path) -> None:
     saved = build("mobilenet", cut=saved_cut)
     saved.save_weights(tmp_path / "saved.weights.h5")
     loaded = build("mobilenet", weights=str(tmp_path / "saved.weights.h5"), cut="conv_pw_6_relu")
@@ -74,30 +76,30 @@ def test_weights_may_be_of_the_whole_network_or_of_what_is_left_of_it(saved_cut:
     assert_same_maps(loaded.predict(FRAMES, verbose=0), inner.predict(FRAMES, verbose=0))
 
 
-def test_weights_of_the_cut_network_do_not_pass_for_the_whole(tmp_path: Path) -> None:
+def test_rejects_weights_of_a_cut_network_for_the_whole_one(tmp_path: Path) -> None:
     build("mobilenet", cut="conv_pw_6_relu").save_weights(tmp_path / "cut.weights.h5")
     with pytest.raises(InputError, match=r"cut\.weights\.h5 does not fit mobilenet"):
         build("mobilenet", weights=str(tmp_path / "cut.weights.h5"))
 
 
-def test_a_file_that_holds_no_weights_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_file_without_weights(tmp_path: Path) -> None:
     path = tmp_path / "notes.h5"
     path.write_text("no weights")
     with pytest.raises(InputError, match=r"notes\.h5 does not fit mobilenet"):
         build("mobilenet", weights=str(path))
 
 
-def test_a_download_that_fails_says_to_give_a_file(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_suggests_a_weights_file(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object, **__: object) -> None:
-        raise Exception("URL fetch failure on https://example.org")  # what keras.utils.get_file raises
+        raise Exception("URL fetch failure on https://example.org")  # as raised by keras.utils.get_file
 
     monkeypatch.setattr(mobilenet.file_utils, "get_file", fail)
-    with pytest.raises(InputError, match=r"cannot download them .* give a file instead"):
+    with pytest.raises(InputError, match=r"download failed .* pass a weights file instead"):
         build("mobilenet", (224, 224, 3), weights="imagenet")
 
 
 @pytest.mark.parametrize("name", ["efficientnetb0", "efficientnetv2b0", "mobilenetv3large"])
-def test_networks_that_rescale_by_themselves_do_so_without_weights_too(name: str) -> None:
+def test_networks_with_rescaling_layers_have_them_without_weights(name: str) -> None:
     backbone = build(name)
     first = next(layer for layer in backbone.layers if layer.weights and "conv" in layer.name)
     entering = backbone.get_layer("stem_conv_pad" if name == "efficientnetb0" else first.name).input
@@ -108,7 +110,7 @@ def test_networks_that_rescale_by_themselves_do_so_without_weights_too(name: str
 
 
 @pytest.mark.long
-def test_efficientnet_from_a_file_is_the_network_that_keras_builds_for_imagenet(
+def test_efficientnet_from_a_file_equals_the_imagenet_network_of_keras(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     path = tmp_path / "saved.weights.h5"
@@ -135,7 +137,7 @@ def test_efficientnet_from_a_file_is_the_network_that_keras_builds_for_imagenet(
         ("mobilenet_1.0_to_conv_dw_13.weights.h5", "mobilenet", 64, "conv_dw_13_relu", 1024),
     ],
 )
-def test_the_shared_weights_load(shared: Path, file: str, name: str, side_px: int, cut: str, channels: int) -> None:
+def test_loads_the_shared_weights(shared: Path, file: str, name: str, side_px: int, cut: str, channels: int) -> None:
     backbone = build(name, (side_px, side_px, 3), str(shared / "weights" / file), cut)
     assert backbone.output_shape[-1] == channels
     network = find_network(name)
@@ -146,7 +148,7 @@ def test_the_shared_weights_load(shared: Path, file: str, name: str, side_px: in
 
 
 @pytest.mark.long
-def test_a_file_may_reach_further_than_the_cut(shared: Path) -> None:
+def test_accepts_a_weights_file_with_layers_after_the_cut(shared: Path) -> None:
     file = str(shared / "weights" / "inceptionv3_to_mixed8.weights.h5")
     deeper, cut = (build("inceptionv3", (96, 96, 3), file, end) for end in ("mixed8", "mixed7"))
     inner = keras.Model(deeper.inputs, deeper.get_layer("mixed7").output)

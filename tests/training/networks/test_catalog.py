@@ -12,7 +12,7 @@ from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
 
-# Where keras.applications keeps the preprocessing of a network; not read from the registry that is tested.
+# Modules of keras.applications with the preprocessing of each network, listed independently of the tested catalog.
 MODULES: dict[str, ModuleType] = {
     "vgg19": applications.vgg19,
     "efficientnetb0": applications.efficientnet,
@@ -27,9 +27,9 @@ MODULES: dict[str, ModuleType] = {
 
 
 @pytest.mark.parametrize("name", NETWORKS)
-def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
+def test_the_preprocessing_matches_keras(name: str) -> None:
     pixels = keras.Input((32, 48, 3))
-    nothing = keras.Model(pixels, keras.layers.Identity()(pixels))  # as backbone: it lets through what it is given
+    nothing = keras.Model(pixels, keras.layers.Identity()(pixels))  # an identity as backbone
     whole = build_classifier(NETWORKS[name], nothing, OutputSpec(2), 0.0, frozen=True).whole
     entering = keras.Model(whole.inputs, whole.get_layer("pool").input)
     frames = np.random.default_rng(1).integers(0, 256, (3, 32, 48, 3), np.uint8)
@@ -38,19 +38,19 @@ def test_the_preprocessing_in_the_model_is_that_of_keras(name: str) -> None:
     np.testing.assert_allclose(entering.predict(frames, verbose=0), expected, rtol=1e-6, atol=2e-6)
 
 
-def test_the_help_names_every_network() -> None:
+def test_the_help_lists_every_network() -> None:
     from typing import get_type_hints
 
     from stripwatch.training.fitting.command import fit
 
     option = get_type_hints(fit, include_extras=True)["network"].__metadata__[0]
-    assert option.help == f"Backbone: {', '.join(NETWORKS)}."
+    assert option.help == f"Backbone network: {', '.join(NETWORKS)}."
 
 
 @pytest.mark.parametrize(
-    ("name", "says"),
-    [("xceptoin", "did you mean 'xception'"), ("resnet9", "'resnet9' is not known"), ("unet", "known are vgg19, eff")],
+    ("name", "message"),
+    [("xceptoin", "did you mean 'xception'"), ("resnet9", "'resnet9' is unknown"), ("unet", "choose from vgg19, eff")],
 )
-def test_an_unknown_network_is_refused_with_the_known_ones(name: str, says: str) -> None:
-    with pytest.raises(SettingsError, match=says):
+def test_rejects_an_unknown_network_with_a_suggestion(name: str, message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
         find_network(name)

@@ -13,9 +13,7 @@ pytestmark = pytest.mark.training
 
 
 @given(st.integers(0, 10_000), st.floats(0.01, 100), st.floats(-10, 10))
-def test_folded_weights_give_on_raw_features_what_the_head_gave_on_scaled_ones(
-    seed: int, spread: float, middle: float
-) -> None:
+def test_folded_weights_on_raw_features_match_the_head_on_scaled_ones(seed: int, spread: float, middle: float) -> None:
     rng = np.random.default_rng(seed)
     features = (rng.normal(middle, spread, (20, 5))).astype(np.float32)
     kernel, bias = rng.normal(size=(5, 3)).astype(np.float32), rng.normal(size=3).astype(np.float32)
@@ -32,12 +30,12 @@ def test_scaled_features_have_mean_0_and_deviation_1() -> None:
     assert np.mean(scaled.var(axis=0)) == pytest.approx(1, rel=1e-3)
 
 
-def test_features_that_never_vary_do_not_become_nan() -> None:
+def test_constant_features_do_not_become_nan() -> None:
     features = np.full((4, 3), 0.25, np.float32)
     np.testing.assert_array_equal(FeatureScale.of(features).apply(features), 0)
 
 
-def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
+def test_a_classifier_maps_raw_frames_to_a_distribution() -> None:
     backbone = build_backbone(find_network("mobilenet"), (64, 32, 3), 0.25, "none")
     classifier = build_classifier(find_network("mobilenet"), backbone, OutputSpec(4), 0.2, frozen=True)
     assert classifier.whole.inputs[0].dtype == "uint8"
@@ -47,8 +45,8 @@ def test_a_classifier_takes_raw_frames_and_gives_a_distribution() -> None:
     assert len(classifier.whole.trainable_weights) == 2
 
 
-def test_a_grey_frame_is_seen_as_its_three_equal_colours() -> None:
-    """With the network whose preprocessing tells colours apart."""
+def test_a_grey_frame_equals_three_identical_channels() -> None:
+    """Use VGG19, whose preprocessing treats the channels differently."""
     network = find_network("vgg19")
     backbone = build_backbone(network, (32, 32, 3), 1.0, "none", "block1_pool")
     rgb, grey = (
@@ -62,7 +60,7 @@ def test_a_grey_frame_is_seen_as_its_three_equal_colours() -> None:
     )
 
 
-def test_batch_norm_follows_faster_where_every_layer_is_fitted() -> None:
+def test_batch_norm_has_a_lower_momentum_if_all_layers_are_fitted() -> None:
     backbone = build_backbone(find_network("mobilenet"), (32, 32, 3), 0.25, "none")
     build_classifier(find_network("mobilenet"), backbone, OutputSpec(2), 0.2, frozen=False)
     norms = [layer for layer in backbone.layers if isinstance(layer, keras.layers.BatchNormalization)]

@@ -13,12 +13,12 @@ from stripwatch.worker.model.bundle import CellGrid
 
 pytestmark = pytest.mark.training
 
-GRID = CellGrid((3.5, 3.5), (8.0, 8.0))  # 4x5 places over 32x40 pixels, cell by cell
-PLACES = (4, 5)
+GRID = CellGrid((3.5, 3.5), (8.0, 8.0))  # 4x5 cells over 32x40 pixels
+CELLS = (4, 5)
 
 
 def raster(*marks: tuple[int, slice, slice]) -> Raster:
-    """One frame of two labels."""
+    """Return the raster of one frame with two labels."""
     drawn = np.zeros((1, 32, 40, 2), np.uint8)
     for label, rows, columns in marks:
         drawn[0, rows, columns, label] = 1
@@ -26,28 +26,28 @@ def raster(*marks: tuple[int, slice, slice]) -> Raster:
 
 
 def targets(rasters: Raster, task: Task = "multiclass", clean_at: int | None = None, **changes: Any) -> NDArray[Any]:
-    arguments: dict[str, Any] = {"places": PLACES, "grid": GRID} | changes
-    make = cell_targets(arguments["places"], arguments["grid"], 2, task, clean_at)
+    arguments: dict[str, Any] = {"cells": CELLS, "grid": GRID} | changes
+    make = cell_targets(arguments["cells"], arguments["grid"], 2, task, clean_at)
     found: NDArray[Any] = make(tf.constant(rasters)).numpy()
     return found
 
 
-def test_a_place_has_the_label_that_covers_half_of_its_cell() -> None:
+def test_a_cell_has_the_label_that_covers_half_of_it() -> None:
     found = targets(raster((0, slice(0, 16), slice(8, 20)), (1, slice(24, 32), slice(33, 40))))[0].argmax(-1)
-    expected = np.full(PLACES, 2)
-    expected[:2, 1:3] = 0  # a whole cell and a half one
+    expected = np.full(CELLS, 2)
+    expected[:2, 1:3] = 0  # one full cell and one half cell
     expected[3, 4] = 1
     np.testing.assert_array_equal(found, expected)
 
 
-def test_a_mark_too_small_for_any_cell_counts_where_it_covers_most() -> None:
+def test_a_small_annotation_labels_the_cell_it_covers_most() -> None:
     found = targets(raster((1, slice(9, 11), slice(6, 12))))[0]
     assert found[..., 1].sum() == 1
     assert found[1, 1, 1] == 1
     np.testing.assert_array_equal(found.sum(-1), 1)
 
 
-def test_of_labels_that_overlap_the_smaller_one_counts_and_in_multilabel_both() -> None:
+def test_the_smaller_of_overlapping_labels_counts_and_both_in_multilabel() -> None:
     both = raster((0, slice(0, 32), slice(0, 40)), (1, slice(8, 16), slice(8, 16)))
     assert targets(both)[0].argmax(-1).tolist()[1] == [0, 1, 0, 0, 0]
     several = targets(both, "multilabel")[0]
@@ -56,44 +56,44 @@ def test_of_labels_that_overlap_the_smaller_one_counts_and_in_multilabel_both() 
     assert several[0, 0].tolist() == [1, 0]
 
 
-def test_the_clean_label_is_what_lies_between_the_marks() -> None:
+def test_cells_outside_annotations_have_the_clean_label() -> None:
     found = targets(raster((1, slice(0, 8), slice(0, 8))), clean_at=0)[0]
     assert found.shape == (4, 5, 2)
     assert found.argmax(-1).sum() == 1
     assert found[0, 0].tolist() == [0, 1]
 
 
-def test_of_an_image_nobody_has_marked_nothing_is_known() -> None:
+def test_targets_of_an_unannotated_image_are_unknown() -> None:
     rasters = np.concatenate([np.full_like(raster(), UNKNOWN), raster()])
     found = targets(rasters)
     assert (found[0] == -1).all()
     assert (found[1].argmax(-1) == 2).all()
 
 
-def test_cells_may_reach_past_the_image_or_leave_its_rim_alone() -> None:
+def test_cells_may_extend_past_the_image_or_leave_its_rim_uncovered() -> None:
     rim = raster((0, slice(0, 32), slice(0, 3)))
-    reaching = targets(rim, places=(5, 6), grid=CellGrid((-0.5, -0.5), (8.0, 8.0)))[0]
+    reaching = targets(rim, cells=(5, 6), grid=CellGrid((-0.5, -0.5), (8.0, 8.0)))[0]
     assert reaching.argmax(-1)[1:4, 0].tolist() == [0, 0, 0]
     assert (reaching.argmax(-1)[:, 1:] == 2).all()
-    inner = targets(rim, places=(3, 4), grid=CellGrid((7.5, 7.5), (8.0, 8.0)))[0]
+    inner = targets(rim, cells=(3, 4), grid=CellGrid((7.5, 7.5), (8.0, 8.0)))[0]
     assert (inner.argmax(-1) == 2).all()
 
 
 def scorer(task: Task, clean_at: int | None) -> keras.Model:
     keras.utils.set_random_seed(3)
-    features = keras.Input((*PLACES, 6))
+    features = keras.Input((*CELLS, 6))
     return keras.Model(features, score_cells(features, 2, task, clean_at, 0.0))
 
 
 @pytest.mark.parametrize(("task", "clean_at"), [("multiclass", None), ("multiclass", 1), ("multilabel", None)])
-def test_the_score_of_an_image_is_the_soft_maximum_of_its_places(task: Task, clean_at: int | None) -> None:
+def test_the_image_score_is_the_soft_maximum_of_its_cells(task: Task, clean_at: int | None) -> None:
     model = scorer(task, clean_at)
-    scores, logits = model.predict(np.random.default_rng(0).normal(0, 3, (3, *PLACES, 6)), verbose=0)
+    scores, logits = model.predict(np.random.default_rng(0).normal(0, 3, (3, *CELLS, 6)), verbose=0)
     assert logits.shape[-1] == (3 if task == "multiclass" and clean_at is None else 2)
-    told = logits[..., :2]
+    evidence = logits[..., :2]
     if task == "multiclass":
-        told = told - logits[..., 2 if clean_at is None else clean_at][..., None]
-    pooled = np.log(np.exp(told.astype(np.float64)).mean(axis=(1, 2)))
+        evidence = evidence - logits[..., 2 if clean_at is None else clean_at][..., None]
+    pooled = np.log(np.exp(evidence.astype(np.float64)).mean(axis=(1, 2)))
     if task == "multiclass":
         expected = np.exp(pooled) / np.exp(pooled).sum(axis=1, keepdims=True)
     else:
@@ -104,10 +104,10 @@ def test_the_score_of_an_image_is_the_soft_maximum_of_its_places(task: Task, cle
 
 
 @pytest.mark.parametrize("task", ["multiclass", "multilabel"])
-def test_places_that_nobody_knows_cost_nothing(task: Task) -> None:
+def test_unknown_cells_have_no_loss(task: Task) -> None:
     layer = CellLoss(task)
-    logits = tf.constant(np.random.default_rng(1).normal(0, 2, (2, *PLACES, 3)), tf.float32)
-    one = np.zeros((2, *PLACES, 3), np.float32)
+    logits = tf.constant(np.random.default_rng(1).normal(0, 2, (2, *CELLS, 3)), tf.float32)
+    one = np.zeros((2, *CELLS, 3), np.float32)
     one[..., 0] = 1
 
     def loss(marked: NDArray[np.float32]) -> float:

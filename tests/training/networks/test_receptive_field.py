@@ -12,13 +12,13 @@ pytestmark = pytest.mark.training
 
 
 def seen_by(backbone: keras.Model, row: int, column: int) -> tuple[float, float]:
-    """The middle of the pixels that a place depends on, found by what its derivative reaches."""
+    """Return the centre of the pixels that a cell depends on, found by its gradient."""
     frames = tf.Variable(np.random.default_rng(0).normal(0, 1, (1, *backbone.input_shape[1:])).astype(np.float32))
     with tf.GradientTape() as tape:
-        place = tf.reduce_sum(backbone(frames)[0, row, column] ** 2)
-    reached = np.abs(tape.gradient(place, frames).numpy()[0]).sum(-1) > 0
+        cell = tf.reduce_sum(backbone(frames)[0, row, column] ** 2)
+    reached = np.abs(tape.gradient(cell, frames).numpy()[0]).sum(-1) > 0
     rows, columns = np.nonzero(reached.any(1))[0], np.nonzero(reached.any(0))[0]
-    assert rows[0] > 0 < columns[0], "the place sees the border: choose an earlier cut"
+    assert rows[0] > 0 < columns[0], "the receptive field reaches the border: choose an earlier cut"
     assert rows[-1] < reached.shape[0] - 1
     assert columns[-1] < reached.shape[1] - 1
     return (rows[0] + rows[-1]) / 2, (columns[0] + columns[-1]) / 2
@@ -36,8 +36,8 @@ def seen_by(backbone: keras.Model, row: int, column: int) -> tuple[float, float]
         ("densenet121", (128, 128), "pool2_pool"),
     ],
 )
-def test_the_grid_is_where_the_places_look(name: str, shape: tuple[int, int], cut: str) -> None:
-    keras.backend.clear_session()  # InceptionV3 counts its unnamed layers
+def test_the_grid_matches_the_receptive_fields(name: str, shape: tuple[int, int], cut: str) -> None:
+    keras.backend.clear_session()  # the names of InceptionV3 layers contain a global counter
     backbone = build_backbone(find_network(name), (*shape, 3), 1.0, "none", cut)
     grid = cell_grid(backbone)
     _, rows, columns, _ = backbone.output_shape
@@ -46,9 +46,9 @@ def test_the_grid_is_where_the_places_look(name: str, shape: tuple[int, int], cu
         assert seen_by(backbone, row, column) == pytest.approx(expected, abs=1)
 
 
-def test_what_depends_on_the_whole_image_beside_a_map_changes_nothing() -> None:
+def test_a_branch_that_depends_on_the_whole_image_does_not_change_the_grid() -> None:
     pixels = keras.Input((32, 48, 3))
-    places = keras.layers.Conv2D(4, 3, 2, "same")(pixels)
-    factor = keras.layers.Reshape((1, 1, 4))(keras.layers.GlobalAveragePooling2D()(places))
-    weighed = keras.layers.multiply([factor, places])
+    cells = keras.layers.Conv2D(4, 3, 2, "same")(pixels)
+    factor = keras.layers.Reshape((1, 1, 4))(keras.layers.GlobalAveragePooling2D()(cells))
+    weighed = keras.layers.multiply([factor, cells])
     assert cell_grid(keras.Model(pixels, weighed)) == CellGrid((1.0, 1.0), (2.0, 2.0))

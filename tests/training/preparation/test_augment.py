@@ -22,7 +22,7 @@ def ramps(frames: int = 16) -> Frames:
 
 
 def only(monkeypatch: pytest.MonkeyPatch, **strengths: float) -> None:
-    """Every change but the ones named off."""
+    """Switch off the named changes."""
     every = {"_GAIN": 0.0, "_OFFSET": 0.0, "_SHIFT": 0.0, "_BLUR": 0.0, "_DIRT_SHARE": 0.0}
     for name, strength in (every | strengths).items():
         monkeypatch.setattr(augment, name, strength)
@@ -39,7 +39,7 @@ def views(frame: Frames) -> list[Frames]:
     return [frame, frame[::-1], frame[:, ::-1], frame[::-1, ::-1]]
 
 
-def test_with_all_changes_a_frame_is_still_the_same_surface() -> None:
+def test_augmented_frames_stay_similar_to_the_original() -> None:
     frames = ramps()
     found = changed(frames)
     assert len({frame.tobytes() for frame in found}) == len(frames)
@@ -49,14 +49,14 @@ def test_with_all_changes_a_frame_is_still_the_same_surface() -> None:
         assert max(fits) > 0.95
 
 
-def test_a_frame_is_mirrored_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_mirrors_frames_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch)
     frames = ramps(40)
     found = {frame.tobytes() for frame in changed(frames)}
     assert found == {view.tobytes() for view in views(frames[0])}
 
 
-def test_a_shift_loses_nothing_and_runs_along_the_strip(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_shifts_cyclically_along_the_strip(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, _SHIFT=0.1)
     frames = ramps()
     allowed = {np.roll(view, by, axis=1).tobytes() for view in views(frames[0]) for by in range(-4, 5)}
@@ -65,7 +65,7 @@ def test_a_shift_loses_nothing_and_runs_along_the_strip(monkeypatch: pytest.Monk
     assert len(found) > 4
 
 
-def test_light_changes_everywhere_alike(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_relighting_changes_all_pixels_alike(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, _GAIN=0.2, _OFFSET=20.0)
     frames = ramps()
     found = changed(frames)
@@ -75,7 +75,7 @@ def test_light_changes_everywhere_alike(monkeypatch: pytest.MonkeyPatch) -> None
         assert max(np.corrcoef(view.ravel(), frames[0].ravel())[0, 1] for view in views(frame)) > 0.999
 
 
-def test_dirt_is_little_dark_and_faint(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_dirt_is_small_dark_and_faint(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, _DIRT_SHARE=0.003)
     frames = np.full((64, 96, 96, 3), 120, np.uint8)
     darker = 120 - changed(frames).astype(int)
@@ -85,7 +85,7 @@ def test_dirt_is_little_dark_and_faint(monkeypatch: pytest.MonkeyPatch) -> None:
     assert len({int(frame.sum()) for frame in darker}) > 10
 
 
-def test_blur_takes_contrast_from_what_is_fine_and_not_from_what_is_coarse(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blur_reduces_fine_contrast_and_keeps_coarse_contrast(monkeypatch: pytest.MonkeyPatch) -> None:
     only(monkeypatch, _BLUR=0.8)
     fine = np.indices((32, 32)).sum(0) % 2 * 60 + 90
     coarse = np.indices((32, 32))[1] // 16 * 60 + 90

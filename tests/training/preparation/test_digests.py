@@ -39,16 +39,16 @@ def test_the_same_picture_in_two_files_has_one_pixel_digest(tmp_path: Path) -> N
         (DAMAGES["cut, with an end marker"](encode(texture()), b""), "damaged"),
     ],
 )
-def test_a_file_that_cannot_be_read_is_named_with_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_names_an_unreadable_file_and_the_reason(tmp_path: Path, content: bytes, reason: str) -> None:
     (tmp_path / "b_3.jpg").write_bytes(content)
-    with pytest.raises(DataError, match=rf"b_3\.jpg cannot be learned from: {reason}"):
+    with pytest.raises(DataError, match=rf"b_3\.jpg cannot be used for training: {reason}"):
         digest_frames(dataset_of(tmp_path, "b_3.jpg"), SPEC, lambda: None)
 
 
-def test_one_picture_under_two_labels_is_refused() -> None:
+def test_rejects_one_picture_with_two_labels() -> None:
     digests = [FrameDigest("", pixels, 1, 1, np.zeros((64, 64, 1), np.uint8)) for pixels in ("same", "other", "same")]
     check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("a_2", ("a",))], digests)
-    with pytest.raises(DataError, match="a_1 and b_2 are the same picture under two labels"):
+    with pytest.raises(DataError, match="a_1 and b_2 are the same picture with different labels"):
         check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("b_2", ("b",))], digests)
 
 
@@ -58,14 +58,14 @@ frames = st.lists(
 
 
 @given(frames, st.randoms())
-def test_the_order_of_frames_does_not_matter_to_the_digest(found: list[tuple[str, str, str]], random: object) -> None:
+def test_the_digest_does_not_depend_on_the_order_of_frames(found: list[tuple[str, str, str]], random: object) -> None:
     turned = found.copy()
     random.shuffle(turned)  # type: ignore[attr-defined]
     assert data_sha256(turned) == data_sha256(found)
 
 
 @given(frames)
-def test_every_name_label_and_file_counts_in_the_digest(found: list[tuple[str, str, str]]) -> None:
+def test_the_digest_depends_on_every_name_label_and_file(found: list[tuple[str, str, str]]) -> None:
     for at, (name, label, sha256) in enumerate(found):
         for changed in ((name + "z", label, sha256), (name, label + "z", sha256), (name, label, sha256 + "z")):
             assert data_sha256([*found[:at], changed, *found[at + 1 :]]) != data_sha256(found)

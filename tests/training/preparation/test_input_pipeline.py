@@ -21,7 +21,7 @@ def collect(batches: tf.data.Dataset) -> tuple[NDArray[np.uint8], NDArray[np.flo
     return np.concatenate(frames), np.concatenate(targets)
 
 
-def test_batches_hold_what_the_worker_decodes_in_order(textures: Path) -> None:
+def test_batches_match_the_worker_decode_in_order(textures: Path) -> None:
     files = sorted(textures.iterdir())[:7]
     targets = np.eye(7, dtype=np.float32)
     frames, rows = collect(read_batches(Subset(files, targets, LABELS), SPEC, 3))
@@ -30,7 +30,7 @@ def test_batches_hold_what_the_worker_decodes_in_order(textures: Path) -> None:
     np.testing.assert_array_equal(rows, targets)
 
 
-def test_a_shuffled_frame_keeps_its_target_and_each_epoch_has_its_own_order(textures: Path) -> None:
+def test_shuffling_keeps_targets_and_changes_the_order_each_epoch(textures: Path) -> None:
     files = sorted(textures.iterdir())[:9]
     batches = shuffled_batches(Subset(files, np.eye(9, dtype=np.float32), LABELS), SPEC, 4, seed=1, augment=False)
     orders = []

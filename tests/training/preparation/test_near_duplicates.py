@@ -48,32 +48,32 @@ CHANGES: dict[str, Change] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_changed_copy_of_every_strip_is_found_and_nothing_else(shared: Path, change: str) -> None:
+def test_finds_a_changed_copy_of_every_strip_and_nothing_else(shared: Path, change: str) -> None:
     found = list(strips(shared).values())
     copies = [encode(CHANGES[change](grey(strip))) for strip in found]
     pairs = find_near_duplicates([thumbnail(strip) for strip in found + copies])
     assert pairs == [(at, at + len(found)) for at in range(len(found))]
 
 
-def test_the_brightened_strips_have_no_original_beside_them(shared: Path) -> None:
-    """manifest.csv calls 14 strips brightened copies; their originals are not among the 47."""
+def test_the_brightened_strips_have_no_originals_in_the_data_set(shared: Path) -> None:
+    """manifest.csv marks 14 strips as brightened copies, but their originals are not among the 47 strips."""
     with (shared / "data" / "severstal" / "manifest.csv").open(newline="") as file:
         brightened = [row["ImageId"] for row in csv.DictReader(file) if "brightened copy" in row["note"]]
     assert len(brightened) == 14
     assert find_near_duplicates([thumbnail(strip) for strip in strips(shared).values()]) == []
 
 
-def test_of_neu_two_files_are_one_photograph(shared: Path) -> None:
+def test_neu_contains_one_duplicate_photograph(shared: Path) -> None:
     files = sorted((shared / "data" / "neu-det" / "images").iterdir())
     pairs = find_near_duplicates([thumbnail(path.read_bytes()) for path in files])
     assert [(files[a].name, files[b].name) for a, b in pairs] == [("patches_101.jpg", "patches_105.jpg")]
 
 
-def test_pictures_without_detail_are_not_called_similar() -> None:
+def test_uniform_pictures_are_not_near_duplicates() -> None:
     flat = [np.full((64, 64, 1), value, np.uint8) for value in (0, 100, 100)]
     assert find_near_duplicates(flat) == []
 
 
-def test_what_is_joined_to_the_same_is_joined() -> None:
+def test_groups_are_connected_components() -> None:
     assert connected_groups(6, [(0, 3), (3, 5), (1, 2)]) == [0, 1, 1, 0, 2, 0]
     assert connected_groups(2, []) == [0, 1]

@@ -16,7 +16,7 @@ def prepare_folder(folder: Path, seed: int = 0) -> PreparedData:
     return prepare_data(read_dataset(folder, "prefix"), DecodeSpec(32, 32), SplitPlan(0.25, seed), lambda: None)
 
 
-def test_each_part_has_a_target_of_its_label_a_frame(textures: Path) -> None:
+def test_each_part_has_one_target_row_per_frame(textures: Path) -> None:
     material = prepare_folder(textures)
     for part, frames in ((material.train, material.split.train), (material.validation, material.split.validation)):
         assert [file.name for file in part.files] == [frame.name for frame in frames]
@@ -24,10 +24,10 @@ def test_each_part_has_a_target_of_its_label_a_frame(textures: Path) -> None:
         np.testing.assert_array_equal(part.targets.sum(axis=1), 1)
 
 
-def test_identical_pictures_stay_on_one_side(tmp_path: Path) -> None:
+def test_identical_pictures_stay_in_one_part(tmp_path: Path) -> None:
     write_textures(tmp_path, 8)
     picture = decode((tmp_path / "spots_1.png").read_bytes(), DecodeSpec(96, 96)).pixels
-    for number in (2, 3):  # other bytes, same pixels
+    for number in (2, 3):  # different bytes, same pixels
         cv2.imwrite(str(tmp_path / f"spots_{number}.png"), picture, [cv2.IMWRITE_PNG_COMPRESSION, number])
     same = {"spots_1.png", "spots_2.png", "spots_3.png"}
     for seed in range(5):
@@ -35,7 +35,7 @@ def test_identical_pictures_stay_on_one_side(tmp_path: Path) -> None:
         assert same <= validation or not same & validation
 
 
-def test_the_digest_is_that_of_the_set_and_not_of_its_split(textures: Path, tmp_path: Path) -> None:
+def test_the_digest_does_not_depend_on_the_split(textures: Path, tmp_path: Path) -> None:
     first, other = prepare_folder(textures, 1), prepare_folder(textures, 2)
     assert first.split != other.split
     assert first.data_sha256 == other.data_sha256
@@ -43,7 +43,7 @@ def test_the_digest_is_that_of_the_set_and_not_of_its_split(textures: Path, tmp_
     assert prepare_folder(tmp_path).data_sha256 != first.data_sha256
 
 
-def test_frames_of_one_coil_stay_on_one_side(tmp_path: Path) -> None:
+def test_frames_of_one_coil_stay_in_one_part(tmp_path: Path) -> None:
     write_textures(tmp_path, 8)
     names = sorted(path.name for path in tmp_path.iterdir())
     rows = [f"{name},{name.split('_')[0]},coil {at % 6}" for at, name in enumerate(names)]
@@ -60,7 +60,7 @@ def test_an_image_with_two_labels_has_two_ones_in_its_row() -> None:
     )
 
 
-def test_the_sizes_of_the_training_images_are_known_and_others_in_validation_are_named(
+def test_records_training_sizes_and_warns_of_other_validation_sizes(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     write_textures(tmp_path, 8)
@@ -73,4 +73,4 @@ def test_the_sizes_of_the_training_images_are_known_and_others_in_validation_are
     found = prepare_folder(tmp_path)
     assert [frame.name for frame in found.split.validation] == [frame.name for frame in split.validation]
     assert found.trained == TrainedFrames.of([(FRAME_PX, FRAME_PX)] * 18)
-    assert "2 of 6 validation images are unlike the training images in size" in capsys.readouterr().err
+    assert "2 of 6 validation images differ in size from the training images" in capsys.readouterr().err

@@ -34,7 +34,7 @@ def grey(largest: int) -> NDArray[np.uint16]:
 
 
 @pytest.mark.parametrize("suffix", [".png", ".tiff"])
-def test_the_bits_of_a_file_are_those_that_its_samples_use(suffix: str) -> None:
+def test_measures_the_bits_used_by_the_samples(suffix: str) -> None:
     assert measure_depth(encode(grey(4000), suffix)) == SampleDepth(16, None, 4000, 0)
     assert measure_depth(encode(grey(255) * 16, suffix)) == SampleDepth(16, None, 4080, 4)
     assert measure_depth(encode(np.zeros((32, 32), np.uint16), suffix)) == SampleDepth(16, None, 0, 0)
@@ -60,34 +60,34 @@ def test_the_bits_of_a_file_are_those_that_its_samples_use(suffix: str) -> None:
         ([SampleDepth(16, None, 600), SampleDepth(16, None, 1500)], 12),
         ([SampleDepth(16, None, 100)], 10),
         ([SampleDepth(16, None, 9000)], 14),
-        ([TWELVE, FULL], 16),  # a dark frame of a 16-bit camera would be flagged as well
+        ([TWELVE, FULL], 16),  # a dark frame of a 16-bit camera would also be flagged
     ],
 )
-def test_the_depth_that_is_suggested_is_the_next_one_that_cameras_have(
-    depths: list[SampleDepth], suggested: int | None
-) -> None:
+def test_suggests_the_next_common_camera_depth(depths: list[SampleDepth], suggested: int | None) -> None:
     assert suggested_bit_depth(depths) == suggested
     names = [f"{number}.png" for number in range(len(depths))]
     if suggested is None:
         check_depths(names, depths, SPEC)
     else:
-        with pytest.raises(DataError, match=rf"0\.png .*Pass --bit-depth N .*looks like --bit-depth {suggested}$"):
+        with pytest.raises(
+            DataError, match=rf"0\.png.*Pass the bit depth of the camera, probably --bit-depth {suggested}$"
+        ):
             check_depths(names, depths, SPEC)
         check_depths(names, depths, DecodeSpec(8, 8, bit_depth=suggested))
 
 
-def test_samples_beyond_the_stated_or_the_declared_depth_are_refused() -> None:
-    with pytest.raises(DataError, match=r"need 12 bits, and the stated bit depth is 10: 1 of 2 files, of which b\.png"):
+def test_rejects_samples_beyond_the_given_or_declared_depth() -> None:
+    with pytest.raises(DataError, match=r"need 12 bits, but --bit-depth is 10: 1 of 2 files, the first is b\.png"):
         check_depths(["a.png", "b.png"], [EIGHT_BITS, TWELVE], DecodeSpec(8, 8, bit_depth=10))
-    with pytest.raises(DataError, match=r"the 12 bits that their file declares: 1 of 1 files, of which a\.png"):
+    with pytest.raises(DataError, match=r"the 12 bits that their file declares: 1 of 1 files, the first is a\.png"):
         check_depths(["a.png"], [SampleDepth(16, 12, 4000, contradictory=True)], DecodeSpec(8, 8, bit_depth=12))
 
 
-def test_16_declared_bits_are_believed_only_where_the_option_states_them() -> None:
+def test_16_declared_bits_are_only_trusted_with_the_option() -> None:
     names, depths = ["a.png", "b.png"], [SampleDepth(16, 16, 60_000), SampleDepth(16, 16, 4000)]
     for bit_depth in (None, 12):
         with pytest.raises(
-            DataError, match=r"only 12 of the 16 bits .* 1 of 2 files, of which b\.png .*--bit-depth 16"
+            DataError, match=r"only 12 of the 16 bits .* 1 of 2 files, the first is b\.png\. .*--bit-depth 16"
         ):
             check_depths(names, depths, DecodeSpec(8, 8, bit_depth=bit_depth))
     spec = DecodeSpec(8, 8, bit_depth=16)
@@ -95,14 +95,14 @@ def test_16_declared_bits_are_believed_only_where_the_option_states_them() -> No
     assert depth_notes(names, depths, spec) == []
 
 
-def test_levels_and_files_of_8_bits_are_refused_together() -> None:
+def test_rejects_levels_for_8_bit_files() -> None:
     spec = DecodeSpec(8, 8, levels=Levels(0, 0.5))
-    with pytest.raises(DataError, match=r"--levels does not apply to files of 8 bits: 1 of 2 files, of which b\.jpg"):
+    with pytest.raises(DataError, match=r"--levels does not apply to 8-bit files: 1 of 2 files, the first is b\.jpg"):
         check_depths(["a.png", "b.jpg"], [FULL, EIGHT_BITS], spec)
     check_depths(["a.png"], [FULL], spec)
 
 
-def test_a_set_of_several_depths_is_named() -> None:
+def test_notes_a_data_set_with_several_depths() -> None:
     names, depths = ["a.jpg", "b.jpg", "c.png", "d.png"], [EIGHT_BITS, EIGHT_BITS, TWELVE, SampleDepth(16, 10, 1000)]
     groups = group_depths(names, depths)
     assert [(group.stored, group.declared, group.used, group.images) for group in groups] == [
@@ -111,17 +111,17 @@ def test_a_set_of_several_depths_is_named() -> None:
         (16, 10, 10, 1),
     ]
     (note,) = depth_notes(names, depths, DecodeSpec(8, 8, bit_depth=12))
-    assert "2 of 8 bits; 1 of 16 bits (no depth declared, 12 used, the lowest 4 zero), such as c.png" in note
-    assert "1 of 16 bits (10 bits declared, 10 used), such as d.png" in note
+    assert "2 with 8 bits; 1 with 16 bits (no depth declared, 12 used, lowest 4 always zero), such as c.png" in note
+    assert "1 with 16 bits (10 bits declared, 10 used), such as d.png" in note
     assert depth_notes(names[2:3], depths[2:3], DecodeSpec(8, 8, bit_depth=12)) == []
 
 
-def test_options_without_effect_are_named() -> None:
+def test_notes_options_without_effect() -> None:
     (note,) = depth_notes(["a.jpg"], [EIGHT_BITS], DecodeSpec(8, 8, bit_depth=12))
-    assert note.startswith("note: --bit-depth 12 changes no file of this set")
+    assert note.startswith("note: --bit-depth 12 has no effect")
 
 
-def test_levels_are_read_as_shares() -> None:
+def test_parses_levels_as_shares() -> None:
     assert parse_levels("full") is parse_levels("auto") is None
     assert parse_levels("0.05, 0.8") == Levels(0.05, 0.8)
     for text in ("", "0.5", "0.8,0.2", "0.5,0.5", "-0.1,1", "0,1.1", "0,nan", "a,b", "0,0.5,1"):
@@ -129,15 +129,15 @@ def test_levels_are_read_as_shares() -> None:
             parse_levels(text)
 
 
-def test_a_bit_depth_is_one_that_a_file_of_16_bits_can_have() -> None:
+def test_rejects_an_impossible_bit_depth() -> None:
     for bits in (None, 9, 16):
         check_bit_depth(bits)
     for bits in (0, 8, 17):
-        with pytest.raises(SettingsError, match="is not from 9 to 16"):
+        with pytest.raises(SettingsError, match="must be from 9 to 16"):
             check_bit_depth(bits)
 
 
-def test_levels_are_chosen_by_percentiles_of_the_frames_named(tmp_path: Path) -> None:
+def test_chooses_levels_by_percentiles_of_the_given_frames(tmp_path: Path) -> None:
     values = np.full((100, 100), 1000, np.uint16)
     values[0, :5], values[0, 5:10], values[1:51] = 0, 4095, 3000  # 5 of 10,000 are specks
     (tmp_path / "a.png").write_bytes(encode(values))
@@ -147,10 +147,10 @@ def test_levels_are_chosen_by_percentiles_of_the_frames_named(tmp_path: Path) ->
     assert choose_levels(tmp_path, ["a.png"], 12) == found
 
 
-def test_levels_need_frames_of_more_than_8_bits(tmp_path: Path) -> None:
+def test_automatic_levels_need_more_than_8_bits(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(encode(np.zeros((8, 8), np.uint8)))
     (tmp_path / "b.png").write_bytes(encode(np.full((8, 8), 700, np.uint16)))
-    with pytest.raises(DataError, match="needs files of more than 8 bits"):
+    with pytest.raises(DataError, match="needs files with more than 8 bits"):
         choose_levels(tmp_path, ["a.png"], None)
-    with pytest.raises(DataError, match="of one grey"):
+    with pytest.raises(DataError, match="found no contrast"):
         choose_levels(tmp_path, ["b.png"], 12)

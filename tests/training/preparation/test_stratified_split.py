@@ -13,7 +13,7 @@ seeds = st.integers(0, 1000)
 
 @st.composite
 def labelled_groups(draw: st.DrawFn) -> tuple[list[tuple[str, ...]], list[int]]:
-    """Two to four labels of two to twelve groups of one to three frames, in any order."""
+    """Generate two to four labels, each with two to twelve groups of one to three frames, in any order."""
     frames: list[tuple[tuple[str, ...], int]] = []
     for label in "abcd"[: draw(st.integers(2, 4))]:
         for group, size in enumerate(draw(st.lists(st.integers(1, 3), min_size=2, max_size=12))):
@@ -42,24 +42,24 @@ def test_every_label_is_in_both_parts_and_near_its_share(
     validation = Counter(labels[at] for at in parts.validation)
     for label, count in everywhere.items():
         assert 1 <= validation[label] < count
-        assert abs(validation[label] - share * count) <= 3  # a group at most
+        assert abs(validation[label] - share * count) <= 3  # differs by one group at most
 
 
 @given(st.integers(10, 60), shares, seeds)
-def test_single_frames_are_split_at_the_exact_share(count: int, share: float, seed: int) -> None:
+def test_splits_single_frames_at_the_exact_share(count: int, share: float, seed: int) -> None:
     labels = [("a",)] * count + [("b",)] * count
     parts = split_frames(labels, range(2 * count), share, seed)
     for label in "ab":
         assert abs(Counter(labels[at] for at in parts.validation)[(label,)] - max(1, share * count)) <= 0.5 + 1e-9
 
 
-def test_the_seed_decides() -> None:
+def test_the_seed_determines_the_split() -> None:
     labels, groups = [("a",)] * 50 + [("b",)] * 50, range(100)
     assert split_frames(labels, groups, 0.2, 1) == split_frames(labels, groups, 0.2, 1)
     assert split_frames(labels, groups, 0.2, 1) != split_frames(labels, groups, 0.2, 2)
 
 
-def test_a_label_with_one_picture_is_refused() -> None:
+def test_rejects_a_label_with_one_picture() -> None:
     with pytest.raises(DataError, match="class 'b' cannot be in each of 2 parts"):
         split_frames([("a",), ("a",), ("b",), ("b",)], [1, 2, 3, 3], 0.5, 0)
     parts = split_frames([("a",), ("a",), ("b",), ("b",)], [1, 2, 3, 3], 0.5, 0, every=False)
@@ -68,15 +68,15 @@ def test_a_label_with_one_picture_is_refused() -> None:
 
 @st.composite
 def coils(draw: st.DrawFn) -> tuple[list[tuple[str, ...]], list[int]]:
-    """Frames of any labels, in groups that mix them."""
+    """Generate frames with any labels, in groups with mixed labels."""
     label_sets = st.sampled_from([(), ("a",), ("b",), ("a", "b")])
     frames = draw(st.lists(st.tuples(label_sets, st.integers(0, 12)), min_size=30, max_size=60))
-    every = [((label,), 100 + at) for at, label in enumerate("aaaaabbbbb")]  # so that it can be done
+    every = [((label,), 100 + at) for at, label in enumerate("aaaaabbbbb")]  # makes the split possible
     return [found for found, _ in frames + every], [group for _, group in frames + every]
 
 
 @given(coils(), st.integers(2, 5), seeds)
-def test_folds_keep_groups_whole_score_each_frame_once_and_know_every_label(
+def test_folds_keep_groups_together_score_each_frame_once_and_have_all_labels(
     frames: tuple[list[tuple[str, ...]], list[int]], folds: int, seed: int
 ) -> None:
     labels, groups = frames
@@ -96,8 +96,8 @@ def test_label_sets_keep_their_share_in_each_fold() -> None:
 
 
 @pytest.mark.parametrize("share", [0.1, 0.2, 0.3])
-def test_a_rare_pair_of_labels_keeps_its_share_beside_a_common_one(share: float) -> None:
-    """The label sets of Severstal, a tenth of them."""
+def test_a_rare_pair_of_labels_keeps_its_share(share: float) -> None:
+    """Use a tenth of the label sets of Severstal."""
     counts: dict[tuple[str, ...], int] = {(): 590, ("3",): 476, ("1",): 77, ("4",): 52, ("3", "4"): 28, ("1", "3"): 9}
     labels = [found for found, count in counts.items() for _ in range(count)]
     validation = Counter(labels[at] for at in split_frames(labels, range(len(labels)), share, 0).validation)
@@ -105,6 +105,6 @@ def test_a_rare_pair_of_labels_keeps_its_share_beside_a_common_one(share: float)
         assert abs(validation[found] - share * count) < 1
 
 
-def test_two_images_of_a_class_do_not_make_three_folds() -> None:
-    with pytest.raises(DataError, match=r"class 'b' cannot be in each of 3 parts.* it has 2 to deal out"):
+def test_rejects_three_folds_with_two_images_of_a_class() -> None:
+    with pytest.raises(DataError, match=r"class 'b' cannot be in each of 3 parts.* which leaves 2 groups"):
         fold_frames([("a",)] * 9 + [("b",)] * 2, range(11), 3, 0)

@@ -15,7 +15,7 @@ from tests.training.conftest import run_cli
 
 @pytest.fixture
 def data(tmp_path: Path) -> Path:
-    """Eight images a class; one of them twice, one brighter under another label, one cut in half."""
+    """Eight images per class, one exact duplicate, one brighter copy with another label, and one truncated file."""
     folder = tmp_path / "data"
     write_textures(folder, 8)
     shutil.copy(folder / "spots_1.png", folder / "spots_9.png")
@@ -27,7 +27,7 @@ def data(tmp_path: Path) -> Path:
     return folder
 
 
-def test_a_survey_finds_what_is_wrong_with_a_set(data: Path) -> None:
+def test_reports_duplicates_disputes_and_unreadable_files(data: Path) -> None:
     found = survey(data, "auto")
     assert found.balance == {"plain": 8, "spots": 9, "stripes": 8}
     assert found.sizes == {"96x96": 25}
@@ -35,10 +35,10 @@ def test_a_survey_finds_what_is_wrong_with_a_set(data: Path) -> None:
     assert found.similar == [("plain_9.png", "stripes_1.png")]
     assert found.disputed == [("plain_9.png", "stripes_1.png")]
     assert len(found.unreadable) == 1
-    assert "plain_3.png cannot be learned from: truncated" in found.unreadable[0]
+    assert "plain_3.png cannot be used for training: truncated" in found.unreadable[0]
 
 
-def test_the_command_writes_lists_and_a_sheet_a_class(
+def test_the_command_writes_lists_and_one_sheet_per_class(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     out = tmp_path / "survey"
@@ -52,7 +52,7 @@ def test_the_command_writes_lists_and_a_sheet_a_class(
     assert len({path.read_bytes() for path in sheets}) == 3
 
 
-def test_images_with_several_labels_and_none_are_counted(tmp_path: Path) -> None:
+def test_counts_images_with_several_labels_and_none(tmp_path: Path) -> None:
     write_textures(tmp_path, 1)
     rows = ["plain_1.png,,C1", "spots_1.png,spots|rust,C1", "stripes_1.png,stripes,C2"]
     (tmp_path / "manifest.csv").write_text("\n".join(["file,label,coil", *rows]))
@@ -61,21 +61,24 @@ def test_images_with_several_labels_and_none_are_counted(tmp_path: Path) -> None
     assert (summary["several_labels"], summary["coils"]) == (1, 2)
 
 
-def test_a_set_without_one_image_that_can_be_read_is_refused(tmp_path: Path) -> None:
+def test_rejects_a_data_set_without_readable_images(tmp_path: Path) -> None:
     for name in ("a_1.jpg", "b_1.jpg"):
         (tmp_path / name).write_bytes(b"no picture")
-    with pytest.raises(DataError, match=r"not one image can be read; the first: .*a_1\.jpg cannot be learned from"):
+    with pytest.raises(
+        DataError,
+        match=r"none of the \d+ images can be read; the first error is: .*a_1\.jpg cannot be used for training",
+    ):
         survey(tmp_path, "auto")
 
 
-def test_a_place_that_cannot_be_written_is_named(
+def test_names_a_folder_that_cannot_be_created(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_cli(monkeypatch, "survey", str(data), "--out", str(data / "spots_1.png")) == InputError.exit_code
-    assert "error: cannot make the folder" in capsys.readouterr().err
+    assert "error: cannot create the folder" in capsys.readouterr().err
 
 
-def test_names_of_any_bytes_are_in_the_report_and_on_the_sheets(tmp_path: Path) -> None:
+def test_reports_names_with_any_bytes(tmp_path: Path) -> None:
     folder = tmp_path / "data"
     write_textures(folder / "made", 1)
     labels = [b"cam\xff\xfe", b"$x$ \n $\\frac$", "Riß 😀".encode() + b"n" * 200]
@@ -91,7 +94,7 @@ def test_names_of_any_bytes_are_in_the_report_and_on_the_sheets(tmp_path: Path) 
     assert len(list((tmp_path / "out").glob("contact-*.png"))) == 3
 
 
-def test_a_file_that_nobody_may_read_is_part_of_the_result(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_file_without_read_permission(data: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     read_bytes = Path.read_bytes
 
     def read(path: Path) -> bytes:

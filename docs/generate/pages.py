@@ -8,6 +8,7 @@ from docs.generate.commands import commands_page
 from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
 from docs.generate.headers import headers_page
+from docs.generate.metrics import metrics_page
 from docs.generate.settings import settings_page
 from docs.generate.throughput import throughput_chart
 from docs.generate.topics import topics_page
@@ -19,6 +20,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,
     "headers.md": headers_page,
+    "metrics.md": metrics_page,
     "settings.md": settings_page,
     "topics.md": topics_page,
     "../explanation/throughput.svg": throughput_chart,

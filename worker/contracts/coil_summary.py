@@ -14,14 +14,13 @@ from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 COIL_SCHEMA = "stripwatch.coil/1"
 
 Ended = Literal["next-coil", "silence", "limit"]
-PositionFault = Literal["outlier", "reset", "jump", "reversed", "still"]
 
-ENDED: dict[Ended, str] = {
+ENDED: dict[str, str] = {
     "next-coil": "The line started its next coil.",
     "silence": "No frame of the coil arrived for a while.",
     "limit": "The coil reached the maximum number of frames, or too many coils were open.",
 }
-POSITION_FAULTS: dict[PositionFault, str] = {
+POSITION_FAULTS: dict[str, str] = {
     "outlier": "Frames whose position cannot be right, so that it is not used.",
     "reset": "Number of times that the encoder was set to another value, counted once however many cameras show it; "
     "the positions after it continue those before it.",

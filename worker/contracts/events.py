@@ -20,20 +20,20 @@ Verdict = Literal["clean", "unsure", "defect"]
 StripDirection = Literal["forward", "reverse"]
 ThresholdSource = Literal["bundle", "settings"]
 
-STATES: dict[State, str] = {
+STATES: dict[str, str] = {
     "inspected": "The model classified the frame.",
     "skipped": "The frame was older than `deadline_ms` and was not inspected.",
 }
-VERDICTS: dict[Verdict, str] = {
+VERDICTS: dict[str, str] = {
     "clean": "The model found no defect.",
     "unsure": "The scores are too low for a decision, or the frame has a flag; a person should look at it.",
     "defect": "At least one defect was found.",
 }
-STRIP_DIRECTIONS: dict[StripDirection, str] = {
+STRIP_DIRECTIONS: dict[str, str] = {
     "forward": "The strip ran head first.",
     "reverse": "The strip ran tail first.",
 }
-THRESHOLD_SOURCES: dict[ThresholdSource, str] = {
+THRESHOLD_SOURCES: dict[str, str] = {
     "bundle": "The thresholds are those of the bundle.",
     "settings": "The setting `thresholds` overrides at least one of them.",
 }

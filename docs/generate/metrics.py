@@ -1,0 +1,181 @@
+"""The page of all metrics, made from the registries of a worker, of a supervisor and of `stripwatch coils`."""
+
+import re
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+
+import yaml
+from prometheus_client import CollectorRegistry, ProcessCollector
+from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+
+from docs.generate.alerts import ALERTS, RECORDING
+from docs.generate.markdown import code, page, table
+from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
+from stripwatch.worker.monitoring.health_metrics import certificate_expiry
+from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
+from stripwatch.worker.monitoring.metrics import Metrics
+
+PREFIX = "stripwatch_"
+_HEAD = """# Metrics
+
+Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch run`) and of `stripwatch coils`. The
+live page exports none. A counter starts at 0 when the process starts. A histogram has the endings `_bucket`, `_sum` and
+`_count`. A coil is never a label, because there would be too many series.
+
+The column *alerts* names the [alerts](alerts.md) that use a metric, directly or through a recording rule.
+"""
+_SUPERVISOR = """## Supervisor
+
+With `processes` above 1, the supervisor's `/metrics` has the metrics of all worker processes with the additional label
+`process`, and these:
+"""
+_SUPERVISOR_ROWS = (
+    (
+        "stripwatch_process_up",
+        "gauge",
+        "process",
+        "1 if the metrics of a worker process were read, 0 if it is hung or not running.",
+    ),
+    ("stripwatch_process_restarts_total", "counter", "", "Workers that died and were restarted."),
+)
+_PROCESS = """## Process
+
+Of the Python process, in worker and `coils`, from the standard collector of the Prometheus client:
+"""
+_LABELS = """## Label values
+
+### Labels with any value
+"""
+_COLUMNS = ("metric", "type", "unit", "labels", "description", "alerts")
+# By the end of a metric's name; the first that matches. Any other metric counts things.
+_UNITS = {
+    "_timestamp_seconds": "seconds since 1970",
+    "_seconds": "seconds",
+    "_bytes": "bytes",
+    "_info": "1",
+    "frame_drift": "standard deviations",
+    "frame_statistic": "per statistic",
+    "score_statistic": "ratio",
+    "score_drift": "ratio",
+    "score_difference": "ratio",
+    "_share": "ratio",
+}
+
+
+def metrics_page() -> str:
+    """Return the page with all metrics, their labels, the values of the labels and the alerts that use them."""
+    return page(
+        _HEAD,
+        "## Worker",
+        table(_COLUMNS, _rows(worker_metrics())),
+        _SUPERVISOR,
+        table(_COLUMNS, _supervisor_rows()),
+        "## Coil summarizer",
+        table(_COLUMNS, _rows(coil_metrics())),
+        _PROCESS,
+        table(["metric", "type", "description"], _process_rows()),
+        _LABELS,
+        table(["label", "value"], ([code(label), text] for label, text in OPEN_LABELS.items())),
+        *(block for metric in (*worker_metrics(), *coil_metrics()) for block in _values(metric)),
+    )
+
+
+def worker_metrics() -> list[MetricWrapperBase]:
+    """Return the metrics of a worker's health port that uses TLS."""
+    registry = CollectorRegistry()
+    Metrics(registry)
+    certificate_expiry(registry)
+    return _registered(registry)
+
+
+def coil_metrics() -> list[MetricWrapperBase]:
+    """Return the metrics of `stripwatch coils`, without those that a worker has too."""
+    registry = CollectorRegistry()
+    CoilMetrics(registry)
+    return [metric for metric in _registered(registry) if family_of(metric).name.startswith(f"{PREFIX}coils_")]
+
+
+def _registered(registry: CollectorRegistry) -> list[MetricWrapperBase]:
+    return [each for each in registry._collector_to_names if isinstance(each, MetricWrapperBase)]
+
+
+def family_of(metric: MetricWrapperBase) -> Metric:
+    """Return name, type and description of a metric."""
+    (family,) = metric.describe()
+    return family
+
+
+def exposed_name(metric: MetricWrapperBase) -> str:
+    """Return the name as Prometheus shows it; a histogram has further endings."""
+    family = family_of(metric)
+    return f"{family.name}_total" if family.type == "counter" else family.name
+
+
+def labels_of(metric: MetricWrapperBase) -> tuple[str, ...]:
+    """Return the names of a metric's labels."""
+    return tuple(metric._labelnames)
+
+
+def _rows(metrics: Iterable[MetricWrapperBase]) -> Iterator[list[str]]:
+    for metric in metrics:
+        family = family_of(metric)
+        labels = ", ".join(map(code, labels_of(metric)))
+        unit = unit_of(family.name, family.documentation)
+        yield [code(exposed_name(metric)), family.type, unit, labels, family.documentation, _alerts(family.name)]
+
+
+def unit_of(family: str, documentation: str) -> str:
+    """Return the unit of a metric in words."""
+    if documentation.startswith(("1 while", "1 if")):
+        return "0 or 1"
+    return next((unit for end, unit in _UNITS.items() if family.endswith(end)), "count")
+
+
+def _supervisor_rows() -> Iterator[list[str]]:
+    for name, kind, label, text in _SUPERVISOR_ROWS:
+        yield [
+            code(name),
+            kind,
+            unit_of(name, text),
+            code(label) if label else "",
+            text,
+            _alerts(name.removesuffix("_total")),
+        ]
+
+
+def _process_rows() -> Iterator[list[str]]:
+    for family in ProcessCollector(registry=None).collect():
+        name = f"{family.name}_total" if family.type == "counter" else family.name
+        yield [code(name), family.type, family.documentation]
+
+
+def _values(metric: MetricWrapperBase) -> Iterator[str]:
+    name = family_of(metric).name.removeprefix(PREFIX)
+    for label, values in LABEL_VALUES.get(name, {}).items():
+        yield f"### `{label}` of `{exposed_name(metric)}`"
+        yield table(["value", "meaning"], ([code(value), text] for value, text in values.items()))
+
+
+def _alerts(family: str) -> str:
+    return ", ".join(f"[{alert}](alerts.md#{alert.lower()})" for alert in alerts_using(family))
+
+
+@cache
+def alerts_using(family: str) -> list[str]:
+    """Return the alerts whose expression has this metric, or a recording rule that is made from it."""
+    used = {family, *(family + end for end in ("_total", "_bucket", "_sum", "_count"))}
+    recorded, alerts = _rules(RECORDING), _rules(ALERTS)
+    before = 0
+    while before < len(used):  # a rule may use another
+        before = len(used)
+        used |= {name for name, names in recorded if used & names}
+    return [alert for alert, names in alerts if used & names]
+
+
+@cache
+def _rules(path: Path) -> list[tuple[str, frozenset[str]]]:
+    """Return the name of each rule, and the names in its expression."""
+    rules = [rule for group in yaml.safe_load(path.read_text())["groups"] for rule in group["rules"]]
+    return [(rule.get("alert") or rule["record"], frozenset(re.findall(r"[\w:]+", rule["expr"]))) for rule in rules]

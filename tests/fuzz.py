@@ -1,11 +1,11 @@
-"""Frames and headers that nobody meant to send, by the hundred thousand, through frame, decode and reject.
+"""Send mutated frames and headers through header parsing, decoding and rejection.
 
     python -m tests.fuzz --frames 200000 --seed 0
 
-Image files of every format, and raw buffers. Every frame must end as pixels of the shape that the spec says, or as a
-reject with one of the known reasons whose headers Kafka takes. All else is a crash: an exception of another kind, a
-process that dies (it runs in a child), or a byte on the stderr of that process, where a library wrote it.
-The last line on stdout is JSON; exit code 1 unless there were no crashes and the counts add up.
+The frames are image files of every format, and raw buffers. Every frame must be decoded to pixels of the specified
+shape, or be rejected with a known reason and headers that Kafka accepts. Everything else is a crash: any other
+exception, a process that dies (frames are handled in a child process), or output of a library on that process's stderr.
+The last line on stdout is JSON. Exit code 0: there were no crashes and every frame is accounted for; 1: otherwise.
 """
 
 import argparse
@@ -41,7 +41,7 @@ from tests.mutate import BYTES_MAX, mutate, mutate_raw
 
 CHUNK = 500
 CRASH = "crash"
-RAW_SHARE = 1 / 7  # as large as that of each kind of file
+RAW_SHARE = 1 / 7  # the same as that of each kind of file
 LIMITS = [
     DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, progressive="reject"),
     DecodeLimits(bytes_max=BYTES_MAX, pixels_max=4_000_000, flags_damaged=True, progressive="flag"),
@@ -85,9 +85,10 @@ EVENTS, MODEL = EventBuilder({}), make_model()
 
 @dataclass(slots=True)
 class Found:
-    """outcomes: by kind of frame: decoded, with the flags, or the reason of a reject.
+    """Outcomes of the frames.
 
-    crashes: what could not be accounted for, by frame number.
+    outcomes: counts by kind of frame and outcome, which is "decoded" with the flags, or the reason of a reject.
+    crashes: error messages by frame number.
     """
 
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
@@ -102,7 +103,7 @@ class Found:
         self.memory_mb = max(self.memory_mb, other.memory_mb)
 
     def by_kind(self) -> dict[str, dict[str, int]]:
-        """The outcomes of each kind of frame, the most frequent first."""
+        """Return the outcomes of each kind of frame, the most frequent first."""
         kinds = sorted({kind for kind, _ in self.outcomes})
         return {
             kind: {outcome: count for (found, outcome), count in self.outcomes.most_common() if found == kind}
@@ -111,14 +112,14 @@ class Found:
 
 
 class StderrWatch:
-    """Whatever is written to the stderr of this process, by Python or by a library, goes to a file that is read."""
+    """Redirect the stderr of this process to a file, and read what Python or a library writes there."""
 
     def __init__(self, path: str) -> None:
         os.dup2(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND), 2)
         self._read_bytes = os.fstat(2).st_size
 
     def new_text(self) -> str:
-        """What was written since the last call."""
+        """Return the text written since the last call."""
         size = os.fstat(2).st_size
         written = os.pread(2, size - self._read_bytes, self._read_bytes)
         self._read_bytes = size
@@ -129,7 +130,7 @@ _stderr: StderrWatch | None = None  # in the child process
 
 
 def fuzz_in_child(frames: int, seed: int, each: Callable[[int], None] = lambda _: None) -> Found:
-    """In a child process, which is restarted when a frame kills it. each: called with the frames done so far."""
+    """Run in a child process, which is restarted if a frame kills it. each: called with the number of frames done."""
     with tempfile.TemporaryDirectory() as folder:
         return _fuzz_in_child(frames, seed, each, str(Path(folder) / "stderr"))
 
@@ -159,7 +160,7 @@ def _watch_stderr(path: str) -> None:
 
 
 def fuzz(first: int, last: int, seed: int) -> Found:
-    """Frames first to last - 1 of this seed, in this process."""
+    """Run frames first to last - 1 of this seed in this process."""
     found = Found()
     for number in range(first, last):
         rng = np.random.default_rng([seed, number])
@@ -179,7 +180,10 @@ def fuzz(first: int, last: int, seed: int) -> Found:
 
 
 def account_record(record: Record) -> str:
-    """What became of one frame: "decoded" with its flags, or the reason of its reject. Raises what must not be."""
+    """Return the outcome of a frame: "decoded" with its flags, or the reason of its reject.
+
+    Any exception raised counts as a crash.
+    """
     frame = read_record(record, "cluster", 0.0)
     spec = SPECS[record.position.offset % len(SPECS)]
     try:
@@ -190,20 +194,20 @@ def account_record(record: Record) -> str:
         _send(frame, reject_headers(reject, frame, len(frame.encoded)))
         return error.reason.value
     if image.pixels.shape != spec.shape or image.pixels.dtype != np.uint8:
-        raise AssertionError(f"pixels of {image.pixels.shape}, {image.pixels.dtype}")
+        raise AssertionError(f"expected uint8 pixels of {spec.shape}, got {image.pixels.shape}, {image.pixels.dtype}")
     _send(frame, event_headers(frame, "result"))
     return ", ".join(("decoded", *image.flags))
 
 
 def _send(frame: Frame, headers: list[tuple[str, bytes]]) -> None:
-    """As far as kafka-python goes before the network: into a batch."""
+    """Append the headers to a record batch, as kafka-python does before it sends."""
     batch = DefaultRecordBatchBuilder(2, 0, False, -1, -1, -1, 1_000_000)
     assert batch.append(0, 0, frame.camera.encode(), b"", headers) is not None
     msgspec.json.encode(frame.camera)
 
 
 def random_record(number: int, rng: np.random.Generator) -> tuple[str, Record]:
-    """A frame as no camera should send it, and what kind of frame it is."""
+    """Return the kind of a frame, and a mutated record of that kind."""
     layout: list[tuple[str, bytes | None]] = []
     if rng.random() < RAW_SHARE:
         kind, (encoded, layout) = "raw", mutate_raw(rng)
@@ -238,8 +242,8 @@ def table(found: Found) -> Iterator[str]:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--frames", type=int, default=200_000)
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--frames", type=int, default=200_000, help="Number of frames.")
+    parser.add_argument("--seed", type=int, default=0, help="Seed of the mutations.")
     wanted = parser.parse_args()
     started_s = time.monotonic()
     found = fuzz_in_child(

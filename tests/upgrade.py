@@ -1,7 +1,9 @@
-"""`python -m tests.upgrade REVISION`: workers of an earlier revision and of this one in one group, on Apache Kafka.
+"""Run workers of an earlier revision and of this checkout in one consumer group: `python -m tests.upgrade REVISION`.
 
-Frames arrive all the time. Two workers of the revision are replaced one by one by workers of this checkout, and one is
-put back. Every frame must have exactly one result, in order, and both versions must judge an image alike.
+The workers run on Apache Kafka while frames arrive. Two workers of the revision are replaced one by one by workers of
+this checkout, and one of these is then replaced by a worker of the revision (a rollback). Every frame must have exactly
+one result, in order, and both versions must return the same verdict and scores for an image.
+Exit code 0: all of this holds; 1: otherwise. The last line on stdout is JSON.
 """
 
 import argparse
@@ -32,7 +34,7 @@ _IMAGES = [encode_frame(number / 20, seed=number) for number in range(20)]
 
 @dataclass
 class Cameras:
-    """Sends numbered frames until stopped, and remembers which image went where."""
+    """Send frames until stopped, and record the image sent at each partition and offset."""
 
     line: Line
     sent: dict[tuple[int, int], int] = field(default_factory=dict)
@@ -64,7 +66,7 @@ class Cameras:
 
 
 def upgrade(line: Line, bundle: Path, old: Version, new: Version, delivery: str) -> dict[str, Any]:
-    """Play the upgrade and the way back; what was sent, what came out, and what is wrong with it."""
+    """Run the upgrade and the rollback, and return what was sent, what was published, and the differences."""
     group, cameras = line.broker.new_name("upgrade"), Cameras(line)
     with ExitStack() as stack:
 
@@ -89,7 +91,7 @@ def upgrade(line: Line, bundle: Path, old: Version, new: Version, delivery: str)
             fourth = start(new)
             cameras.await_more(FRAMES_BETWEEN)
             codes.append(third.stop())
-            fifth = start(old)  # the way back
+            fifth = start(old)  # the rollback
             cameras.await_more(FRAMES_BETWEEN)
         results = line.read("results", len(cameras.sent))
         codes += [fourth.stop(), fifth.stop()]
@@ -103,7 +105,7 @@ def judge(sent: dict[tuple[int, int], int], results: list[Record], committed: di
         event = record.json
         place = event["frame"]["partition"], event["frame"]["offset"]
         places.append(place)
-        scores = {label: round(score, 4) for label, score in event["scores"].items()}  # batches differ beyond
+        scores = {label: round(score, 4) for label, score in event["scores"].items()}  # the batch changes later digits
         said = json.dumps([event["schema"], event["verdict"], event["label"], scores, event["model"]["sha256"]])
         answers.setdefault(sent[place], set()).add(said)
     ends = {partition: max(offset for p, offset in sent if p == partition) + 1 for partition, _ in sent}
@@ -132,7 +134,7 @@ def is_right(found: dict[str, Any]) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("revision", help="The earlier revision, as git names it.")
+    parser.add_argument("revision", help="Earlier revision, in any form that git accepts.")
     revision: str = parser.parse_args().revision
     found = []
     with checkout(revision) as old, tempfile.TemporaryDirectory() as folder, apache_broker() as broker:

@@ -1,8 +1,8 @@
-"""What exactly-once costs: `python -m tests.benchmarks.delivery --frames 20000 --rounds 3`
+"""Measure the cost of exactly-once delivery: `python -m tests.benchmarks.delivery --frames 20000 --rounds 3`
 
-The same frames, waiting on Apache Kafka, go through a worker with each delivery in turn. Timed is from the moment that
-the worker has its partitions until the group has committed all of them. The model is tiny, and so are the frames: what
-is left is what delivery costs. The last line is JSON; ratio: exactly-once over at-least-once, of medians.
+The same frames, waiting on Apache Kafka, go through a worker with each delivery setting in turn. The time is measured
+from the assignment of the partitions until the group has committed all frames. Model and frames are tiny, so that
+delivery dominates the cost. The last line is JSON; its ratio is exactly-once / at-least-once, of medians.
 """
 
 import json
@@ -28,7 +28,7 @@ from tests.tiny import encode_frame, write_bundle
 
 DELIVERIES = ("at-least-once", "exactly-once")
 LOOK_S = 0.05
-FRAMES_PER_SECOND_MIN = 50  # it is given up below this, a minute for the start apart
+FRAMES_PER_SECOND_MIN = 50  # a slower run is stopped, after one extra minute for the start
 
 
 @contextmanager
@@ -41,7 +41,7 @@ def kafka() -> Iterator[BrokerHandle]:
 
 
 def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
-    """Frames a second, by a group of its own. Raises BrokerUnavailableError if they do not come."""
+    """Measure frames per second in a new group. Raises BrokerUnavailableError if frames are not committed in time."""
     group = uuid4().hex
     options = ("--set", f"delivery={delivery}", "--set", f"instance_id={group}")
     partitions = [TopicPartition(line.topics["frames"], number) for number in range(line.partitions)]
@@ -50,7 +50,7 @@ def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
         started_s = time.monotonic()
         while sum(consumer.committed(partition) or 0 for partition in partitions) < count:
             if time.monotonic() > started_s + 60 + count / FRAMES_PER_SECOND_MIN:
-                raise BrokerUnavailableError(f"not all {count} frames were committed, {delivery}")
+                raise BrokerUnavailableError(f"{delivery}: not all {count} frames were committed in time")
             time.sleep(LOOK_S)
         seconds = time.monotonic() - started_s
         worker.stop()
@@ -58,10 +58,10 @@ def measure(line: Line, bundle: Path, delivery: str, count: int) -> float:
 
 
 def main(
-    count: Annotated[int, typer.Option("--frames", help="Frames a round.")] = 20_000,
-    rounds: Annotated[int, typer.Option(help="Of both deliveries, in turn.")] = 3,
+    count: Annotated[int, typer.Option("--frames", help="Frames per round.")] = 20_000,
+    rounds: Annotated[int, typer.Option(help="Rounds. Each runs both delivery settings.")] = 3,
 ) -> None:
-    """Frames a second with each delivery, in one run, and their ratio. Example: --frames 20000 --rounds 3"""
+    """Measure frames per second with each delivery setting, and their ratio. Example: --frames 20000 --rounds 3"""
     rates: dict[str, list[float]] = {delivery: [] for delivery in DELIVERIES}
     with kafka() as broker, tempfile.TemporaryDirectory() as folder:
         bundle = write_bundle(Path(folder, "tiny.onnx"))

@@ -1,4 +1,4 @@
-"""What drift costs: `python -m tests.benchmarks.drift_cost`. Processor time, of the fastest of several rounds."""
+"""Measure the CPU time of drift monitoring, the best of several rounds: `python -m tests.benchmarks.drift_cost`."""
 
 import time
 from collections.abc import Callable
@@ -48,7 +48,7 @@ def of_decoding(spec: DecodeSpec) -> dict[str, float]:
 
 
 def of_publishing() -> float:
-    """Of each frame, measured or not, on the publish thread."""
+    """Return the cost per frame on the publish thread, which applies to unmeasured frames too."""
     model, watch = make_model(reference=TINY_REFERENCE), DriftMonitor(DriftSettings(), Metrics(CollectorRegistry()))
     pixels = np.random.default_rng(1).bytes(50_000)
     frames = [make_frame(number, pixels + b"%d" % number) for number in range(8)]

@@ -1,7 +1,7 @@
-"""Speed of an earlier revision and of this checkout: `python -m tests.benchmarks.revisions REVISION --rounds 5`
+"""Compare the speed of an earlier revision and this one: `python -m tests.benchmarks.revisions REVISION --rounds 5`
 
-Each round runs `stripwatch bench` of both, in alternating order, with the demo bundle and the usual settings. The last
-line is JSON. Ratios are this checkout over the revision, within a round.
+Each round runs `stripwatch bench` of both, in alternating order, with the demo bundle and default settings. The last
+line is JSON. Ratios are this checkout / the revision, within a round.
 """
 
 import argparse
@@ -18,7 +18,7 @@ BENCH_S_MAX = 600
 
 
 def measure(version: Version, count: int, shape: str) -> dict[str, float]:
-    """Frames a second at full load, and processor seconds per 1,000 frames of the worker."""
+    """Return frames per second at full load, and the worker's CPU seconds per 1,000 frames."""
     sizes = ["--shape", shape, "--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
     command = [*version.program, "bench", "--bundle", str(DEMO_BUNDLE), *sizes]
     done = subprocess.run(
@@ -49,10 +49,10 @@ def figures(found: dict[str, list[dict[str, float]]], figure: str) -> dict[str, 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("revision", help="The earlier revision, as git names it.")
-    parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--count", type=int, default=4000, help="Frames of a run at full load.")
-    parser.add_argument("--shape", default="200x200", help="Of the simulated strip, height x width in px.")
+    parser.add_argument("revision", help="Earlier revision, in any form that git accepts.")
+    parser.add_argument("--rounds", type=int, default=5, help="Number of rounds.")
+    parser.add_argument("--count", type=int, default=4000, help="Frames per run at full load.")
+    parser.add_argument("--shape", default="200x200", help="Height x width of the simulated frames, in pixels.")
     options = parser.parse_args()
     with checkout(options.revision) as old:
         found = compare(old, options.rounds, options.count, options.shape)

@@ -1,8 +1,8 @@
-"""`python -m tests.benchmarks.swap_memory A.onnx B.onnx --swaps 51`: memory of a worker whose model is swapped.
+"""Measure a worker's memory over model reloads: `python -m tests.benchmarks.swap_memory A.onnx B.onnx --swaps 51`.
 
-The pipeline and the watch of a real worker, without Kafka: two bundles take each other's place in turn, and frames (the
-bundles' golden frames) go through between the swaps. The last line is JSON: resident memory after the last swap, as a
-ratio of that after the first. Their number is odd, so that the same model runs at both moments.
+It runs a worker's pipeline and model reloader without Kafka. Two bundles replace each other in turn, and the bundles'
+golden frames are inspected between the reloads. The last line is JSON, with resident memory after the last reload as a
+ratio of that after the first. The number of reloads is odd, so that the same model is in use at both times.
 """
 
 import os
@@ -41,7 +41,7 @@ FRAMES_MAX = 64
 
 
 class NoPublisher:
-    """Every event is safe at once."""
+    """Publisher that acknowledges every event immediately."""
 
     def publish(self, outgoing: OutgoingFrame) -> None:
         outgoing.settle()
@@ -51,7 +51,7 @@ class NoPublisher:
 
 
 class Line(FrameObserver):
-    """A worker without Kafka. `run_frames` returns when they are all settled."""
+    """A worker without Kafka."""
 
     def __init__(self, path: Path, batch_frames_max: int, provider: str) -> None:
         settings = load_settings(None, {"provider": provider, "batch_frames_max": batch_frames_max})
@@ -94,15 +94,17 @@ class Line(FrameObserver):
 def main(
     first: BundleFile,
     second: BundleFile,
-    swaps: Annotated[int, typer.Option(min=3, help="How often one takes the place of the other; odd.")] = 51,
-    frames: Annotated[int, typer.Option(min=1, help="Frames between two swaps.")] = 200,
-    batch_frames_max: Annotated[int, typer.Option(min=1, help="As the worker's setting.")] = 16,
-    provider: Annotated[str, typer.Option(help="cpu or cuda; of a GPU the memory in use is measured too.")] = "cpu",
+    swaps: Annotated[int, typer.Option(min=3, help="Number of model reloads; must be odd.")] = 51,
+    frames: Annotated[int, typer.Option(min=1, help="Frames between two reloads.")] = 200,
+    batch_frames_max: Annotated[int, typer.Option(min=1, help="The worker's setting batch_frames_max.")] = 16,
+    provider: Annotated[str, typer.Option(help="cpu or cuda. With cuda, GPU memory is measured too.")] = "cpu",
 ) -> None:
-    """Measure resident memory over many swaps."""
+    """Measure resident memory over many model reloads."""
     set_up_logs("auto", "warning")
     if swaps % 2 == 0:
-        raise typer.BadParameter("an odd number: the same model runs after the first swap and after the last")
+        raise typer.BadParameter(
+            "--swaps must be odd, so that the same model is in use after the first and the last reload"
+        )
     tune_malloc()
     encoded = [golden.encoded for path in (first, second) for golden in read_bundle(path).manifest.golden]
     with tempfile.TemporaryDirectory() as folder:
@@ -113,13 +115,13 @@ def main(
         for number in range(swaps):
             shutil.copy(first if number % 2 else second, f"{path}.part")
             Path(f"{path}.part").replace(path)
-            for _ in range(2):  # seen, then loaded
+            for _ in range(2):  # the first poll notices the file, the second loads it
                 line.watch.poll()
             line.run_frames(encoded, frames)
             line.watch.poll()
             measured_mb.append(resident_mb(os.getpid()) or 0.0)
             on_gpu_mb.append(gpu_memory_mb() if provider != "cpu" else None)
-            say(f"after swap {number + 1}: {measured_mb[-1]:.1f} MB")
+            say(f"after reload {number + 1}: {measured_mb[-1]:.1f} MB")
         line.pipeline.drain(60)
     done = line.metrics.registry.get_sample_value("stripwatch_bundle_swaps_total", {"outcome": "swapped"})
     summary: dict[str, float | None] = {"swaps": int(done or 0), "first_mb": measured_mb[0], "last_mb": measured_mb[-1]}

@@ -1,4 +1,4 @@
-"""The memory of swaps with the tiny model; the command's docstring says how to measure it with a real one."""
+"""Memory over model reloads with the tiny model; `tests.benchmarks.swap_memory` measures it with real bundles."""
 
 import json
 import subprocess
@@ -13,8 +13,8 @@ from tests.tiny import tiny_contract, write_bundle
 pytestmark = pytest.mark.long
 
 
-@pytest.mark.skipif(sys.platform != "linux", reason="malloc is tuned on Linux alone")
-def test_fifty_swaps_leave_no_memory_behind(tmp_path: Path) -> None:
+@pytest.mark.skipif(sys.platform != "linux", reason="malloc is tuned only on Linux")
+def test_memory_does_not_grow_over_fifty_reloads(tmp_path: Path) -> None:
     bundles = [
         write_bundle(tmp_path / f"{number}.onnx", tiny_contract(version=str(number), decode=DecodeSpec(side, side)))
         for number, side in enumerate((16, 24))

@@ -1,6 +1,6 @@
-"""Faults on purpose: frames go through workers on Apache Kafka while both are hurt, and then each frame is counted.
+"""Fault injection: send frames through workers on Apache Kafka, inject faults into both, and account for every frame.
 
     plan -> run: crew, proxy, kafka, models, traffic, strikes, play -> history -> judge -> report
 
-`python -m tests.faults --help` says how to run it.
+`python -m tests.faults --help` describes how to run it.
 """

@@ -1,4 +1,4 @@
-"""`python -m tests.faults`: see --help."""
+"""The command `python -m tests.faults`; see --help."""
 
 import json
 import signal
@@ -24,47 +24,54 @@ BROKEN, NOT_PROVED = 1, 4
 
 
 def main(
-    seeds: Annotated[int, typer.Option(min=1, help="How many seeds; each has its own faults.")] = 20,
-    frames: Annotated[int, typer.Option(min=10, help="Frames a seed. A fault comes with about every 100th.")] = 1000,
-    first: Annotated[int, typer.Option(min=0, help="The first seed; with --seeds 1 that seed alone.")] = 0,
+    seeds: Annotated[int, typer.Option(min=1, help="Number of seeds to run. Each seed has its own faults.")] = 20,
+    frames: Annotated[int, typer.Option(min=10, help="Frames per seed. About one fault occurs per 100 frames.")] = 1000,
+    first: Annotated[int, typer.Option(min=0, help="First seed. Use it with --seeds 1 to run a single seed.")] = 0,
     delivery: Annotated[
-        Literal["at-least-once", "exactly-once", "both"], typer.Option(help="What is promised.")
+        Literal["at-least-once", "exactly-once", "both"], typer.Option(help="Delivery setting of the workers.")
     ] = "both",
     fault: Annotated[
-        list[str] | None, typer.Option(help="Only this fault, by its name in the table; may be given more than once.")
+        list[str] | None, typer.Option(help="Use only this fault, named as in the table. Can be repeated.")
     ] = None,
     beyond_s_max: Annotated[
         float,
-        typer.Option(help="How much longer than Kafka needs a partition may be silent; more on a busy machine."),
+        typer.Option(
+            help="Seconds that a partition may be silent beyond the time Kafka needs. Increase it on a busy machine."
+        ),
     ] = BEYOND_S_MAX,
     kafka: Annotated[
         str,
         typer.Option(
-            help=f"Version of every broker: {OLDEST} or {NEWEST}. Else one broker is {OLDEST}, three {NEWEST}."
+            help=f"Kafka version of every broker: {OLDEST} or {NEWEST}. By default, a single broker runs {OLDEST}, and "
+            f"a cluster of three runs {NEWEST}."
         ),
     ] = "",
     out: Annotated[
-        Path | None, typer.Option(help="Folder for plans, logs and verdicts. One that has verdicts is continued.")
+        Path | None,
+        typer.Option(help="Folder for plans, logs and verdicts. A series that was interrupted there is resumed."),
     ] = None,
 ) -> None:
-    """Hurt workers and brokers while frames run, and count every frame.
+    """Inject faults into workers and brokers while frames arrive, then account for every frame.
 
-    Real Apache Kafka (one broker; in every fourth seed three), 1 to 3 workers, numbered frames (6 % of them corrupted),
-    and more that trickle in. A seed kills, stops and pauses workers, lets their clocks jump, stops and kills brokers,
-    fills their disk, cuts, slows and mutes connections, recreates and extends the topic, sends frames that are legal
-    and monstrous, and replaces the model. A fault counts only if its victim had frames in flight, by the worker's own
-    metric. Afterwards all topics are read (read_committed) and counted: lost, repeated, out of order, wrong model. A
-    partition that was silent for longer than Kafka needs breaks a promise too, unless a plain consumer beside the
-    workers was silent as well. One broker is an older Kafka: alone, Kafka 4.4.0 loses what it has committed.
+    The test runs Apache Kafka (one broker; three in every fourth seed) and 1 to 3 workers. It sends numbered frames,
+    6 % of them corrupted, and keeps a trickle of frames going. A seed kills, stops and pauses workers, makes their
+    clocks jump, stops and kills brokers, fills their disk, cuts, slows and mutes connections, recreates and extends the
+    topic, sends valid but extremely large frames, and replaces the model. A fault counts only if its target had frames
+    in flight, according to the worker's metric.
 
-    Exit code 1: a promise is broken; `--seeds 1 --first SEED` runs that seed again. 4: something was not proved, since
-    the harness itself failed or the machine was too busy; the same command with the same --out tries what failed again.
-    summary.json and tables.md in the folder hold what is printed at the end.
+    Afterwards all topics are read (read_committed). Frames that are lost, repeated, out of order or inspected by a
+    wrong model are counted. A partition that was silent for longer than Kafka needs is a failure too, unless a plain
+    consumer that runs next to the workers was silent as well. A single broker runs an older Kafka version, because a
+    single Kafka 4.4.0 broker loses committed records.
+
+    Exit code 0: every guarantee held. 1: a guarantee was broken; repeat the seed with `--seeds 1 --first SEED`. 4: the
+    result is inconclusive, because the harness failed or the machine was too busy; repeat the command with the same
+    --out to run the failed seeds again. The results are also written to summary.json and tables.md in the folder.
 
     Example: python -m tests.faults --seeds 2 --frames 300 --delivery at-least-once
     """
     _check_options(fault or (), kafka)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # in order: no worker and no broker is left behind
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # a clean exit leaves no worker or broker behind
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
     try:
         series = open_series(
@@ -72,7 +79,7 @@ def main(
         )
     except SeriesError as error:
         raise typer.BadParameter(str(error), param_hint="--out") from error
-    print(f"plans, logs and histories: {folder}", file=sys.stderr)
+    print(f"writing plans, logs and histories to {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)
     about = describe_run()
     plans = [make_plan(seed, frames, fault or ()) for seed in range(first, first + seeds)]
@@ -80,7 +87,7 @@ def main(
         series.run(plans, chosen)
     except (KafkaUnavailableError, BrokerUnavailableError) as error:
         series.failures.append(str(error))
-    finally:  # also when it was stopped: what was counted was counted
+    finally:  # write the results of an interrupted series too
         found = summary(series.verdicts, series.failures, len(series.left(plans, chosen)))
         _write_results(folder, about, found, table(series.verdicts))
     for failure in series.failures:
@@ -94,13 +101,15 @@ def main(
 def _check_options(faults: Collection[str], kafka: str) -> None:
     if unknown := set(faults) - FAULTS.keys():
         known = "\n".join(FAULTS)
-        raise typer.BadParameter(f"unknown fault {sorted(unknown)[0]!r}; there are:\n{known}", param_hint="--fault")
+        raise typer.BadParameter(
+            f"unknown fault {sorted(unknown)[0]!r}; the faults are:\n{known}", param_hint="--fault"
+        )
     if kafka not in ("", OLDEST, NEWEST):
-        raise typer.BadParameter(f"the harness knows {OLDEST} and {NEWEST}, not {kafka!r}", param_hint="--kafka")
+        raise typer.BadParameter(f"unsupported version {kafka!r}; use {OLDEST} or {NEWEST}", param_hint="--kafka")
 
 
 def _write_results(folder: Path, about: Mapping[str, Any], found: Mapping[str, Any], tables: str) -> None:
-    """summary.json and tables.md; the tables also on stderr."""
+    """Write summary.json and tables.md, and print the tables on stderr."""
     run = {**about, "until": describe_run()["date"]}
     (folder / "summary.json").write_text(json.dumps({"run": run, **found}, indent=1))
     (folder / "tables.md").write_text(tables + "\n")

@@ -1,6 +1,6 @@
-"""One record batch, far larger decompressed than on the wire, sent as it is: no client would make it.
+"""Send a record batch that is far larger decompressed than on the wire, which no Kafka client would build.
 
-The layout is Kafka's record batch v2 and its Produce request v7, which brokers from 3.9 on still take.
+The layout is Kafka's record batch v2 in a Produce request v7, which brokers from 3.9 on still accept.
 """
 
 import socket
@@ -16,33 +16,33 @@ _ANSWER_S_MAX = 60.0
 
 
 class BatchRefusedError(Exception):
-    """The broker did not take the batch. code: of Kafka's protocol."""
+    """The broker rejected the batch. code: error code of the Kafka protocol."""
 
     def __init__(self, code: int) -> None:
-        super().__init__(f"Kafka refused the batch: error {code}")
+        super().__init__(f"Kafka rejected the batch with error code {code}")
         self.code = code
 
     @property
     def passes(self) -> bool:
-        """A broker answers so until it knows that it leads a new partition."""
+        """Return whether the error is temporary: a broker returns it until it knows that it leads a new partition."""
         return self.code in (3, 5, 6)  # UNKNOWN_TOPIC_OR_PARTITION, LEADER_NOT_AVAILABLE, NOT_LEADER_OR_FOLLOWER
 
 
 def giant_batch(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int, timestamp_ms: int) -> bytes:
-    """A batch of one record for each entry of `headers`, each with a value of so many zeros."""
+    """Build a batch with one record per entry of `headers`; each value is `record_bytes` zero bytes."""
     compress = zstandard.ZstdCompressor(level=1).compressobj()
     body = b"".join(compress.compress(part) for part in _records(headers, record_bytes)) + compress.flush()
     last = len(headers) - 1
-    # attributes, last offset delta, first and last time, no producer: id, epoch, sequence; then the count
+    # attributes, last offset delta, first and last timestamp, producer id, epoch and sequence (none), record count
     checked = struct.pack(">hiqqqhii", _ZSTD, last, timestamp_ms, timestamp_ms, -1, -1, -1, last + 1) + body
     batch = struct.pack(">ibI", -1, 2, crc32c(checked)) + checked  # leader epoch, magic
     return struct.pack(">qi", 0, len(batch)) + batch
 
 
 def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
-    """Send it to the leader, and wait until it is replicated; the offset of its first record."""
+    """Send the batch to the leader, wait until it is replicated, and return the offset of its first record."""
     name = topic.encode()
-    header = struct.pack(">hhih", 0, 7, 1, 6) + b"faults"  # Produce, version, correlation, client
+    header = struct.pack(">hhih", 0, 7, 1, 6) + b"faults"  # Produce, version, correlation id, client id
     body = struct.pack(">hhi", -1, -1, 30_000)  # no transaction, acks=all, timeout
     body += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, partition, len(batch)) + batch
     host, _, port = address.rpartition(":")
@@ -51,7 +51,7 @@ def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
         answer = connection.makefile("rb")
         (size,) = struct.unpack(">i", answer.read(4))
         found = answer.read(size)
-    at = 4 + 4 + 2 + len(name) + 4 + 4  # correlation, one topic, its name, one partition, its number
+    at = 4 + 4 + 2 + len(name) + 4 + 4  # correlation id, topic count, topic name, partition count, partition number
     error, offset = struct.unpack(">hq", found[at : at + 10])
     if error:
         raise BatchRefusedError(error)
@@ -59,10 +59,11 @@ def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
 
 
 def _records(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int) -> Iterator[bytes]:
-    """Each in two parts: what is before and in the value, and what comes after it."""
+    """Yield the bytes of each record in three parts: before the value, the value, and after it."""
     zeros = bytes(record_bytes)
     for delta, own in enumerate(headers):
-        before = b"\0" + _varint(0) + _varint(delta) + _varint(-1) + _varint(record_bytes)  # attributes ... no key
+        # attributes, timestamp delta, offset delta, no key, length of the value
+        before = b"\0" + _varint(0) + _varint(delta) + _varint(-1) + _varint(record_bytes)
         after = _varint(len(own)) + b"".join(
             _varint(len(name)) + name.encode() + _varint(len(value)) + value for name, value in own
         )
@@ -72,7 +73,7 @@ def _records(headers: Sequence[Sequence[tuple[str, bytes]]], record_bytes: int) 
 
 
 def _varint(value: int) -> bytes:
-    """Zigzag, seven bits a byte."""
+    """Encode an integer as a zigzag varint, seven bits per byte."""
     left = (value << 1) ^ (value >> 63)
     out = bytearray()
     while left > 0x7F:

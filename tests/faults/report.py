@@ -1,4 +1,4 @@
-"""What the seeds came to: tables for people, and one JSON object."""
+"""Report on the seeds: Markdown tables and a JSON summary."""
 
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
@@ -17,12 +17,12 @@ NUMBERS = (
 
 
 def numbers(verdict: Verdict) -> dict[str, int]:
-    """Every count by its name."""
+    """Return every count of a verdict by name."""
     return {name: getattr(verdict.counts if hasattr(verdict.counts, name) else verdict, name) for name in NUMBERS}
 
 
 def table(verdicts: Sequence[Verdict]) -> str:
-    """Markdown: a row for each delivery; then for each fault how often it struck, and the longest silence."""
+    """Return Markdown tables: one row per delivery setting, then one row per fault with counts and longest silences."""
     names = ["seeds", "frames", "faults", *NUMBERS]
     rows = [_row("delivery", *(name.replace("_", " ") for name in names)), "|---" * (len(names) + 1) + "|"]
     for delivery, total in summary(verdicts)["deliveries"].items():
@@ -36,7 +36,7 @@ def table(verdicts: Sequence[Verdict]) -> str:
 
 def _fault_rows(delivery: Delivery, verdicts: Sequence[Verdict]) -> list[str]:
     met, missed, broken = (faults(verdicts, which) for which in ("met", "missed", "broken"))
-    head = _row(f"{delivery}: fault", "met frames in flight", "met none", "in broken seeds", *_SILENCE)
+    head = _row(f"{delivery}: fault", "with frames in flight", "with none in flight", "in broken seeds", *_SILENCE)
     rows = [head, "|---" * (4 + len(_SILENCE)) + "|"]
     for name, quiet in silence(verdicts).items():
         cells = (_seconds(quiet[key]) for key in quiet)
@@ -45,14 +45,17 @@ def _fault_rows(delivery: Delivery, verdicts: Sequence[Verdict]) -> list[str]:
 
 
 _SILENCE = (
-    *("Kafka was away, s", "healthy: longest, s", "allowed, s", "control meanwhile, s"),
-    *("victims: longest, s", "from when Kafka was back, s", "allowed, s", "no other fault near: longest, s"),
+    *("Kafka unavailable, s", "unaffected: longest, s", "allowed, s", "control consumer, s"),
+    *("affected: longest, s", "after Kafka recovered, s", "allowed, s", "isolated fault: longest, s"),
 )
 
 
 def silence(verdicts: Sequence[Verdict]) -> dict[str, dict[str, float | None]]:
-    """For each fault that struck how long Kafka could not serve at most, the worst silence of partitions that it did
-    not hit, and of those that it did, and how long each might have been; None: there was none, or it is not judged.
+    """Return the longest silences of each fault that occurred, in seconds.
+
+    The figures are the longest time that Kafka was unavailable, the worst silence of partitions that the fault did not
+    affect and of those that it did, and the allowed length of each. None means that there was no silence, or that it
+    is not evaluated.
     """
     found: dict[str, list[Silence]] = defaultdict(list)
     away_s: dict[str, float] = defaultdict(float)
@@ -91,7 +94,11 @@ def _row(*cells: object) -> str:
 
 
 def faults(verdicts: Sequence[Verdict], which: str) -> Counter[str]:
-    """By name, those that met frames in flight, or those that did not, or those in a seed with a broken promise."""
+    """Count faults by name.
+
+    which: "met" counts faults with frames in flight, "missed" those without, "broken" those in a seed that broke a
+    guarantee.
+    """
     return Counter(
         one.strike.fault
         for verdict in verdicts
@@ -101,10 +108,10 @@ def faults(verdicts: Sequence[Verdict], which: str) -> Counter[str]:
 
 
 def summary(verdicts: Sequence[Verdict], failures: Sequence[str] = (), left: int = 0) -> Mapping[str, Any]:
-    """The last line: totals of each delivery, the seeds with a broken promise, and the silences.
+    """Return the JSON summary: totals per delivery setting, the seeds that broke a guarantee, and the silences.
 
-    kept: everything is proved. failures: of the harness itself; they and what is in `stalled` prove nothing. left: how
-    many seeds have no verdict.
+    kept: every guarantee held. failures: failures of the harness; like `stalled`, they are inconclusive. left: number
+    of seeds without a verdict.
     """
     deliveries = {}
     for delivery in DELIVERIES:

@@ -1,4 +1,4 @@
-"""One seed, from fresh topics to its verdict."""
+"""Run one seed, from new topics to its verdict."""
 
 import json
 import time
@@ -23,7 +23,8 @@ from tests.faults.play import HarnessError, Met, Play
 from tests.faults.silence import Hit, Silence, longest, silences
 from tests.faults.traffic import PARTITIONS, PARTITIONS_OUT, Sender, Watcher
 
-# A pause can outlast a transaction: Kafka then aborts it, and the worker that wakes must not take that for a rival.
+# A pause can outlast a transaction. Kafka then aborts it, and the worker must not mistake that for fencing by another
+# worker when it resumes.
 SETTINGS = {
     "inflight.frames_max": "64",
     "batch_frames_max": "8",
@@ -31,20 +32,21 @@ SETTINGS = {
     "exactly_once.transaction_s_max": f"{TRANSACTION_S:g}",
     "bundle_check_s": "0.3",
 }
-_REJECT_BYTES_MAX = "1048588"  # Kafka's default for a topic; the broker here takes more
+_REJECT_BYTES_MAX = "1048588"  # Kafka's default for a topic; this broker accepts more
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What a seed came to. kafka: the version. met: strike by strike. models: how many different ones made results.
+    """Result of a seed.
 
-    uncommitted: frames behind which the group stands when all workers have stopped. crashed: workers that ended with a
-    code they had no reason for. stuck: ones that did not stop in time, or never got ready. gave_up: ones that ended
-    with BrokerUnavailableError, as they may, and were started again. stop_s_max: the longest way from a SIGTERM to the
-    end. silent: times that a partition was silent for too long; stalled: the same by the machine's fault, which proves
-    nothing; silences: the longest of each fault. away_s: by fault, how long Kafka could not serve at most.
-    memory_mb_max: the most that one process had resident; swollen: 1 if that is more than memory_mb_allowed.
-    skipped_markers: how often Kafka's log says that it wrote no marker of a transaction (see kafka.py).
+    kafka: Kafka version. met: one entry per fault. models: number of different models that produced results.
+    uncommitted: lag of the consumer group after all workers stopped, in frames. crashed: workers that ended with an
+    unexpected exit code. stuck: workers that did not stop in time or never became ready. gave_up: workers that ended
+    with BrokerUnavailableError, which is allowed, and were started again. stop_s_max: longest time from SIGTERM to the
+    exit. silent: number of times a partition was silent for too long. stalled: the same, but caused by the machine,
+    which is inconclusive. silences: longest silence per fault. away_s: longest time that Kafka was unavailable, per
+    fault. memory_mb_max: maximum resident memory of one process. swollen: 1 if that exceeds memory_mb_allowed.
+    skipped_markers: how often Kafka logged that it did not write a transaction marker (see kafka.py).
     """
 
     seed: int
@@ -73,18 +75,21 @@ class Verdict:
 
     @property
     def broken(self) -> list[str]:
-        """The promises that do not hold."""
+        """Names of the guarantees that were broken."""
         own = [name for name in ("uncommitted", "crashed", "stuck", "silent", "swollen") if getattr(self, name)]
         return self.counts.broken(self.delivery) + own
 
     @property
     def strikes(self) -> int:
-        """That met frames in flight."""
+        """Number of faults whose target had frames in flight."""
         return sum(met.frames > 0 for met in self.met)
 
 
 def run_seed(kafka: Kafka, plan: Plan, delivery: Delivery, folder: Path, beyond_s_max: float) -> Verdict:
-    """Plan, logs and history stay in the folder. beyond_s_max: of a silence. Raises HarnessError."""
+    """Run one seed, and leave its plan, logs and history in the folder.
+
+    beyond_s_max: seconds that a partition may be silent beyond the allowed time. Raises HarnessError.
+    """
     began_s = time.monotonic()
     (folder / "plan.json").write_text(json.dumps(asdict(plan), indent=1))
     topics, models, ledger = _make_topics(kafka.handle), make_models(folder), Ledger()
@@ -116,7 +121,7 @@ def _judge(play: Play, silent: Sequence[Silence], delivery: Delivery, folder: Pa
     handle, frames = scene.kafka.handle, list(play.ledger.frames.values())
     ends = scene.sender.ends()
     if not scene.sender.complete(ends):
-        raise HarnessError(f"seed {plan.seed}: not each of {len(frames)} frames lies once in its topic")
+        raise HarnessError(f"seed {plan.seed}: the topic does not hold each of {len(frames)} frames exactly once")
     outcomes = read_outcomes(handle, scene.topics, play.ledger)
     _keep(folder / "history.jsonl", [*frames, *outcomes])
     _keep(folder / "silences.jsonl", sorted(silent, key=lambda one: -one.seconds)[:100])
@@ -148,7 +153,7 @@ def _judge(play: Play, silent: Sequence[Silence], delivery: Delivery, folder: Pa
 
 
 def _silences(play: Play, control: Control) -> list[Silence]:
-    """What the watcher saw, against what the sender knows."""
+    """Return the silences, from the results that the watcher saw and the frames that were sent."""
     ledger, watcher = play.ledger, play.scene.watcher
     came_s: dict[Place, float] = {}
     for place, seen_s in watcher.seen:
@@ -173,7 +178,7 @@ def _away_s(hits: Sequence[Hit]) -> dict[str, float]:
 
 
 def _make_topics(handle: BrokerHandle) -> Topics:
-    """Several partitions out as well: only the key keeps a camera's results together."""
+    """Create the topics. Outputs have several partitions too, so only the key keeps a camera's results together."""
     names = {}
     for name in Topics.model_fields:
         limits = {"max_message_bytes": _REJECT_BYTES_MAX} if name == "rejects" else {}
@@ -182,7 +187,7 @@ def _make_topics(handle: BrokerHandle) -> Topics:
 
 
 def _keep(path: Path, entries: Sequence[SentFrame | Outcome | Silence]) -> None:
-    """One line each, without the bytes of frames."""
+    """Write one JSON line per entry, without the bytes of frames."""
     with path.open("w") as file:
         for entry in entries:
             fields = asdict(entry)

@@ -1,4 +1,4 @@
-"""Seed after seed: each cluster starts once, each verdict is kept, and a series that was broken off goes on."""
+"""Run a series of seeds: start each cluster once, keep each verdict, and resume an interrupted series."""
 
 import itertools
 import json
@@ -31,13 +31,15 @@ _ABOUT = "series.json"
 
 
 class SeriesError(Exception):
-    """The folder belongs to something else."""
+    """The folder holds other files or another series."""
 
 
 @dataclass(slots=True)
 class Series:
-    """versions: of Apache Kafka, by cluster. verdicts: those that were found in the folder, and those that were added.
-    failures: seeds that proved nothing, since the harness itself failed.
+    """A series of seeds in a folder.
+
+    versions: Apache Kafka version by cluster. verdicts: verdicts found in the folder and verdicts added by this run.
+    failures: inconclusive seeds, in which the harness failed.
     """
 
     folder: Path
@@ -48,15 +50,15 @@ class Series:
     _took_s: list[float] = field(default_factory=list)
 
     def run(self, plans: Sequence[Plan], deliveries: Sequence[Delivery]) -> None:
-        """Those that have no verdict yet, cluster by cluster."""
+        """Run all seeds that have no verdict yet, cluster by cluster."""
         if self.verdicts:
-            print(f"{len(self.verdicts)} verdicts are there already", file=sys.stderr)
+            print(f"resuming; {len(self.verdicts)} verdicts found", file=sys.stderr)
         left = self.left(plans, deliveries)
         while left:
             left = self._run_on_one_cluster(left)
 
     def left(self, plans: Sequence[Plan], deliveries: Sequence[Delivery]) -> list[tuple[Plan, Delivery]]:
-        """Those without a verdict."""
+        """Return the seeds without a verdict."""
         there = {(verdict.delivery, verdict.seed) for verdict in self.verdicts}
         return [
             (plan, delivery)
@@ -66,7 +68,10 @@ class Series:
         ]
 
     def _run_on_one_cluster(self, left: list[tuple[Plan, Delivery]]) -> list[tuple[Plan, Delivery]]:
-        """What is left when it must be another cluster: for another kind of plan, or since nobody knows how it is."""
+        """Run seeds until another cluster is needed, and return the remaining ones.
+
+        A new cluster is started for another kind of plan, and after a failure that leaves the cluster's state unknown.
+        """
         cluster = left[0][0].cluster
         with _CLUSTERS[cluster](self.versions[cluster]) as kafka:
             while left and left[0][0].cluster == cluster:
@@ -74,11 +79,11 @@ class Series:
                 began_s = time.monotonic()
                 try:
                     verdict = run_seed(kafka, plan, delivery, self._fresh(plan, delivery), self.beyond_s_max)
-                except Exception as error:  # whatever it is, the other seeds can still prove something
+                except Exception as error:  # the other seeds can still run
                     (self.folder / f"{delivery}-{plan.seed}" / "failure.txt").write_text(traceback.format_exc())
                     self.failures.append(f"{delivery} seed {plan.seed}: {type(error).__name__}: {error}")
                     self._took_s.append(time.monotonic() - began_s)
-                    self._say(f"NOT PROVED, the harness failed: {self.failures[-1]}", left)
+                    self._say(f"INCONCLUSIVE, the harness failed: {self.failures[-1]}", left)
                     return left
                 self._took_s.append(time.monotonic() - began_s)
                 self.verdicts.append(verdict)
@@ -87,31 +92,34 @@ class Series:
 
     def _fresh(self, plan: Plan, delivery: Delivery) -> Path:
         own = self.folder / f"{delivery}-{plan.seed}"
-        shutil.rmtree(own, ignore_errors=True)  # without a verdict: it was broken off
+        shutil.rmtree(own, ignore_errors=True)  # a folder without a verdict is left from an interrupted run
         own.mkdir(parents=True)
         return own
 
     def _about(self, verdict: Verdict) -> str:
         own = self.folder / f"{verdict.delivery}-{verdict.seed}"
-        said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "kept"
+        said = f"BROKEN: {', '.join(verdict.broken)}; see {own}" if verdict.broken else "all guarantees held"
         if verdict.stalled and not verdict.broken:
-            said = f"NOT PROVED: the machine was silent itself, {verdict.stalled} times; see {own}"
-        where = f"{verdict.cluster} of {verdict.kafka}, {verdict.workers} workers"
+            said = f"INCONCLUSIVE: the machine stalled {verdict.stalled} times; see {own}"
+        where = f"{verdict.cluster}, Kafka {verdict.kafka}, {verdict.workers} workers"
         name = f"{verdict.delivery} seed {verdict.seed} ({where})"
         return f"{name}: {verdict.seconds:.0f} s, {verdict.strikes} faults, {said}"
 
     def _say(self, text: str, left: Sequence[object]) -> None:
-        """A line of progress."""
+        """Print a line of progress."""
         left_s = len(left) * sum(self._took_s) / len(self._took_s)
         end = (datetime.now() + timedelta(seconds=left_s)).strftime("%H:%M")
-        done = f"{len(left)} to go, about {left_s / 60:.0f} min, until {end}" if left else "the last one"
+        done = f"{len(left)} seeds left, about {left_s / 60:.0f} min, until {end}" if left else "no seeds left"
         print(f"{text}; {done}", file=sys.stderr, flush=True)
 
 
 def open_series(
     folder: Path, frames: int, only: Sequence[str], beyond_s_max: float, versions: Mapping[str, str]
 ) -> Series:
-    """Begin one in a folder, or go on. Raises SeriesError where the folder has one of other code or length."""
+    """Start a series in a folder, or resume it.
+
+    Raises SeriesError if the folder holds other files, or a series with other options or of another revision.
+    """
     about = {
         "frames": frames,
         "only": list(only),
@@ -122,11 +130,11 @@ def open_series(
     file = folder / _ABOUT
     if not file.exists():
         if folder.exists() and any(folder.iterdir()):
-            raise SeriesError(f"{folder} is there and holds no series; name a new folder")
+            raise SeriesError(f"{folder} exists but holds no series; choose a new folder")
         folder.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(about))
     elif (found := json.loads(file.read_text())) != about:
-        raise SeriesError(f"{folder} holds a series of {found}, which is not {about}; name a new folder")
+        raise SeriesError(f"{folder} holds a series with {found}, not with {about}; choose a new folder")
     kept = sorted(folder.glob("*/verdict.json"))
     return Series(
         folder, beyond_s_max, versions, [msgspec.json.decode(path.read_bytes(), type=Verdict) for path in kept]
@@ -134,7 +142,7 @@ def open_series(
 
 
 def _revision() -> str:
-    """Of the checkout; that something in it is not committed shows too."""
+    """Return the revision of the checkout, with a suffix if there are uncommitted changes."""
     command = ["git", "describe", "--always", "--dirty"]
     done = subprocess.run(command, capture_output=True, text=True, cwd=Path(__file__).parent)
     return done.stdout.strip()

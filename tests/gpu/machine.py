@@ -1,4 +1,4 @@
-"""What a GPU run ran on: the names of GPU, driver and processor, and the memory in use."""
+"""Machine of a GPU run: names of GPU, driver and CPU, and the GPU memory in use."""
 
 import platform
 import shutil
@@ -12,13 +12,13 @@ ROOT = Path(__file__).parents[2]
 
 
 def gpu_memory_mb() -> float | None:
-    """Memory in use on the first GPU, by all processes; None without a GPU."""
+    """Return the memory in use on the first GPU by all processes, in MB; None without a GPU."""
     found = _ask_gpu("memory.used")
     return float(found) if found and found.isdecimal() else None
 
 
 def describe_machine(commit: str = "") -> dict[str, str]:
-    """Names for the head of the table. commit: "" asks git."""
+    """Return the names for the header of the table. commit: empty to ask git."""
     commit = commit or _output(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"]) or ""
     return {
         "date": datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
@@ -32,7 +32,7 @@ def describe_machine(commit: str = "") -> dict[str, str]:
 
 
 def _ask_gpu(what: str) -> str | None:
-    """The first GPU's answer; None without nvidia-smi or a GPU."""
+    """Query the first GPU; return None without nvidia-smi or a GPU."""
     if shutil.which("nvidia-smi") is None:
         return None
     text = _output(["nvidia-smi", f"--query-gpu={what}", "--format=csv,noheader,nounits"])

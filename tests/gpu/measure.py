@@ -1,8 +1,8 @@
-"""`python -m tests.gpu.measure --folder OUT`: every step of a GPU run, one after the other, in a limited time.
+"""Run the steps of a GPU run one after the other within a time limit: `python -m tests.gpu.measure --folder OUT`.
 
-OUT/results.jsonl holds a line for each finished step and OUT/table.md shows them; both are rewritten after each. A
-step that is there already is not run again, so an interrupted run continues where it was. A step that fails or takes
-too long is recorded with its error and with the rows it had, and the next one runs.
+OUT/results.jsonl has one line per step, and OUT/table.md shows them; both are rewritten after each step. A finished
+step is not run again, so an interrupted run can be resumed. A step that fails or takes too long is recorded with its
+error and the rows so far, and the next step runs.
 """
 
 import json
@@ -25,7 +25,7 @@ from tests.gpu.rows import Row
 from tests.gpu.table import markdown
 
 RESULTS, TABLE = "results.jsonl", "table.md"
-_START_S = 5.0  # less is not worth a start
+_START_S = 5.0  # no step starts with less time left
 _ERROR_MAX = 400
 
 Runner = Callable[[Step, float], "Outcome"]
@@ -33,23 +33,25 @@ Runner = Callable[[Step, float], "Outcome"]
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """What a step gave. error: "" where it finished."""
+    """Result of a step. error: empty if the step finished."""
 
     rows: list[Row]
     error: str = ""
 
 
 def main(
-    folder: Annotated[Path, typer.Option(help="Where results go, and lie already when a run continues.")],
+    folder: Annotated[Path, typer.Option(help="Folder for the results. A run that was interrupted there is resumed.")],
     provider: Annotated[str, typer.Option(help="cuda, or cpu for a dry run.")] = "cuda",
-    minutes: Annotated[float, typer.Option(min=0.1, help="After which no step is at work any more.")] = 8.0,
-    only: Annotated[str, typer.Option(help="Only the steps whose name begins so, as 'speed' or 'worker eff'.")] = "",
-    models: Annotated[Path, typer.Option(help="Where the bundles lie.")] = Path(".gpu/models"),
-    commit: Annotated[str, typer.Option(help="Of the code, where there is no git history to ask.")] = "",
+    minutes: Annotated[float, typer.Option(min=0.1, help="Time limit of the run, in minutes.")] = 8.0,
+    only: Annotated[
+        str, typer.Option(help="Run only steps whose name starts with this, such as 'speed' or 'worker eff'.")
+    ] = "",
+    models: Annotated[Path, typer.Option(help="Folder of the bundles.")] = Path(".gpu/models"),
+    commit: Annotated[str, typer.Option(help="Commit of the code, if there is no git repository.")] = "",
 ) -> None:
-    """Measure everything that is not measured yet."""
+    """Run all steps that have no result yet, and print the table."""
     if provider not in ("cuda", "cpu"):
-        raise typer.BadParameter("cuda or cpu")
+        raise typer.BadParameter("use cuda or cpu", param_hint="--provider")
     folder.mkdir(parents=True, exist_ok=True)
     steps = [step for step in STEPS if step.name.startswith(only)]
 
@@ -68,7 +70,7 @@ def measure(
     machine: dict[str, str],
     now: Callable[[], float] = time.monotonic,
 ) -> None:
-    """Run what is not recorded yet, until `seconds` are over; write after each step."""
+    """Run the steps without a result until `seconds` have passed; write the results after each step."""
     ends_s = now() + seconds
     records = read_records(folder / RESULTS)
     _write(folder, records, machine)
@@ -88,7 +90,7 @@ def measure(
 
 
 def read_records(path: Path) -> list[dict[str, Any]]:
-    """The steps that are recorded; none where nothing is."""
+    """Return the recorded steps; empty if there is no file."""
     return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
 
 
@@ -100,13 +102,13 @@ def _write(folder: Path, records: Sequence[dict[str, Any]], machine: dict[str, s
 
 
 def run_step(step: Step, seconds: float, provider: ProviderName, models: Path) -> Outcome:
-    """The step in a process of its own, which is ended with its children after `seconds`."""
+    """Run a step in a separate process, which is stopped with its children after `seconds`."""
     command = [sys.executable, "-m", "tests.gpu.steps", step.kind, step.model]
     return run_command([*command, "--provider", provider, "--models", str(models)], seconds)
 
 
 def run_command(command: Sequence[str], seconds: float) -> Outcome:
-    """Rows are the lines of its stdout; what it wrote until it was ended counts too."""
+    """Run a command whose stdout lines are rows; keep the rows it wrote before it was stopped."""
     with tempfile.TemporaryFile("w+") as rows, tempfile.TemporaryFile("w+") as errors:
         child = start_process("the step", command, errors, stdout=rows)
         code = child.wait(seconds)
@@ -117,8 +119,8 @@ def run_command(command: Sequence[str], seconds: float) -> Outcome:
         if code == 0:
             return Outcome(found)
         said = " ".join(errors.read().split())[-_ERROR_MAX:]
-    reason = f"ended after its {seconds:.0f} s" if code is None else f"code {code}"
-    return Outcome(found, f"{reason}; it said: {said}" if said else reason)
+    reason = f"stopped after {seconds:.0f} s" if code is None else f"exit code {code}"
+    return Outcome(found, f"{reason}: {said}" if said else reason)
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
-"""The models of a GPU run: real bundles of the project's own fit and export, with random weights.
+"""Models of a GPU run: real bundles made by `fit` and `export`, with random weights.
 
-Random weights are as fast as learned ones. They are drawn from few values, so that they travel at a third of their
-size. Needs TensorFlow, so it runs only where the parts are packed.
+Random weights run as fast as learned ones. They are drawn from few values, so that they compress to a third of their
+size. This module needs TensorFlow, so it runs only on the machine that packs the parts.
 """
 
 from pathlib import Path
@@ -25,13 +25,13 @@ from tests.trained import LABELS, write_textures
 
 _SEED = 5
 _LIVELY_FRAMES = 16
-_STEPS_MAX = 7  # of a weight to each side of zero
-# What is measured is speed: that eight bits spoil random weights does no harm.
+_STEPS_MAX = 7  # quantization steps of a weight on each side of zero
+# Only speed is measured, so the accuracy loss of random weights in 8 bits does not matter.
 _ANY = GateLimits(agreement_min=0.0, score_difference_max=1.0, accuracy_drop_max=100.0, f1_drop_max=100.0)
 
 
 def make_models(folder: Path, work: Path) -> list[Path]:
-    """Write the bundles of `tests.gpu.plan` that folder lacks. work: for runs and images."""
+    """Write the bundles of `tests.gpu.plan` that are missing in `folder`. work: folder for runs and images."""
     folder.mkdir(parents=True, exist_ok=True)
     made = []
     for plan in MODELS:
@@ -66,7 +66,7 @@ def _make(plan: ModelPlan, folder: Path, work: Path) -> None:
 
 
 def _draw_weights(plan: ModelPlan, path: Path) -> None:
-    """A weights file such as one would download, only that nothing was learned."""
+    """Write a weights file like a downloaded one, with random weights."""
     keras.utils.set_random_seed(_SEED)
     network = find_network(plan.network)
     shape = (plan.side_px, plan.side_px, 3)
@@ -82,7 +82,7 @@ def _draw_weights(plan: ModelPlan, path: Path) -> None:
 
 
 def _coarse(weight: Floats) -> Floats:
-    """Rounded to steps of a power of two, a third of the deviation or less: exact in half precision."""
+    """Round to a power-of-two step of at most a third of the standard deviation, which is exact in half precision."""
     deviation = float(weight.std())
     if deviation == 0.0:
         return weight

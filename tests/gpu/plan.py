@@ -1,4 +1,4 @@
-"""What a GPU run measures: which models, which steps in order of value, and how long each may take."""
+"""Plan of a GPU run: the models, the steps by priority, and the time limit of each."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -9,7 +9,7 @@ ProviderName = Literal["cuda", "cpu"]
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """A network, fitted once, and the precisions it is exported in. side_px: of its input."""
+    """A network that is fitted once, and its export precisions. side_px: height and width of its input."""
 
     name: str
     network: str
@@ -20,7 +20,7 @@ class ModelPlan:
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """kind: a function of `tests.gpu.steps`; model: the bundle it gets. seconds: after which it is ended."""
+    """A step. kind: function in `tests.gpu.steps`. model: its bundle. seconds: its time limit."""
 
     kind: str
     model: str
@@ -33,9 +33,10 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """How much is measured. bench_s: of runs for each batch size. per_process: frames for each process of the worker.
+    """Amounts to measure.
 
-    partitions: of the frames' topic; a multiple of every number of processes, so that they share evenly.
+    bench_s: duration per batch size. per_process: frames per process of the worker. partitions: partitions of the
+    frames topic, a multiple of every number of processes, so that all get equal shares.
     """
 
     batch_sizes: tuple[int, ...]
@@ -60,7 +61,7 @@ SIZES: dict[ProviderName, Sizes] = {
 }
 MAIN = "efficientnetb0-fp16"
 OTHER = "mobilenet025-fp32"
-# In order of value: what comes last is what a short run goes without.
+# By priority: a short run leaves out the last steps.
 STEPS = (
     Step("speed", MAIN, 40),
     Step("speed", "inceptionv3-fp16", 45),

@@ -1,4 +1,4 @@
-"""A row of the results: one variant of a step, with its figures or the reason why it has none."""
+"""Row of the results: one variant of a step, with its figures or the reason why it was not measured."""
 
 import json
 import sys
@@ -9,7 +9,7 @@ Figure = float | str | None
 
 
 class Row(TypedDict):
-    """what: the variant. figures: by name, each in unit unless its name says another. note: why there is none."""
+    """A row. what: the variant. figures: by name, in `unit` unless the name states another. note: remark or reason."""
 
     what: str
     unit: str
@@ -27,6 +27,6 @@ def not_measured(what: str, why: str) -> Row:
 
 
 def emit(row: Row) -> None:
-    """Hand a row to `tests.gpu.measure`, which reads stdout line by line."""
+    """Print a row for `tests.gpu.measure`, which reads stdout line by line."""
     sys.stdout.write(json.dumps(row) + "\n")
     sys.stdout.flush()

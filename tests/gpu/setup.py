@@ -1,4 +1,4 @@
-"""What every step of a GPU run gets."""
+"""Input of every step of a GPU run."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -10,7 +10,7 @@ from tests.gpu.plan import SIZES, ProviderName, Sizes
 
 @dataclass(frozen=True)
 class Setup:
-    """models: where the bundles lie. model: the name of one, without its suffix."""
+    """Input of a step. models: folder of the bundles. model: file name of the step's bundle, without suffix."""
 
     models: Path
     model: str

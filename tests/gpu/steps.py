@@ -1,6 +1,7 @@
-"""`python -m tests.gpu.steps KIND MODEL --provider cuda --models DIR`: one step of a GPU run, a JSON line for each row.
+"""Run one step of a GPU run: `python -m tests.gpu.steps KIND MODEL --provider cuda --models DIR`.
 
-A process of its own for each step: one that crashes or hangs takes nothing with it, and leaves no memory on the GPU.
+It prints one JSON line per row. Each step runs in a separate process, so that a crash or a hang does not affect other
+steps or leave GPU memory in use.
 """
 
 import os
@@ -34,11 +35,11 @@ from tests.gpu.rows import Row, emit, measured, not_measured
 from tests.gpu.setup import Setup
 
 SEED = 20_260_002
-_NO_GPU = "the run was on a CPU"
+_NO_GPU = "the run used the CPU"
 
 
 def speed(setup: Setup) -> Iterator[Row]:
-    """Images a second by batch size, in each way to run on the GPU; golden frames are verified in the same way."""
+    """Measure images per second by batch size for each execution mode; the self-test uses the same mode."""
     if setup.provider == "cpu":
         yield _speed(setup, "cpu")
     for device in ("cuda", "cuda-bound", "cuda-graph"):
@@ -46,15 +47,15 @@ def speed(setup: Setup) -> Iterator[Row]:
 
 
 def tensorrt(setup: Setup) -> Iterator[Row]:
-    """As `speed`, by TensorRT, whose engine is built first."""
+    """Measure the same as `speed` with TensorRT, after building the engine."""
     if "TensorrtExecutionProvider" not in ort.get_available_providers() or setup.provider == "cpu":
-        yield not_measured("tensorrt", "it is not there" if setup.provider == "cuda" else _NO_GPU)
+        yield not_measured("tensorrt", "TensorRT is not available" if setup.provider == "cuda" else _NO_GPU)
         return
     yield _speed(setup, "tensorrt")
 
 
 def _speed(setup: Setup, device: Device) -> Row:
-    """A way that fails is a row too: the others still run."""
+    """Measure one execution mode. A mode that fails gives a row too, so that the others still run."""
     provider, execution = EXECUTIONS[device]
     sizes, before_mb, started_s = setup.sizes.batch_sizes, gpu_memory_mb(), time.perf_counter()
     try:
@@ -65,14 +66,15 @@ def _speed(setup: Setup, device: Device) -> Row:
         return not_measured(device, str(error))
     now_mb = gpu_memory_mb()
     used = "" if now_mb is None or before_mb is None else f", {now_mb - before_mb:.0f} MB on the GPU"
-    golden = f"golden frames differ by {session.golden_difference:.2g} of {setup.bundle.manifest.score_tolerance:.2g}"
-    note = f"{golden}; open and warm after {open_s:.1f} s{used}; p50 at 1: {speeds[0].latency_ms_p50} ms"
+    tolerance = setup.bundle.manifest.score_tolerance
+    golden = f"golden frames differ by {session.golden_difference:.2g} (tolerance {tolerance:.2g})"
+    note = f"{golden}; opened and warmed up in {open_s:.1f} s{used}; p50 at batch 1: {speeds[0].latency_ms_p50} ms"
     rates = {f"batch {speed.batch_frames}": speed.frames_per_second for speed in speeds}
     return measured(device, "images/s", rates, note)
 
 
 def in_flight(setup: Setup) -> Iterator[Row]:
-    """One, two and three batches with the model at once, each from a thread of its own, as the worker does it."""
+    """Measure one, two and three batches in flight, each in its own thread, as in the worker."""
     runs: tuple[CudaRun, ...] = ("plain", "bound") if setup.provider == "cuda" else ("plain",)
     size = max(setup.sizes.batch_sizes) // 2
     for cuda_run in runs:
@@ -103,7 +105,7 @@ def _rate_of_threads(session: Session, threads: int, size: int, seconds: float) 
 
 
 def decoding(setup: Setup) -> Iterator[Row]:
-    """JPEG to the pixels of the model, as the worker's pool does it: by threads of one process."""
+    """Measure JPEG decoding to model pixels in threads of one process, as in the worker's decode pool."""
     cv2.setNumThreads(1)
     cores = os.cpu_count() or 1
     for shape in ("200x200", "256x1600"):
@@ -112,7 +114,7 @@ def decoding(setup: Setup) -> Iterator[Row]:
         rates: dict[str, float] = {}
         for threads in sorted({1, 2, 4, cores // 2, cores} - {0}):
             rates[f"{threads} threads"] = _decode_rate(setup, encoded, threads)
-        per_core = {"per core alone": rates["1 threads"]}
+        per_core = {"one core": rates["1 threads"]}
         yield measured(f"{shape}, {kb:.0f} KB", "frames/s", per_core | rates)
 
 
@@ -133,7 +135,7 @@ def _decode_rate(setup: Setup, encoded: list[bytes], threads: int) -> float:
 
 
 def batches(setup: Setup) -> Iterator[Row]:
-    """Memory while the number of frames in a batch changes all the time, as it does on a line."""
+    """Measure memory while the batch size changes all the time, as it does on a line."""
     most = max(setup.sizes.batch_sizes)
     session = open_session(setup.bundle, setup.provider, 0, most)
     frames = np.zeros((most, *setup.bundle.manifest.decode.shape), np.uint8)
@@ -149,7 +151,7 @@ def batches(setup: Setup) -> Iterator[Row]:
 
 
 def swaps(setup: Setup) -> Iterator[Row]:
-    """Memory of a worker whose model is swapped, again and again."""
+    """Measure a worker's memory over many model reloads."""
     command = [
         sys.executable,
         "-m",
@@ -162,7 +164,7 @@ def swaps(setup: Setup) -> Iterator[Row]:
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
         raise RuntimeError(done.stderr.strip()[-500:])
-    yield measured("two models in turn", "MB", worker_steps.last_json(done.stdout))
+    yield measured("two alternating models", "MB", worker_steps.last_json(done.stdout))
 
 
 KINDS: dict[str, Callable[[Setup], Iterator[Row]]] = {
@@ -182,8 +184,8 @@ KINDS: dict[str, Callable[[Setup], Iterator[Row]]] = {
 def main(
     kind: str,
     model: str,
-    provider: Annotated[str, typer.Option(help="cuda or cpu")] = "cuda",
-    models: Annotated[Path, typer.Option(help="Where the bundles lie.")] = Path(".gpu/models"),
+    provider: Annotated[str, typer.Option(help="cuda or cpu.")] = "cuda",
+    models: Annotated[Path, typer.Option(help="Folder of the bundles.")] = Path(".gpu/models"),
 ) -> None:
     """Run one step. Example: python -m tests.gpu.steps speed efficientnetb0-fp16 --provider cpu"""
     set_up_logs("auto", "error")
@@ -194,8 +196,8 @@ def main(
             figures += len(row["figures"])
     except StripwatchError as error:
         sys.exit(str(error))
-    if provider == "cuda" and not figures:  # so that it is tried again once the cause is fixed
-        sys.exit("no way to run it gave a figure")
+    if provider == "cuda" and not figures:  # a failed step is run again by the next run
+        sys.exit("no execution mode could be measured")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The results of a GPU run as a table for people."""
+"""Markdown table of the results of a GPU run."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -7,7 +7,7 @@ from tests.gpu.rows import Figure, Row
 
 
 def markdown(records: Sequence[Mapping[str, Any]], planned: Sequence[str], machine: Mapping[str, str]) -> str:
-    """records: of the steps that ran. planned: the names of all steps, in order; those without one come last."""
+    """Return the table. records: results of the steps. planned: names of all steps, in order; others come last."""
     head = "".join(f"{name}: {text}  \n" for name, text in machine.items())
     lines = ["| step | what | figures | note |", "| --- | --- | --- | --- |"]
     order = {name: number for number, name in enumerate(planned)}
@@ -16,7 +16,7 @@ def markdown(records: Sequence[Mapping[str, Any]], planned: Sequence[str], machi
         error = f"failed: {record['error']}" if record["error"] else ""
         lines += rows
         if error or not rows:
-            lines.append(_cells(record["step"], "-", "-", error or "it gave no row"))
+            lines.append(_cells(record["step"], "-", "-", error or "no rows"))
     ran = {record["step"] for record in records}
     left = [name for name in planned if name not in ran]
     foot = f"\nNot run: {', '.join(left)}.\n" if left else ""
@@ -35,5 +35,5 @@ def _figure(value: Figure) -> str:
 
 
 def _cells(*texts: str) -> str:
-    """In a table a bar or a new line would begin another cell."""
+    """Return a row of the table, without bars and line breaks in its cells."""
     return "| " + " | ".join(" ".join(text.replace("|", "/").split()) for text in texts) + " |"

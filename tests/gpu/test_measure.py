@@ -1,4 +1,4 @@
-"""The run itself: it continues where it was, keeps to its time, and survives a step that fails."""
+"""Runs of GPU steps: resuming, time limits and failed steps."""
 
 import json
 import sys
@@ -15,7 +15,7 @@ STEPS_OF_TEN_S = [Step("speed", f"model-{number}", 10.0) for number in range(3)]
 
 
 class Machine:
-    """Steps that take ten seconds each on a clock of their own, and fail where the test wants it."""
+    """Runner whose steps take ten seconds on a fake clock and fail when the test wants it."""
 
     def __init__(self, failing: str = "") -> None:
         self.time_s = 0.0
@@ -26,7 +26,7 @@ class Machine:
         self.ran.append((step.model, seconds))
         self.time_s += min(10.0, seconds)
         row = measured("cuda", "images/s", {"batch 1": 100.0})
-        return Outcome([row], "code 1; it said: no" if step.model == self.failing else "")
+        return Outcome([row], "exit code 1: no" if step.model == self.failing else "")
 
     def measure(self, folder: Path, seconds: float) -> list[str]:
         measure(folder, STEPS_OF_TEN_S, seconds, self.run, MACHINE, lambda: self.time_s)
@@ -37,22 +37,22 @@ def test_all_steps_run_in_order_and_are_recorded(tmp_path: Path) -> None:
     assert Machine().measure(tmp_path, 100) == ["speed model-0", "speed model-1", "speed model-2"]
 
 
-def test_what_is_recorded_is_not_run_again(tmp_path: Path) -> None:
+def test_recorded_steps_are_not_run_again(tmp_path: Path) -> None:
     Machine().measure(tmp_path, 12)
     again = Machine()
     assert again.measure(tmp_path, 100) == ["speed model-0", "speed model-1", "speed model-2"]
     assert [model for model, _ in again.ran] == ["model-1", "model-2"]
 
 
-def test_a_step_that_failed_is_recorded_with_its_rows_and_the_next_one_runs(tmp_path: Path) -> None:
+def test_a_failed_step_is_recorded_with_its_rows_and_the_next_one_runs(tmp_path: Path) -> None:
     Machine("model-1").measure(tmp_path, 100)
     records = read_records(tmp_path / RESULTS)
     assert [bool(record["error"]) for record in records] == [False, True, False]
     assert records[1]["rows"][0]["figures"] == {"batch 1": 100.0}
-    assert "failed: code 1; it said: no" in (tmp_path / TABLE).read_text()
+    assert "failed: exit code 1: no" in (tmp_path / TABLE).read_text()
 
 
-def test_a_step_that_failed_is_tried_again_by_the_next_run(tmp_path: Path) -> None:
+def test_a_failed_step_is_run_again_by_the_next_run(tmp_path: Path) -> None:
     Machine("model-1").measure(tmp_path, 100)
     again = Machine()
     again.measure(tmp_path, 100)
@@ -60,25 +60,25 @@ def test_a_step_that_failed_is_tried_again_by_the_next_run(tmp_path: Path) -> No
     assert not any(record["error"] for record in read_records(tmp_path / RESULTS))
 
 
-def test_no_step_gets_more_than_what_is_left(tmp_path: Path) -> None:
+def test_a_step_gets_no_more_than_the_remaining_time(tmp_path: Path) -> None:
     machine = Machine()
     machine.measure(tmp_path, 17)
     assert machine.ran == [("model-0", 10.0), ("model-1", 7.0)]
     assert machine.time_s <= 17
 
 
-def test_what_did_not_run_is_listed(tmp_path: Path) -> None:
+def test_steps_that_did_not_run_are_listed(tmp_path: Path) -> None:
     Machine().measure(tmp_path, 12)
     assert f"Not run: {STEPS[0].name}, " in (tmp_path / TABLE).read_text()
 
 
-def test_the_table_is_there_before_the_first_step_is_over(tmp_path: Path) -> None:
+def test_the_table_is_written_before_the_first_step_ends(tmp_path: Path) -> None:
     def run(step: Step, seconds: float) -> Outcome:
         assert "GPU: none" in (tmp_path / TABLE).read_text()
         return Outcome([])
 
     measure(tmp_path, STEPS_OF_TEN_S[:1], 100, run, MACHINE)
-    assert "it gave no row" in (tmp_path / TABLE).read_text()
+    assert "no rows" in (tmp_path / TABLE).read_text()
 
 
 ROW = json.dumps(measured("cuda", "images/s", {"batch 1": 1.0}))
@@ -86,15 +86,15 @@ ROW = json.dumps(measured("cuda", "images/s", {"batch 1": 1.0}))
 
 @pytest.mark.parametrize(
     ("ending", "error"),
-    [("", ""), ("sys.exit('no GPU')", "code 1; it said: no GPU"), ("time.sleep(60)", "ended after its 3 s")],
+    [("", ""), ("sys.exit('no GPU')", "exit code 1: no GPU"), ("time.sleep(60)", "stopped after 3 s")],
 )
-def test_a_process_that_dies_or_hangs_leaves_the_rows_it_had(ending: str, error: str) -> None:
+def test_rows_of_a_process_that_dies_or_hangs_are_kept(ending: str, error: str) -> None:
     script = f"import sys, time; print({ROW!r}, flush=True); {ending}"
     outcome = run_command([sys.executable, "-c", script], 3)
     assert [row["what"] for row in outcome.rows] == ["cuda"]
     assert outcome.error == error
 
 
-def test_the_steps_have_names_of_their_own_and_fit_into_the_time_where_it_matters() -> None:
+def test_step_names_are_unique_and_the_important_steps_fit_into_the_time_limit() -> None:
     assert len({step.name for step in STEPS}) == len(STEPS)
     assert sum(step.seconds for step in STEPS[:5]) < 8 * 60

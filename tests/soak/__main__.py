@@ -1,4 +1,4 @@
-"""`python -m tests.soak`: see --help."""
+"""The command `python -m tests.soak`; see --help."""
 
 import json
 import sys
@@ -21,8 +21,8 @@ SESSION_MS = 6_000
 
 
 def table(soaked: Soak) -> str:
-    """Markdown: a row for each model."""
-    names = ("until, s", "frames", "waiting", "resident, MB", "threads", "files", "sockets")
+    """Return a Markdown table with one row per model."""
+    names = ("elapsed, s", "frames sent", "waiting", "resident, MB", "threads", "files", "sockets")
     rows = [
         (span.until_s, span.sent, span.waiting_frames, *(asdict(span.held)[name] for name in asdict(span.held)))
         for span in soaked.spans
@@ -31,26 +31,27 @@ def table(soaked: Soak) -> str:
 
 
 def main(
-    minutes: Annotated[float, typer.Option(min=0.1, help="How long to send frames.")] = 30.0,
-    swap_s: Annotated[float, typer.Option(min=3.0, help="Seconds between two models.")] = 60.0,
+    minutes: Annotated[float, typer.Option(min=0.1, help="Duration of the load, in minutes.")] = 30.0,
+    swap_s: Annotated[float, typer.Option(min=3.0, help="Seconds between model reloads.")] = 60.0,
     out: Annotated[
-        Path | None, typer.Option(help="Folder for soak.json and table.md; without it a temporary one.")
+        Path | None, typer.Option(help="Folder for soak.json and table.md. Default: a temporary folder.")
     ] = None,
 ) -> None:
-    """Let one worker run for long on Apache Kafka, and see whether it grows.
+    """Run one worker on Apache Kafka for a long time, and check that its memory and lag do not grow.
 
-    It gets 80 % of the frames that it has just been seen to manage, and another model every minute. It has half of the
-    cores for itself, and broker and sender the others. Its memory and the frames that wait are sampled every 5 s; the
-    line through the samples from the fifth minute on (the median of all slopes between two) may rise by 5 % in all, and
-    that of the frames that wait rise or fall by those of a second. No thread, file or socket may be left over.
+    The test measures the worker's capacity, then sends frames at 80 % of it and replaces the model every minute. The
+    worker has half of the cores; broker and sender share the others. Resident memory and waiting frames are sampled
+    every 5 s. A line is fitted to the samples from the fifth minute on (median of all pairwise slopes). Over the whole
+    time, the memory line may rise by at most 5 %, and the line of waiting frames may change by at most the frames of
+    one second. The number of threads, open files and sockets must not grow.
 
-    Exit code 1: it grew, or frames or models are missing. 4: nothing was measured.
+    Exit code 0: passed. 1: the worker grew, or results or model reloads are missing. 4: nothing was measured.
 
     Example: python -m tests.soak --minutes 3 --swap-s 10
     """
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-soak-"))
     folder.mkdir(parents=True, exist_ok=True)
-    print(f"soak.json and table.md: {folder}", file=sys.stderr)
+    print(f"writing soak.json and table.md to {folder}", file=sys.stderr)
     about = describe_run() | {"Apache Kafka": kafka_version()}
     try:
         worker_cores, others = split_cores()

@@ -1,4 +1,4 @@
-"""Frames for the soak, at a steady rate or as fast as the worker takes them, and what it makes of them."""
+"""Send frames to the soak's worker, at a steady rate or as fast as it takes them, and count its results."""
 
 import re
 import time
@@ -11,11 +11,11 @@ from tests.e2e.line import Line, fetch
 from tests.soak.held import held_by
 from tests.tiny import encode_frame
 
-AHEAD_FRAMES = 2_000  # that wait while the capacity is measured
+AHEAD_FRAMES = 2_000  # frames kept waiting while the capacity is measured
 WAIT_S_MAX = 120.0
 _CHUNK_FRAMES = 200
 _TICK_S = 0.05
-_LOOK_S = 0.2  # each look takes time of the worker
+_LOOK_S = 0.2  # each request for the metrics costs the worker time
 _SAMPLE_S = 5.0
 _ENCODED = [encode_frame(number / 100, seed=number) for number in range(100)]
 _RESULTS = re.compile(r"^stripwatch_results_total{.*} (\S+)$", re.MULTILINE)
@@ -23,12 +23,12 @@ _SHA256 = re.compile(r'^stripwatch_bundle_info{.*sha256="(\w+)"', re.MULTILINE)
 
 
 class SenderTooSlowError(Exception):
-    """The worker had nothing to do while its capacity was measured."""
+    """The worker ran out of frames while its capacity was measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """at_s: of the monotonic clock. waiting_frames: sent, and without a result."""
+    """A sample of the worker. at_s: monotonic time. waiting_frames: frames sent that have no result yet."""
 
     at_s: float
     rss_mb: float
@@ -37,7 +37,7 @@ class Sample:
 
 @dataclass(slots=True)
 class Feed:
-    """Frames for one worker. port: of its metrics. pid: its process."""
+    """Frame sender for one worker. port: its metrics port. pid: its process."""
 
     producer: KafkaProducer
     line: Line
@@ -57,20 +57,20 @@ class Feed:
         self.sent += count
 
     def capacity(self, seconds: float) -> float:
-        """Frames a second while there are always some waiting; what the worker needs to get going is left out.
+        """Measure the frames per second of a worker that always has frames waiting, without its start-up.
 
         Raises SenderTooSlowError.
         """
         self._keep_ahead(0.1 * seconds)
         began, began_s = self.results, time.monotonic()
         if not self._keep_ahead(seconds):
-            raise SenderTooSlowError("frames were not sent as fast as the worker takes them; its capacity is not known")
+            raise SenderTooSlowError("the sender was slower than the worker, so the worker's capacity was not measured")
         rate = (self.results - began) / (time.monotonic() - began_s)
         self.await_results(self.sent)
         return rate
 
     def _keep_ahead(self, seconds: float) -> bool:
-        """Whether there were frames waiting at each look."""
+        """Keep frames waiting for some seconds; return whether there were some at every check."""
         until_s, look_s, results, ahead = time.monotonic() + seconds, 0.0, self.results, True
         self.send(max(0, AHEAD_FRAMES - (self.sent - results)))
         self.producer.flush()
@@ -85,9 +85,9 @@ class Feed:
         return ahead
 
     def play(self, rate: float, began: int, began_s: float, until_s: float) -> None:
-        """At a rate of frames a second, until a time of the monotonic clock. began: how many were sent at began_s.
+        """Send frames at a rate in frames per second, until a monotonic time.
 
-        What was not sent in time is made up for.
+        began: number of frames sent at began_s. Frames that are late are caught up.
         """
         while (now_s := time.monotonic()) < until_s:
             self.send(began + round(rate * (now_s - began_s)) - self.sent)
@@ -96,14 +96,17 @@ class Feed:
             time.sleep(_TICK_S)
 
     def await_results(self, count: int) -> None:
-        """For as long as more of them come: other work on the machine may have left many frames waiting."""
+        """Wait for results as long as more arrive: other work on the machine may have left many frames waiting.
+
+        Raises BrokerUnavailableError.
+        """
         seen, seen_s = -1, time.monotonic()
         while (results := self.results) < count:
             if results > seen:
                 seen, seen_s = results, time.monotonic()
             elif time.monotonic() - seen_s > WAIT_S_MAX:
                 raise BrokerUnavailableError(
-                    f"{results} of {count} results are there, and no more came for {WAIT_S_MAX:g} s"
+                    f"{results} of {count} results received, and no more arrived for {WAIT_S_MAX:g} s"
                 )
             time.sleep(_LOOK_S)
 
@@ -113,5 +116,5 @@ class Feed:
 
     @property
     def model(self) -> str:
-        """The sha256 of the bundle that runs."""
+        """SHA-256 of the bundle in use."""
         return "".join(_SHA256.findall(fetch(self.port, "/metrics")[1]))

@@ -1,4 +1,4 @@
-"""What a process holds, how that grows, and the cores on which it runs."""
+"""Resources of a process (memory, threads, files, sockets), their growth, and the cores it runs on."""
 
 import itertools
 import os
@@ -19,7 +19,7 @@ _LOOK_S = 0.02
 
 @dataclass(frozen=True, slots=True)
 class Held:
-    """What a process holds."""
+    """Resources of a process."""
 
     rss_mb: float
     threads: int
@@ -29,15 +29,15 @@ class Held:
 
 def held_by(pid: int) -> Held:
     links = []
-    for entry in Path(f"/proc/{pid}/fd").iterdir():  # psutil counts no socket that is not connected yet
-        with suppress(FileNotFoundError):  # closed meanwhile
+    for entry in Path(f"/proc/{pid}/fd").iterdir():  # psutil does not count sockets that are not connected yet
+        with suppress(FileNotFoundError):  # closed in the meantime
             links.append(str(entry.readlink()))
     sockets = sum(link.startswith("socket:") for link in links)
     return Held(resident_mb(pid) or 0.0, psutil.Process(pid).num_threads(), len(links) - sockets, sockets)
 
 
 def steadily_held_by(pid: int) -> Held:
-    """The least of several looks: a thread that answers a request, or loads a model, comes and goes."""
+    """Return the minimum of several samples: threads that answer a request or load a model are temporary."""
     looks = []
     for _ in range(_LOOKS):
         looks.append(held_by(pid))
@@ -46,14 +46,14 @@ def steadily_held_by(pid: int) -> Held:
 
 
 def slope(samples: Sequence[tuple[float, float]]) -> float:
-    """Of the line through points: the median of the slopes between any two (Theil-Sen), which no peak can bend."""
+    """Return the Theil-Sen slope, the median of all pairwise slopes, which outliers do not distort."""
     pairs = itertools.combinations(samples, 2)
     return statistics.median((b[1] - a[1]) / (b[0] - a[0]) for a, b in pairs)
 
 
 @contextmanager
 def pinned(cores: Collection[int]) -> Iterator[None]:
-    """What starts in the block, and this thread during it, runs on these cores alone; on any if there are none."""
+    """Pin this thread, and processes started in the block, to these cores; to all cores if there are none."""
     before = os.sched_getaffinity(0)
     os.sched_setaffinity(0, cores or before)
     try:
@@ -63,7 +63,7 @@ def pinned(cores: Collection[int]) -> Iterator[None]:
 
 
 def split_cores() -> tuple[list[int], list[int]]:
-    """Half for the worker, the rest for broker and sender; none of its own where there is one core."""
+    """Return the worker's half of the cores, and the others; the worker shares the core if there is only one."""
     cores = sorted(os.sched_getaffinity(0))
     half = len(cores) // 2
     return (cores[-half:], cores[:-half]) if half else ([], cores)

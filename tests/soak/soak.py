@@ -1,4 +1,4 @@
-"""The soak itself: the capacity, the load, a new model every minute, and what came of it."""
+"""Soak test: measure the capacity, apply the load, replace the model every minute, and evaluate."""
 
 import itertools
 import os
@@ -17,15 +17,15 @@ from tests.soak.feed import Feed, Sample
 from tests.soak.held import Held, pinned, slope, steadily_held_by
 
 LOAD = 0.8
-RSS_GROWTH_MAX = 0.05  # memory is flat when the line through its samples rises by no more than this share in all
-LAG_GROWTH_S_MAX = 1.0  # and the lag, when its line rises or falls by no more frames than come in this time
-SETTLE_MINUTES_MAX = 5.0  # what is held counts from here on, or from a third of a shorter run
+RSS_GROWTH_MAX = 0.05  # largest rise of the line fitted to resident memory, as a ratio
+LAG_GROWTH_S_MAX = 1.0  # largest change of the line fitted to the waiting frames, in seconds of load
+SETTLE_MINUTES_MAX = 5.0  # samples count from here on, or from a third of a shorter run
 CAPACITY_S_MAX = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class Span:
-    """The time of one model. until_s: since the load began. sent: in all."""
+    """The time of one model. until_s: seconds since the load began. sent: frames sent in total."""
 
     until_s: float
     sent: int
@@ -35,13 +35,14 @@ class Span:
 
 @dataclass(frozen=True, slots=True)
 class Soak:
-    """settled: how it stood after the first minutes. end: when all was sent and settled.
+    """Result of a soak.
 
-    worker_cores: those that nothing else of the soak ran on; empty: it shared them all. rss_mb_per_hour: the slope of
-    its memory after the first minutes; rss_growth: what that makes of the time that was measured, as a share of
-    `settled`. lag_growth_s: what the slope of the frames that wait makes of it, in seconds of load; lag_s_max: the most
-    of them, in the same. models_placed: at the bundle's path, one after the other. models_run: those that ran before
-    the next one came.
+    settled: resources after the first minutes. end: resources after the last result. worker_cores: cores reserved for
+    the worker; empty if it shared all cores. rss_mb_per_hour: slope of resident memory after the first minutes.
+    rss_growth: growth by that slope over the measured time, as a ratio of `settled`. lag_growth_s: growth of the
+    waiting frames by their slope, in seconds of load. lag_s_max: most waiting frames, in seconds of load.
+    models_placed: number of bundles written to the bundle's path. models_run: number of those that were in use before
+    the next one was written.
     """
 
     minutes: float
@@ -64,7 +65,7 @@ class Soak:
 
     @property
     def left_over(self) -> list[str]:
-        """Of what there is more at the end."""
+        """Names of the resources that grew."""
         return [
             name for name in ("threads", "files", "sockets") if getattr(self.end, name) > getattr(self.settled, name)
         ]
@@ -77,7 +78,10 @@ class Soak:
 
 
 def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float, worker_cores: Sequence[int] = ()) -> Soak:
-    """One worker; group, topics and models are its own. A model is swapped every swap_s."""
+    """Run the soak with one worker on new topics; replace its model every swap_s seconds.
+
+    Raises BrokerUnavailableError or SenderTooSlowError.
+    """
     models = make_models(folder)
     bundle = folder / "current.onnx"
     bundle.write_bytes(next(iter(models.good.values())))
@@ -91,14 +95,17 @@ def soak(broker: BrokerHandle, folder: Path, minutes: float, swap_s: float, work
             feed = Feed(producer, line, port, worker.process.pid)
             soaked = _play(feed, models, bundle, 60 * minutes, swap_s, bool(worker_cores))
         if worker.stop() != 0:
-            raise BrokerUnavailableError(f"the worker ended badly: {worker.lines[-1]}")
+            raise BrokerUnavailableError(f"the worker failed: {worker.lines[-1]}")
     return soaked
 
 
 def _play(feed: Feed, models: Models, bundle: Path, seconds: float, swap_s: float, alone: bool) -> Soak:
-    """Whole spans between two swaps, so that each model has the time to be loaded. alone: on cores of its own."""
+    """Send frames in whole spans between two reloads, so that each model has the time to be loaded.
+
+    alone: the worker has separate cores.
+    """
     capacity = feed.capacity(min(CAPACITY_S_MAX, seconds / 10))
-    print(f"it manages {capacity:.0f} frames a second", file=sys.stderr)
+    print(f"capacity: {capacity:.0f} frames per second", file=sys.stderr)
     load, warm_up, began_s = LOAD * capacity, feed.sent, time.monotonic()
     count = max(3, round(seconds / swap_s))
     settled_after = max(1, round(min(60 * SETTLE_MINUTES_MAX, seconds / 3) / swap_s))
@@ -111,7 +118,7 @@ def _play(feed: Feed, models: Models, bundle: Path, seconds: float, swap_s: floa
         span = Span(number * swap_s, feed.sent - warm_up, feed.sent - feed.results, steadily_held_by(feed.pid))
         spans.append(span)
         left_min = (count - number) * swap_s / 60
-        print(f"{span.until_s:g} s: {span.sent} frames, {span.held}; {left_min:.1f} min to go", file=sys.stderr)
+        print(f"{span.until_s:g} s: {span.sent} frames, {span.held}; {left_min:.1f} min left", file=sys.stderr)
     feed.producer.flush()
     sent_s = time.monotonic() - began_s
     feed.await_results(feed.sent)
@@ -141,6 +148,6 @@ def _play(feed: Feed, models: Models, bundle: Path, seconds: float, swap_s: floa
 
 
 def _slopes(samples: Sequence[Sample]) -> tuple[float, float]:
-    """Of memory, MB, and of the frames that wait, a second."""
+    """Return the slopes of resident memory (MB per second) and of waiting frames (per second)."""
     rss = slope([(sample.at_s, sample.rss_mb) for sample in samples])
     return rss, slope([(sample.at_s, sample.waiting_frames) for sample in samples])

@@ -1,4 +1,4 @@
-"""The soak, in short; `python -m tests.soak` is the long one, and the one that measures memory."""
+"""A short soak; `python -m tests.soak` runs the long one, which also checks memory."""
 
 import os
 import socket
@@ -15,7 +15,7 @@ HELD = Held(rss_mb=100.0, threads=12, files=8, sockets=6)
 SOUND = Soak(30.0, 1000.0, 800.0, 1_440_000, 1_440_000, 30, 30, [1], 95.0, 105.0, 0.5, 0.002, 0.01, 0.2, HELD, HELD, [])
 
 
-def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
+def test_a_worker_whose_resources_do_not_grow_passes() -> None:
     assert SOUND.sound
     assert replace(SOUND, end=Held(90.0, 11, 7, 5)).sound
 
@@ -33,19 +33,19 @@ def test_a_worker_that_holds_no_more_at_the_end_is_sound() -> None:
         replace(SOUND, models_run=29),
     ],
 )
-def test_one_that_grew_or_lacks_something_is_not(soaked: Soak) -> None:
+def test_growth_or_missing_results_fail(soaked: Soak) -> None:
     assert not soaked.sound
 
 
-def test_the_slope_is_that_of_the_line_and_a_peak_does_not_bend_it() -> None:
+def test_outliers_do_not_distort_the_slope() -> None:
     rising = [(float(second), 100 + second / 10) for second in range(0, 300, 5)]
     assert slope(rising) == pytest.approx(0.1)
     assert slope([(second, 100.0 if second != 295 else 900.0) for second, _ in rising]) == 0.0
-    sawtooth = [(second, 100.0 + second % 60 / 6) for second, _ in rising]  # each model comes with a peak of its own
+    sawtooth = [(second, 100.0 + second % 60 / 6) for second, _ in rising]  # loading a model causes a peak
     assert abs(slope(sawtooth)) * 300 < 100 * RSS_GROWTH_MAX
 
 
-def test_a_worker_has_cores_that_nothing_else_has() -> None:
+def test_the_worker_has_separate_cores() -> None:
     own, others = split_cores()
     assert not set(own) & set(others)
     with pinned(own):
@@ -53,7 +53,7 @@ def test_a_worker_has_cores_that_nothing_else_has() -> None:
     assert os.sched_getaffinity(0) == {*own, *others}
 
 
-def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
+def test_counts_memory_sockets_and_files_of_a_process(tmp_path: Path) -> None:
     before = held_by(os.getpid())
     with socket.socket(), (tmp_path / "file").open("w"):
         during = held_by(os.getpid())
@@ -63,7 +63,7 @@ def test_what_a_process_holds_is_read(tmp_path: Path) -> None:
 
 @pytest.mark.long
 @pytest.mark.kafka
-def test_models_change_under_load_and_nothing_is_left_over(apache_broker: BrokerHandle, tmp_path: Path) -> None:
+def test_model_reloads_under_load_leave_no_resources_behind(apache_broker: BrokerHandle, tmp_path: Path) -> None:
     soaked = soak(apache_broker, tmp_path, minutes=0.25, swap_s=5)
     assert soaked.results == soaked.sent > 0
     assert soaked.models_run == soaked.models_placed == 3

@@ -1,4 +1,4 @@
-"""The worker beside its peers and beside the goals, in one run: `python -m tests.benchmarks.peers --help`."""
+"""Compare the worker with its peers and with the project's goals: `python -m tests.benchmarks.peers --help`."""
 
 import signal
 import sys
@@ -33,17 +33,17 @@ from tests.brokers.handle import BrokerHandle
 PHOTOS, STRIPS, HEAVY = "200x200", "256x1600", "256x1600, large model"
 _SHAPES = {PHOTOS: (200, 200), STRIPS: (256, 1600)}
 _FIRST_GOALS = {PHOTOS: 1.4, STRIPS: 1.8}
-_POOL_FRAMES = 64  # distinct ones; as many of a folder as make up 64 MB at most
+_POOL_FRAMES = 64  # distinct simulated frames; of a folder, as many images as fit into 64 MB
 _POOL_BYTES_MAX = 64_000_000
-_GROUP_FRAMES = CAMERAS * 32  # whole batches of every camera: a count window without its last frame waits forever
-_STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.085  # of --count, so that a lap of any track takes about as long
-# For the prediction alone: seconds of a start and an end, and frames a second of a usual contender.
+_GROUP_FRAMES = CAMERAS * 32  # whole batches per camera: an incomplete count window would wait forever
+_STRIP_SHARE, _HEAVY_SHARE = 0.4, 0.085  # ratios of --count, so that a lap takes about as long on every track
+# Used only to predict the duration: seconds to start and stop, and frames per second of a typical contender.
 _START_S, _GUESS_FPS, _STEPS_S = 6.0, {PHOTOS: 900.0, STRIPS: 330.0, HEAVY: 35.0}, 12.0
 
 
 @dataclass(frozen=True, slots=True)
 class Sizes:
-    """rounds, others: of laps, see meet.Rounds. pace_s: of each measurement of latency."""
+    """Sizes of a run. rounds, others: see meet.Rounds. pace_s: duration of each latency measurement."""
 
     rounds: int
     others: int
@@ -58,40 +58,47 @@ class Sizes:
 
 
 def main(
-    bundle: Annotated[Path, typer.Option(help="The model of all contenders.")] = DEMO_BUNDLE,
-    large_bundle: Annotated[Path | None, typer.Option(help="A large model, as InceptionV3; for --goals.")] = None,
-    photos: Annotated[Path | None, typer.Option(metavar="DIR", help="Frames of 200x200; else simulated ones.")] = None,
-    strips: Annotated[Path | None, typer.Option(metavar="DIR", help="Frames of 256x1600; else simulated.")] = None,
-    broker: Annotated[str, typer.Option(help="apache, or embedded for a short look.")] = "apache",
-    shapes: Annotated[str, typer.Option(help="Which frames, comma between.")] = f"{PHOTOS},{STRIPS}",
-    only: Annotated[str, typer.Option(help="Contenders by name, comma between; else all.")] = "",
-    rounds: Annotated[int, typer.Option(min=1, help="In each of which the contenders take turns.")] = 5,
-    others: Annotated[int, typer.Option(min=0, help="Rounds of those that no goal compares.")] = 2,
-    count: Annotated[int, typer.Option(min=200, help="Frames of 200x200 a lap; of strips two fifths.")] = 3000,
-    sweep_share: Annotated[float, typer.Option(min=0.05, max=1, help="Of the frames, to try a setting.")] = 0.3,
-    with_goals: Annotated[bool, typer.Option("--goals", help="Measure each goal of the project as well.")] = False,
-    pace_s: Annotated[float, typer.Option(min=1, help="Seconds of each measurement of latency.")] = 6.0,
-    minutes: Annotated[float, typer.Option(min=0, help="Of the run at 95 % of capacity; 0: none.")] = 0.0,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Where peers.md and peers.json go.")] = Path(
+    bundle: Annotated[Path, typer.Option(help="Bundle that all contenders use.")] = DEMO_BUNDLE,
+    large_bundle: Annotated[Path | None, typer.Option(help="Large bundle, such as InceptionV3, for --goals.")] = None,
+    photos: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of 200x200 images. Default: simulated frames.")
+    ] = None,
+    strips: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of 256x1600 images. Default: simulated frames.")
+    ] = None,
+    broker: Annotated[str, typer.Option(help="apache, or embedded for a quick trial.")] = "apache",
+    shapes: Annotated[str, typer.Option(help="Frame shapes, separated by commas.")] = f"{PHOTOS},{STRIPS}",
+    only: Annotated[str, typer.Option(help="Names of contenders, separated by commas. Default: all.")] = "",
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds. The contenders take turns in each.")] = 5,
+    others: Annotated[int, typer.Option(min=0, help="Rounds of contenders that no goal refers to.")] = 2,
+    count: Annotated[int, typer.Option(min=200, help="200x200 frames per lap. 256x1600: two fifths of it.")] = 3000,
+    sweep_share: Annotated[
+        float, typer.Option(min=0.05, max=1, help="Share of the frames used to try a setting.")
+    ] = 0.3,
+    with_goals: Annotated[bool, typer.Option("--goals", help="Also measure the project's goals.")] = False,
+    pace_s: Annotated[float, typer.Option(min=1, help="Duration of each latency measurement, in seconds.")] = 6.0,
+    minutes: Annotated[float, typer.Option(min=0, help="Duration of the run at 95 % of capacity. 0: none.")] = 0.0,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder for peers.md and peers.json.")] = Path(
         ".cache/benchmarks"
     ),
 ) -> None:
-    """Run the worker and what a user would pick instead, in turn, on the same frames, model and broker.
+    """Run the worker and its alternatives in turn, with the same frames, model and broker.
 
-    Each contender first tries its few settings, then all run in every round. Written are peers.md and peers.json.
+    Each contender first tries its settings, then all contenders run in every round. The results are written to peers.md
+    and peers.json.
 
     Example: python -m tests.benchmarks.peers --bundle model.onnx --photos photos --strips strips --goals
 
-    The last line on stdout is JSON. Exit code 4: there is no broker.
+    The last line on stdout is JSON. Exit code 4: the broker is not available.
     """
     set_up_logs("auto", "warning")
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what it started is then stopped in order
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # a clean exit stops all child processes
     names = pick(shapes, list(_SHAPES), "--shapes")
     counts = {PHOTOS: whole(count), STRIPS: whole(_STRIP_SHARE * count), HEAVY: whole(_HEAVY_SHARE * count)}
     sizes = Sizes(rounds, others, counts, sweep_share, pace_s, 2 * count, minutes)
     wanted = pick(only, [contender.name for contender in ALL], "--only")
     if with_goals and WORKER.name not in wanted:
-        raise typer.BadParameter(f"--goals compares with the {WORKER.name}: name it in --only")
+        raise typer.BadParameter(f"--goals needs the {WORKER.name}; add it to --only")
     chosen = [contender for contender in ALL if contender.name in wanted]
     large = large_bundle if with_goals else None
     say(f"this will take about {predict_s(chosen, names, sizes, with_goals, large is not None) / 60:.0f} minutes")
@@ -114,10 +121,10 @@ def main(
 
 
 def pick(text: str, known: Sequence[str], option: str) -> list[str]:
-    """The names in an option, comma between; all where there are none."""
+    """Return the comma-separated names of an option; all known names if it is empty."""
     names = [name.strip() for name in text.split(",") if name.strip()]
     if unknown := set(names) - set(known):
-        raise typer.BadParameter(f"{option} knows {', '.join(known)}, not {', '.join(sorted(unknown))}")
+        raise typer.BadParameter(f"unknown name in {option}: {', '.join(sorted(unknown))}; use {', '.join(known)}")
     return names or list(known)
 
 
@@ -138,7 +145,7 @@ def _measure(
 
     def after_each(entries: list[Entry]) -> None:
         report.tracks[track.name] = entries
-        write(report, out)  # what is there outlives what goes wrong later
+        write(report, out)  # keep the results so far if a later step fails
         if with_goals:
             limit(entries)
 
@@ -171,7 +178,7 @@ def open_tracks(
     large: Path | None,
     names: Sequence[str],
 ) -> Iterator[dict[str, Track]]:
-    """A broker with all frames on it.
+    """Start a broker, and send all frames to it.
 
     Raises KafkaUnavailableError, BrokerUnavailableError, InputError or SettingsError.
     """
@@ -202,7 +209,7 @@ def open_track(
     sizes: Sizes,
     python: str,
 ) -> Track:
-    """Frames on a topic, and the same in a folder for the cameras."""
+    """Send the frames to a topic, and write the same frames to a folder for the cameras."""
     folder.mkdir()
     for number, shot in enumerate(shots):
         suffix = ".png" if shot.content_type == "image/png" else ".jpg"
@@ -219,7 +226,7 @@ def _fill(handle: BrokerHandle, broker: Broker, shots: list[SourceImage], count:
 
 
 def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[SourceImage]:
-    """Images spread over a folder, or simulated ones. Raises InputError."""
+    """Return images spread evenly over a folder, or simulated ones. Raises InputError."""
     if folder is None:
         return render_pool(_POOL_FRAMES, shape, seed=1, defect_share=0.3)
     files = list_images(folder).files
@@ -230,7 +237,7 @@ def pool_of(folder: Path | None, shape: tuple[int, int]) -> list[SourceImage]:
 
 
 def predict_s(chosen: Sequence[Contender], names: Sequence[str], sizes: Sizes, with_goals: bool, heavy: bool) -> float:
-    """How long it will take, about, on two cores that do nothing else."""
+    """Estimate the duration of a run in seconds, on two otherwise idle cores."""
     seconds = 20.0
 
     def lap_s(name: str, count: float) -> float:

@@ -1,7 +1,7 @@
-"""BentoML: one service whose method is batchable, so that its adaptive batching gathers the requests.
+"""BentoML peer: one service with a batchable method, so that adaptive batching combines the requests.
 
-Frames and answers travel as base64 in JSON: it takes pickles from services of its own alone, and a multipart form, its
-way for files, is parsed in Python and written to disk.
+Frames and responses are base64 in JSON. BentoML accepts pickles only from other BentoML services, and multipart forms,
+its way to upload files, are parsed in Python and written to disk.
 """
 
 from base64 import b64decode, b64encode

@@ -1,6 +1,6 @@
-"""Bytewax: its Kafka source, its collect window, its Kafka sink, and its recovery in place of a consumer group.
+"""Bytewax peer: its Kafka source, collect window and Kafka sink, and its recovery instead of a consumer group.
 
-`python -m tests.benchmarks.peers.bytewax_peer` becomes `python -m bytewax.run`, one of as many processes as asked for.
+`python -m tests.benchmarks.peers.bytewax_peer` replaces itself with `python -m bytewax.run`, once per process.
 """
 
 import os
@@ -19,7 +19,7 @@ from tests.benchmarks.peers.clients import FETCH_BYTES_MAX, FETCH_WAIT_MS
 from tests.benchmarks.peers.inspector import Inspector, frame_of, record_of
 from tests.benchmarks.peers.task import read_task
 
-POLL_FRAMES = 64  # its default of 1000 makes events wait for 999 frames, since its sink flushes once for all
+POLL_FRAMES = 64  # with the default of 1000, events wait for 999 frames, because the sink flushes once per batch
 
 
 def flow() -> Any:

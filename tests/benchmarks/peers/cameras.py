@@ -1,6 +1,6 @@
-"""Cameras for the benchmarks: as many frames in every partition, all at once, or at a fixed rate.
+"""Simulated cameras for the benchmarks: send the same number of frames to every partition, at once or at a fixed rate.
 
-`python -m tests.benchmarks.peers.cameras` plays what the environment says, as a process of its own.
+`python -m tests.benchmarks.peers.cameras` is the process of the cameras; it reads its plan from the environment.
 """
 
 import itertools
@@ -27,7 +27,7 @@ _MESSAGE_BYTES_MAX = 16_000_000
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """rate_fps: of all cameras; 0: as fast as it goes."""
+    """What to send. rate_fps: total rate of all cameras; 0: as fast as possible."""
 
     bootstrap_servers: str
     topic: str
@@ -40,7 +40,7 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class ByCamera:
-    """A producer that gives each camera a partition of its own: processes get equal shares."""
+    """Producer with one partition per camera, so that processes get equal shares."""
 
     def __init__(self, producer: KafkaProducer) -> None:
         self._producer = producer
@@ -56,7 +56,7 @@ class ByCamera:
 
 
 def send_frames(plan: Plan, shots: Sequence[SourceImage]) -> None:
-    """Every frame is acknowledged when this returns. Raises BrokerUnavailableError."""
+    """Send the frames, and wait until all are acknowledged. Raises BrokerUnavailableError."""
     line = SimulatedLine(cameras=CAMERAS, rate_fps=plan.rate_fps / CAMERAS, mm_per_frame=1000, coil="BENCH")
     clock = SystemClock()
     with KafkaProducer(
@@ -68,7 +68,7 @@ def send_frames(plan: Plan, shots: Sequence[SourceImage]) -> None:
 
 
 def read_shots(folder: Path) -> list[SourceImage]:
-    """The files of a folder, in order of name."""
+    """Return the images of a folder, sorted by file name."""
     return [SourceImage(path.read_bytes(), CONTENT_TYPES[path.suffix.lower()]) for path in sorted(folder.iterdir())]
 
 

@@ -1,4 +1,4 @@
-"""A consumer and a producer of Kafka for peers that leave both to their user: frames in, records out, commit."""
+"""Kafka consumer and producer for peers that leave both to their user: poll frames, send records, commit."""
 
 import itertools
 from collections.abc import Sequence
@@ -9,7 +9,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 from tests.benchmarks.peers.inspector import frame_of, record_of
 from tests.benchmarks.peers.task import SESSION_MS, Task
 
-FETCH_WAIT_MS = 20  # as of the bench's worker: the embedded broker waits a fetch out
+FETCH_WAIT_MS = 20  # as for the worker in the benchmark: the embedded broker waits the full time of a fetch
 FETCH_BYTES_MAX = 4_000_000
 _ACKNOWLEDGED_S_MAX = 30.0
 
@@ -20,7 +20,7 @@ class Client(Protocol):
     def send(self, records: Sequence[OutgoingRecord]) -> None: ...
 
     def commit(self, frames: Sequence[Frame]) -> None:
-        """Wait until everything sent is acknowledged, then commit what was polled, up to these frames."""
+        """Wait until all sent records are acknowledged, then commit the offsets after these frames."""
 
 
 class KafkaPython:
@@ -80,7 +80,7 @@ class Confluent:
         self._consumer.subscribe([task.topics["frames"]])
 
     def poll(self, frames_max: int, wait_s: float) -> list[Frame]:
-        """librdkafka waits for all of them or the time, so the first is awaited alone."""
+        """Poll frames. librdkafka waits for the full count or the timeout, so wait for the first frame alone."""
         first = self._consumer.poll(wait_s)
         if first is None:
             return []
@@ -96,7 +96,7 @@ class Confluent:
         from confluent_kafka import TopicPartition
 
         if self._producer.flush(_ACKNOWLEDGED_S_MAX):
-            raise TimeoutError("Kafka acknowledged nothing")
+            raise TimeoutError("Kafka did not acknowledge the records")
         ends = {(frame.position.topic, frame.position.partition): frame.position.next_offset for frame in frames}
         offsets = [TopicPartition(topic, partition, offset) for (topic, partition), offset in ends.items()]
         if offsets:

@@ -1,4 +1,4 @@
-"""Who takes part: how each is started, and the settings that are tried for it."""
+"""The contenders: how each is started, and the settings to try."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ _HERE = "tests.benchmarks.peers"
 
 @dataclass(frozen=True, slots=True)
 class Program:
-    """A process of a contender. Its first word is a full path."""
+    """Process of a contender. The first word of its command is an absolute path."""
 
     command: Sequence[str]
     task: Task
@@ -32,9 +32,11 @@ class Program:
 
 @dataclass(frozen=True, slots=True)
 class Contender:
-    """framework: one of those that a user would pick instead. compared: a goal names it.
+    """A program in the comparison.
 
-    programs: from the interpreter that has the peers' packages, and the task. own_packages: needs that interpreter.
+    framework: a framework that could be used instead of Stripwatch. compared: a goal refers to it.
+    programs: makes its processes from the interpreter with the peers' packages and the task. own_packages: needs that
+    interpreter.
     """
 
     name: str
@@ -51,7 +53,7 @@ def _module(python: str, name: str, task: Task, *arguments: str) -> Program:
 
 
 def _each(python: str, name: str, task: Task, *arguments: str) -> list[Program]:
-    """As many processes of one group as the setting says."""
+    """Return one process per consumer group member, as many as the setting says."""
     return [
         _module(python, name, msgspec.structs.replace(task, number=number), *arguments)
         for number in range(task.setting.processes)
@@ -59,14 +61,14 @@ def _each(python: str, name: str, task: Task, *arguments: str) -> list[Program]:
 
 
 def _worker(_: str, task: Task) -> list[Program]:
-    """The worker as `stripwatch bench` starts it, its layout left to itself, and found in its first lap."""
+    """Return the worker as `stripwatch bench` starts it, with automatic layout, which it tunes in its first lap."""
     settings = ["processes=auto", "provider=cpu", f"cache_folder={task.memory}"]
     bundle = Path(task.bundle)
     return [Program(worker_command(bundle, task.bootstrap_servers, task.topics, free_port(), settings), task)]
 
 
 def _bytewax(python: str, task: Task) -> list[Program]:
-    """Its recovery partitions are made before it starts, as its documentation says."""
+    """Return Bytewax processes; create the recovery partitions first, as its documentation says."""
     recovery = Path(task.folder, "recovery")
     recovery.mkdir()
     made = (python, "-m", "bytewax.recovery", str(recovery), str(task.setting.processes))
@@ -83,34 +85,34 @@ def _bento(python: str, task: Task) -> list[Program]:
     return [Program((*serve, "--port", str(task.port)), task), _module(python, "front", task, "bentoml")]
 
 
-_APART = Setting(CORES, 1, 1)  # a process a core
+_APART = Setting(CORES, 1, 1)  # one process per core
 _APART_8 = Setting(CORES, 1, 8)
-_ONE_8 = Setting(1, CORES, 8)  # one process, and a thread of ONNX Runtime a core
+_ONE_8 = Setting(1, CORES, 8)  # one process, with one thread of ONNX Runtime per core
 
-WORKER = Contender("worker", "`stripwatch run`, `processes = auto`, nothing else set", _worker, compared=True)
+WORKER = Contender("worker", "`stripwatch run` with `processes = auto`, other settings default", _worker, compared=True)
 FIRST = Contender(
     "first loop",
-    "poll, decode, run one, send, commit; one process, all else as it comes",
+    "poll, decode, infer one frame, send, commit; one process, default settings",
     lambda _, task: [_module(sys.executable, "first_loop", task)],
     compared=True,
 )
 TUNED = Contender(
     "tuned loop",
-    "the same with the worker's event, commit after the acknowledgement, processes, threads and batch by hand",
+    "the same with the worker's event, commit after acknowledgement, and tuned processes, threads and batch",
     lambda _, task: _each(sys.executable, "tuned_loop", task, "kafka-python"),
     (_APART, _APART_8, Setting(1, CORES, 1), _ONE_8),
     compared=True,
 )
 TUNED_CONFLUENT = Contender(
     "tuned loop (confluent-kafka)",
-    "the tuned loop on librdkafka in place of kafka-python",
+    "the tuned loop with librdkafka instead of kafka-python",
     lambda python, task: _each(python, "tuned_loop", task, "confluent-kafka"),
     (_APART, _APART_8),
     own_packages=True,
 )
 QUIX = Contender(
     "Quix Streams",
-    "`sdf.apply` with the model; batches by its count window, which collects",
+    "`sdf.apply` with the model; batches from its count window",
     lambda python, task: _each(python, "quix_peer", task),
     (_APART, Setting(1, CORES, 1), _APART_8),
     framework=True,
@@ -118,7 +120,7 @@ QUIX = Contender(
 )
 BYTEWAX = Contender(
     "Bytewax",
-    "Kafka source, `collect` of a batch a camera, Kafka sink, recovery",
+    "Kafka source, `collect` window per camera, Kafka sink, recovery",
     _bytewax,
     (_APART, _APART_8, _ONE_8),
     framework=True,
@@ -126,7 +128,7 @@ BYTEWAX = Contender(
 )
 MOSEC = Contender(
     "mosec behind a consumer",
-    "dynamic batching; one consumer asks over HTTP and publishes",
+    "dynamic batching; one consumer sends HTTP requests and publishes",
     _mosec,
     (Setting(1, 1, 8, stages=2), _APART, _APART_8, _ONE_8),
     framework=True,
@@ -134,11 +136,11 @@ MOSEC = Contender(
 )
 BENTO = Contender(
     "BentoML behind a consumer",
-    "a batchable method, adaptive batching; one consumer asks over HTTP and publishes",
+    "a batchable method, adaptive batching; one consumer sends HTTP requests and publishes",
     _bento,
-    (_APART_8, Setting(CORES, 1, 32), _ONE_8),  # it takes no batch of one
+    (_APART_8, Setting(CORES, 1, 32), _ONE_8),  # it does not accept a batch of one
     framework=True,
     own_packages=True,
 )
 ALL = (WORKER, FIRST, TUNED, TUNED_CONFLUENT, QUIX, BYTEWAX, MOSEC, BENTO)
-NOT_RUN = {"Ray Serve": "BentoML stands for servers of its kind"}
+NOT_RUN = {"Ray Serve": "represented by BentoML, a server of the same kind"}

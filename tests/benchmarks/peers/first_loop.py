@@ -1,4 +1,4 @@
-"""The loop that everybody writes first: poll, decode, run one, send, commit."""
+"""First-written loop, as most users would start: poll, decode, infer one frame, send, commit."""
 
 import json
 from pathlib import Path
@@ -26,7 +26,7 @@ def main() -> None:
         session_timeout_ms=SESSION_MS,
     )
     consumer.subscribe([task.topics["frames"]])
-    consumer.topics()  # kafka-python 3.0.12 may otherwise join and be assigned nothing
+    consumer.topics()  # otherwise kafka-python 3.0.12 may join and get no partitions
     while True:
         for records in consumer.poll(timeout_ms=200).values():
             for record in records:

@@ -1,6 +1,6 @@
-"""The consumer in front of a model server: frames out of Kafka, each one request, events back in order, then commit.
+"""Consumer in front of a model server: send one request per frame, publish the events in order, then commit.
 
-`python -m tests.benchmarks.peers.front mosec|bentoml`. So many requests are under way at once that every batch fills.
+`python -m tests.benchmarks.peers.front mosec|bentoml`. It keeps enough requests in flight to fill every batch.
 """
 
 import asyncio
@@ -24,7 +24,7 @@ _POLL_S = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Protocol:
-    """How a server is asked: path, headers, and what goes around the frame and its answer."""
+    """Protocol of a server: path, headers, and how the frame and the response are encoded."""
 
     path: str
     ready_path: str
@@ -76,11 +76,11 @@ class Front:
         async with self._http.post(self._protocol.path, data=self._protocol.pack(encoded)) as answer:
             body = await answer.read()
             if answer.status != 200:
-                raise RuntimeError(f"the server answered {answer.status}: {body[:500]!r}")
+                raise RuntimeError(f"the server returned status {answer.status}: {body[:500]!r}")
             return self._protocol.unpack(body)
 
     async def _next(self) -> tuple[Frame, asyncio.Task[bytes]] | None:
-        """None where nothing comes for a while: what is done is committed all the same."""
+        """Yield frames, and None if none arrives for a while, so that finished frames are committed."""
         try:
             return await asyncio.wait_for(self._asked.get(), COMMIT_S)
         except TimeoutError:
@@ -102,7 +102,7 @@ class Front:
 
 
 def window(task: Task) -> int:
-    """Frames under way: enough for each process to have a batch at work and two waiting."""
+    """Return the number of requests in flight: one running and two waiting batches per process."""
     return max(8, 3 * task.setting.batch * task.setting.processes)
 
 

@@ -1,4 +1,4 @@
-"""The goals of the project, each a ratio of two things measured in the same round; and what is measured for them."""
+"""Goals of the project, each a ratio of two figures of the same round, and the measurements for them."""
 
 import statistics
 from collections.abc import Sequence
@@ -23,7 +23,7 @@ HALF, MOST = 0.5, 0.8
 
 
 class Goal(msgspec.Struct):
-    """values: one a round. goal: what their median must reach, or where it is a ceiling must not pass."""
+    """A goal. values: one per round. goal: minimum of their median, or its maximum if `ceiling` is set."""
 
     figure: str
     goal: float
@@ -37,39 +37,42 @@ class Goal(msgspec.Struct):
 
     @property
     def met(self) -> bool | None:
-        """None: not measured."""
+        """Return whether the goal is met; None if it was not measured."""
         if self.median is None:
             return None
         return self.median <= self.goal if self.ceiling else self.median >= self.goal
 
 
 def over_others(track: str, entries: Sequence[Entry], first_goal: float) -> list[Goal]:
-    """The worker over the loops, and over the framework whose median is best."""
+    """Return the goals that compare the worker with the loops and with the best framework by median."""
     by_name = {entry.name: entry for entry in entries}
     worker = by_name[WORKER.name]
 
     def over(name: str, goal: float, what: str) -> Goal:
         found = ratios(worker, by_name[name]) if name in by_name else []
-        return Goal(f"worker over the {what}, {track}", goal, found)
+        return Goal(f"worker / {what}, {track}", goal, found)
 
     frameworks = [entry for entry in entries if entry.framework and entry.median]
     best = max(frameworks, key=lambda entry: entry.median or 0.0, default=None)
-    named = f"best framework peer ({best.name})" if best else "best framework peer"
+    named = f"best framework ({best.name})" if best else "best framework"
     return [
         over(FIRST.name, first_goal, "first-written loop"),
         over(best.name if best else "", 1.3, named),
-        over(TUNED.name, 0.95, "loop tuned by hand"),
+        over(TUNED.name, 0.95, "hand-tuned loop"),
     ]
 
 
 class CpuLimit:
-    """Called after each round: the steps alone, and the worker's lap of that round over the limit they make."""
+    """Goal of the worker's rate as a ratio of the CPU limit.
+
+    Called after each round: measures the steps alone, and compares the worker's lap with the limit they imply.
+    """
 
     def __init__(self, track: Track) -> None:
         self._track = track
         self._costs: list[FrameCosts] = []
         self._laps_cpu_ms: list[float] = []
-        self.goal = Goal(f"worker over the CPU limit, {track.name}", 0.92, [])
+        self.goal = Goal(f"worker / CPU limit, {track.name}", 0.92, [])
 
     def __call__(self, entries: list[Entry]) -> None:
         lap = next(entry for entry in entries if entry.name == WORKER.name).laps[-1]
@@ -81,10 +84,10 @@ class CpuLimit:
         self.goal.values.append(lap.frames_per_second / limit_fps)
         self._laps_cpu_ms.append(1000 * (lap.cpu_s_per_frame or 0.0))
         self.goal.note = self._note()
-        say(f"{self._track.name}, CPU limit: {limit_fps:.0f} frames/s, worker reaches {self.goal.values[-1]:.2f}")
+        say(f"{self._track.name}, CPU limit: {limit_fps:.0f} frames/s, worker at {self.goal.values[-1]:.2f} of it")
 
     def _note(self) -> str:
-        """Medians, so that a miss shows where it comes from."""
+        """Return the median costs, which show the cause if the goal is missed."""
         steps = {
             name.removesuffix("_s"): statistics.median([1000 * getattr(costs, name) or 0.0 for costs in self._costs])
             for name in ("consume_s", "decode_s", "inference_s", "publish_s")
@@ -92,15 +95,15 @@ class CpuLimit:
         alone = ", ".join(f"{name} {ms:.2f}" for name, ms in steps.items())
         broker = statistics.median([1000 * (costs.broker_s or 0.0) for costs in self._costs])
         worker = statistics.median(self._laps_cpu_ms)
-        return f"ms CPU a frame: {alone}, sum {sum(steps.values()):.2f}; broker {broker:.2f}; worker {worker:.2f}"
+        return f"CPU ms per frame: {alone}, sum {sum(steps.values()):.2f}; broker {broker:.2f}; worker {worker:.2f}"
 
 
 def latency(track: Track, entries: Sequence[Entry], rounds: int, seconds: float) -> list[Goal]:
-    """p99 at half load over one of each step; and at 80 % of the tuned loop's rate over that loop's own."""
+    """Compare the p99 latency at half load with one of each step, and at 80 % of the tuned loop's rate with its own."""
     by_name = {entry.name: entry for entry in entries}
     worker, tuned = by_name[WORKER.name], by_name.get(TUNED.name)
-    half = Goal(f"p99 latency at half load over one of each step, {track.name}", 3.0, [], ceiling=True)
-    most = Goal(f"p99 latency at 80 % over the tuned loop's, {track.name}", 1.0, [], ceiling=True)
+    half = Goal(f"p99 latency at half load / one of each step, {track.name}", 3.0, [], ceiling=True)
+    most = Goal(f"p99 latency at 80 % / that of the tuned loop, {track.name}", 1.0, [], ceiling=True)
     if worker.median is None:
         return [half, most]
     for _ in range(rounds):
@@ -108,7 +111,7 @@ def latency(track: Track, entries: Sequence[Entry], rounds: int, seconds: float)
         p99_ms = _p99(WORKER, worker, track, HALF * worker.median, seconds)
         if p99_ms is not None:
             half.values.append(p99_ms / one_ms)
-            half.note = f"last: {p99_ms:.1f} ms over {one_ms:.2f} ms"
+            half.note = f"last: {p99_ms:.1f} ms / {one_ms:.2f} ms"
         if tuned is None or tuned.median is None:
             continue
         ours, theirs = (
@@ -117,7 +120,7 @@ def latency(track: Track, entries: Sequence[Entry], rounds: int, seconds: float)
         )
         if ours is not None and theirs is not None:
             most.values.append(ours / theirs)
-            most.note = f"last: {ours:.1f} ms over {theirs:.1f} ms"
+            most.note = f"last: {ours:.1f} ms / {theirs:.1f} ms"
     return [half, most]
 
 
@@ -135,8 +138,8 @@ def _p99(contender: Contender, entry: Entry, track: Track, rate_fps: float, seco
 
 
 def heavy_model(track: Track, rounds: int) -> Goal:
-    """The worker over ONNX Runtime alone, in turn."""
-    goal = Goal(f"worker over ONNX Runtime alone, {track.name}", 0.95, [])
+    """Measure the worker against ONNX Runtime alone, in turn."""
+    goal = Goal(f"worker / ONNX Runtime alone, {track.name}", 0.95, [])
     for _ in range(rounds):
         alone_fps = inference_alone_fps(track)
         try:
@@ -151,11 +154,11 @@ def heavy_model(track: Track, rounds: int) -> Goal:
 
 
 def deliveries(track: Track, folder: Path, rounds: int, count: int) -> Goal:
-    """Exactly-once over at-least-once with a tiny model, so that little but delivery is left."""
+    """Measure exactly-once against at-least-once with a tiny model, so that delivery dominates the cost."""
     bundle = write_bundle(folder / "tiny.onnx")
     line = Line.on(track.handle)
     line.send([encode_frame(n % 100 / 100, seed=n % 100) for n in range(count)], key=b"a")
-    goal = Goal("exactly-once over at-least-once, tiny frames", 0.9, [])
+    goal = Goal("exactly-once / at-least-once, tiny frames", 0.9, [])
     for _ in range(rounds):
         try:
             rates = {delivery: measure(line, bundle, delivery, count) for delivery in DELIVERIES}
@@ -163,15 +166,15 @@ def deliveries(track: Track, folder: Path, rounds: int, count: int) -> Goal:
             say(f"delivery: failed: {str(error)[:300]}")
             continue
         goal.values.append(rates["exactly-once"] / rates["at-least-once"])
-        say(f"delivery: {rates['exactly-once']:.0f} over {rates['at-least-once']:.0f} frames/s")
+        say(f"delivery: {rates['exactly-once']:.0f} / {rates['at-least-once']:.0f} frames/s")
     return goal
 
 
 def long_run(track: Track, worker: Entry, minutes: float) -> list[Goal]:
-    """Memory, as a ratio, and lag, in seconds of frames, late in a run against early in it."""
+    """Measure the growth of memory (as a ratio) and of lag (in seconds of frames) over a long run."""
     where = f"after {minutes:g} minutes at 95 % of capacity, {track.name}"
-    memory = Goal(f"memory {where}, over that at its start", RSS_RATIO_MAX, [], ceiling=True)
-    lag = Goal(f"lag {where}, seconds more than at its start", GROWTH_S_MAX, [], ceiling=True)
+    memory = Goal(f"memory {where} / at the start", RSS_RATIO_MAX, [], ceiling=True)
+    lag = Goal(f"lag {where}, increase in seconds", GROWTH_S_MAX, [], ceiling=True)
     try:
         if worker.median is not None:
             soaked = soak(track, worker.median, minutes)

@@ -1,7 +1,7 @@
-"""What peers share with the worker, so that all of them see the same pixels and emit the same event.
+"""Inspection code that the peers share with the worker, so that all use the same pixels and emit the same event.
 
-The decode, the verdict and the event are the worker's; the ONNX Runtime session is a plain one with the given threads,
-so the steps are called one by one in place of `LoadedModel.inspect`.
+Decoding, verdict and event are the worker's. The ONNX Runtime session is a plain one with the given number of threads,
+so the steps are called one by one instead of `LoadedModel.inspect`.
 """
 
 import time
@@ -30,7 +30,7 @@ REJECT_BYTES_MAX = 900_000
 
 
 def open_plain_session(bundle: Path, threads: int) -> ort.InferenceSession:
-    """As one would tune it by hand: a fixed number of threads, and none that spins."""
+    """Return a hand-tuned session: a fixed number of threads, without spinning."""
     options = ort.SessionOptions()
     options.intra_op_num_threads = threads
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
@@ -38,7 +38,7 @@ def open_plain_session(bundle: Path, threads: int) -> ort.InferenceSession:
 
 
 class Reply(msgspec.Struct, frozen=True, array_like=True):
-    """What a model server says of one frame. heatmaps: the bytes of float32 [*places, labels]."""
+    """Response of a model server to one frame. heatmaps: bytes of float32 [rows, columns, labels]."""
 
     width_px: int
     height_px: int
@@ -48,7 +48,7 @@ class Reply(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Inspector:
-    """Frames in, records out. It is the Predictor of stripwatch.worker.pipeline.inspect.infer, too."""
+    """Inspect frames and return records. It is also a Predictor for stripwatch.worker.pipeline.inspect.infer."""
 
     def __init__(self, task: Task) -> None:
         bundle = Path(task.bundle)
@@ -67,7 +67,7 @@ class Inspector:
         return Output(scores, heatmaps[0] if heatmaps else None)
 
     def inspect(self, frames: Sequence[Frame]) -> list[OutgoingRecord]:
-        """The records of these frames, which are one batch."""
+        """Inspect these frames as one batch, and return their records."""
         batch = []
         for frame in frames:
             started_s = time.monotonic()
@@ -78,12 +78,12 @@ class Inspector:
         return [record for prediction in found for record in self._make(prediction)]
 
     def answer(self, images: Sequence[Image]) -> list[bytes]:
-        """As a model server: what the model says of these images, one reply each."""
+        """Return the model's reply to each image. Used in a model server."""
         output = self.predict(np.stack([image.pixels for image in images]))
         return [msgspec.msgpack.encode(_reply(image, output, at)) for at, image in enumerate(images)]
 
     def read_answer(self, frame: Frame, answer: bytes, took_s: float) -> list[OutgoingRecord]:
-        """As the consumer in front of a model server: the records of a frame."""
+        """Return the records of a frame, given the server's reply. Used in the consumer in front of a model server."""
         reply = msgspec.msgpack.decode(answer, type=Reply)
         heatmaps = np.frombuffer(reply.heatmaps, np.float32).reshape(*reply.places, -1) if reply.heatmaps else None
         size = reply.width_px, reply.height_px

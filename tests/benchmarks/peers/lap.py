@@ -1,7 +1,7 @@
-"""One run of one contender: all frames at once, or as cameras send them; what it did by the topic of results alone.
+"""One run of one contender, with all frames waiting or with cameras that send them, measured on the results topic.
 
-The same is measured of each in the same way: the moment at which Kafka has a result (LogAppendTime; the embedded broker
-only knows when it was sent) and the CPU seconds of its processes. Every wait has a deadline.
+All contenders are measured in the same way: by the time at which Kafka stores a result (LogAppendTime; the embedded
+broker only has the time at which it was sent) and the CPU seconds of their processes. Every wait has a deadline.
 """
 
 import math
@@ -30,21 +30,21 @@ from tests.benchmarks.peers.contenders import ROOT, Contender
 from tests.benchmarks.peers.task import Setting, Task
 from tests.brokers.handle import BrokerHandle
 
-START_S_MAX = 90.0  # the worker tries layouts at its first start with a model
+START_S_MAX = 90.0  # the worker tunes its layout at its first start with a model
 STALL_S_MAX = 20.0
-LAP_S_MAX = 90.0  # from the first result; whoever needs longer is not worth the wait
+LAP_S_MAX = 90.0  # from the first result; a slower contender is stopped
 STOP_S_MAX = 10.0
 CAMERAS_S_MAX = 300.0
 _LOOK_S = 0.1
-# Ten minutes of frames are many GB: what has passed is let go.
+# Ten minutes of frames are many GB, so old ones are deleted.
 _PASSING = {"max_message_bytes": "16777216", "segment_bytes": "67108864", "retention_bytes": "536870912"}
-# Processes that start together join together (Kafka's own default is 3000): else the second joins within the lap.
+# Processes that start together join together (Kafka's default is 3000). Otherwise the second joins during the lap.
 BROKER_SETTINGS = "log.retention.check.interval.ms=10000\ngroup.initial.rebalance.delay.ms=1500\n"
-_BEGIN, _END = 0.1, 0.9  # of a run's results: what lies before and after is start and end
+_BEGIN, _END = 0.1, 0.9  # share of a run's results that is measured, without start and end
 
 
 class LapError(Exception):
-    """A contender did not do what it was to do; the text is the reason."""
+    """A contender failed; the text is the reason."""
 
 
 class _Frame(msgspec.Struct):
@@ -54,7 +54,7 @@ class _Frame(msgspec.Struct):
 
 
 class _Event(msgspec.Struct):
-    """What all results have in common."""
+    """The fields of a result that all contenders write."""
 
     frame: _Frame
 
@@ -64,7 +64,7 @@ _decode = msgspec.json.Decoder(_Event).decode
 
 @dataclass(frozen=True, slots=True)
 class Track:
-    """A broker, a model and frames. folder: of the images. topic: holds count of them."""
+    """A broker, a model and frames. folder: folder of the images. topic: topic that holds `count` of them."""
 
     name: str
     broker: Broker
@@ -79,7 +79,7 @@ class Track:
 
 @dataclass(frozen=True, slots=True)
 class Lap:
-    """CPU seconds are None where the machine does not tell. broker's: of any work it did meanwhile."""
+    """Result of a run. CPU seconds are None if unknown; those of the broker include all its work during the run."""
 
     frames_per_second: float
     cpu_s_per_frame: float | None
@@ -89,7 +89,7 @@ class Lap:
 
 @dataclass(frozen=True, slots=True)
 class _Seen:
-    """CPU seconds are those of the first look with results and of the last one."""
+    """Result counts. CPU seconds are those of the first check with results and of the last one."""
 
     results: int
     cpu_s: float | None
@@ -104,11 +104,11 @@ class _Read:
 
 
 def race(contender: Contender, setting: Setting, track: Track, count: int) -> Lap:
-    """Let it work through the topic until there are count results; with all frames, one of each. Raises LapError."""
+    """Run until there are `count` results; with all frames, require one result per frame. Raises LapError."""
     with _running(contender, setting, track, track.topic) as (children, results):
         seen = list(_watch(children, track, results, count))
         read, firsts_ms = count, results.firsts_ms(count)
-        while count == track.count and len(firsts_ms) < count:  # some came twice, as when a second process joins
+        while count == track.count and len(firsts_ms) < count:  # some repeat, as when a second process joins
             read += count - len(firsts_ms)
             seen += _watch(children, track, results, read)
             firsts_ms = results.firsts_ms(read)
@@ -127,16 +127,19 @@ def race(contender: Contender, setting: Setting, track: Track, count: int) -> La
 
 
 def middle_rate(times_ms: Sequence[int]) -> float:
-    """Results a second of the middle, from the end of one burst to the end of another: some peers come in bursts."""
+    """Return the results per second in the middle of a run.
+
+    It is measured from the end of one burst to the end of another, because some peers publish in bursts.
+    """
     began_ms, ended_ms = (times_ms[round(share * (len(times_ms) - 1))] for share in (_BEGIN, _END))
     results = bisect_right(times_ms, ended_ms) - bisect_right(times_ms, began_ms)
     if not results:
-        raise LapError(f"{len(times_ms)} frames are too few to measure by")
+        raise LapError(f"{len(times_ms)} frames are too few for a measurement")
     return 1000 * results / (ended_ms - began_ms)
 
 
 def pace(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> list[float]:
-    """Milliseconds from capture to result of each frame, while cameras send rate_fps for so long. Raises LapError."""
+    """Return each frame's milliseconds from capture to result while cameras send at rate_fps. Raises LapError."""
     with driven(contender, setting, track, rate_fps, seconds) as run:
         run.play(lambda _: None)
     read = run.results.read(PARTITIONS + run.frames)[PARTITIONS:]
@@ -145,7 +148,7 @@ def pace(contender: Contender, setting: Setting, track: Track, rate_fps: float, 
 
 @dataclass(frozen=True, slots=True)
 class Driven:
-    """A contender that has shown that it works, and cameras that play. frames: that they send, in this many seconds."""
+    """A contender that has published results, and cameras that send. frames: frames that they send in `seconds`."""
 
     track: Track
     children: Sequence[ChildProcess]
@@ -160,7 +163,7 @@ class Driven:
         return [child.process.pid for child in self.children]
 
     def play(self, look: Callable[["Driven"], None]) -> None:
-        """Until every frame has a result; look is called now and then. Raises LapError."""
+        """Wait until every frame has a result, calling `look` from time to time. Raises LapError."""
         for _ in _watch(self.children, self.track, self.results, PARTITIONS + self.frames, self.seconds + LAP_S_MAX):
             look(self)
         self.await_cameras()
@@ -172,7 +175,7 @@ class Driven:
 
 @contextmanager
 def driven(contender: Contender, setting: Setting, track: Track, rate_fps: float, seconds: float) -> Iterator[Driven]:
-    """One frame of each camera first, so that the start is not measured. Raises LapError."""
+    """Send one frame per camera first, so that the start is not measured. Raises LapError."""
     topic = track.handle.new_topic(PARTITIONS, **_PASSING)
     frames = round(rate_fps * seconds)
     primer = Plan(track.broker.bootstrap_servers, topic, str(track.folder), PARTITIONS)
@@ -204,7 +207,7 @@ def _running_cameras(plan: Plan) -> Iterator[ChildProcess]:
 def _running(
     contender: Contender, setting: Setting, track: Track, frames: str
 ) -> Iterator[tuple[list[ChildProcess], "_Results"]]:
-    """Its processes, all of them gone at the end, with new topics for what they write."""
+    """Run the contender's processes with new output topics, and stop them all at the end."""
     topics = {"frames": frames}
     for kind in ("results", "defects", "rejects"):
         topics[kind] = track.handle.new_topic(1, message_timestamp_type="LogAppendTime")
@@ -230,13 +233,13 @@ def _running(
 def _watch(
     children: Sequence[ChildProcess], track: Track, results: "_Results", count: int, s_max: float = LAP_S_MAX
 ) -> Iterator[_Seen]:
-    """Looks until there are count results, for s_max after the first. Raises LapError."""
+    """Wait until there are `count` results, at most s_max seconds after the first. Raises LapError."""
     moved_s, before, ends_s = time.monotonic(), 0, math.inf
     while True:
         done = results.count()
         pids = [child.process.pid for child in children]
         now_s = time.monotonic()
-        measured = done >= count or (done > 0 and not before)  # to ask for the CPU time at each look would cost some
+        measured = done >= count or (done > 0 and not before)  # reading the CPU time at every check would cost CPU time
         spent = (cpu_seconds(*pids), cpu_seconds(track.broker.pid)) if measured else (None, None)
         yield _Seen(done, *spent)
         if done >= count:
@@ -245,28 +248,28 @@ def _watch(
         ends_s = min(ends_s, now_s + s_max) if done else ends_s
         for child in children:
             if child.ended:
-                raise LapError(f"it ended with code {child.process.returncode}{child.output_text()}")
+                raise LapError(f"exit code {child.process.returncode}{child.output_text()}")
         if now_s > moved_s + (STALL_S_MAX if before else START_S_MAX):
             said = "".join(child.output_text() for child in children)
-            raise LapError(f"nothing came for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
+            raise LapError(f"no result for {now_s - moved_s:.0f} s after {before} of {count} results{said}")
         if now_s > ends_s:
             raise LapError(f"only {before} of {count} results after {s_max:.0f} s")
         time.sleep(_LOOK_S)
 
 
 class _Results:
-    """The topic of results, read from its start."""
+    """Reader of the results topic, from its start."""
 
     def __init__(self, track: Track, topic: str) -> None:
         self._consumer = track.consumer
         self._partition = TopicPartition(topic, 0)
-        self._ends_are_told = track.handle.name == "apache"  # the embedded broker tells where its last batch begins
+        self._ends_are_told = track.handle.name == "apache"  # the embedded broker returns the start of its last batch
         self._found: list[_Read] = []
         self._consumer.assign([self._partition])
         self._consumer.seek_to_beginning(self._partition)
 
     def count(self) -> int:
-        """How many there are; by the end offset of the topic where it is known, which costs next to nothing."""
+        """Return the number of results, by the end offset of the topic if it is reliable, which is cheap."""
         if self._ends_are_told:
             end: int = self._consumer.end_offsets([self._partition])[self._partition]
             return end
@@ -274,7 +277,7 @@ class _Results:
         return len(self._found)
 
     def read(self, count: int) -> list[_Read]:
-        """The first count results, in order. Raises LapError."""
+        """Return the first `count` results, in order. Raises LapError."""
         deadline_s = time.monotonic() + STALL_S_MAX
         while len(self._found) < count:
             self._poll(200)
@@ -283,7 +286,7 @@ class _Results:
         return self._found[:count]
 
     def firsts_ms(self, count: int) -> list[int]:
-        """When each frame had its first result, of the first count results. Raises LapError."""
+        """Return the time of each frame's first result, among the first `count` results. Raises LapError."""
         found: dict[tuple[int, int], int] = {}
         for result in self.read(count):
             found.setdefault(result.place, result.at_ms)

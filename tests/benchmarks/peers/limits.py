@@ -1,4 +1,4 @@
-"""What the machine allows, measured between the laps on the same frames: the steps alone, and how long each takes."""
+"""Limits of the machine, measured between the laps on the same frames: cost and duration of each step alone."""
 
 import statistics
 import time
@@ -28,18 +28,18 @@ def settings_of(track: Track, **more: object) -> Settings:
 
 
 def steps_alone(track: Track) -> StageCosts:
-    """What consumer, decode, inference and producer each cost: `stripwatch bench` measures it."""
+    """Return the cost of consumer, decoding, inference and producer, as `stripwatch bench` measures it."""
     return measure_steps(settings_of(track), track.count, track.handle.new_topic(1))
 
 
 def one_of_each_ms(track: Track) -> float:
-    """One decode, one inference of one frame on one thread, and one event produced and acknowledged, by medians."""
+    """Return the median time to decode one frame, infer it on one thread, and publish one event until acknowledged."""
     model = load_model(settings_of(track, inference_threads=1, batch_frames_max=1))
     encoded = cycle([shot.encoded for shot in read_shots(track.folder)[:64]])
     pixels = model.decode(next(encoded)).pixels[np.newaxis]
     topic = track.handle.new_topic(1)
     with open_producer(producer_config(settings_of(track))) as producer:
-        set_linger(producer, 0)  # as the worker does for a frame alone
+        set_linger(producer, 0)  # as the worker does for a single frame
         steps: tuple[Callable[[], object], ...] = (
             lambda: model.decode(next(encoded)),
             lambda: model.session.predict(pixels),
@@ -49,7 +49,7 @@ def one_of_each_ms(track: Track) -> float:
 
 
 def inference_alone_fps(track: Track) -> float:
-    """ONNX Runtime on all cores and on ready batches of its best size, nothing else."""
+    """Measure ONNX Runtime alone, on all cores, with prepared batches of the best size."""
     session = load_model(settings_of(track)).session
     size = session.best_batch_frames
     decode = load_model(settings_of(track, batch_frames_max=1)).decode

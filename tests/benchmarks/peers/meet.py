@@ -1,6 +1,6 @@
-"""Rounds in which the contenders take turns: a short sweep finds each its best setting, then all run in every round.
+"""Run rounds in which the contenders take turns: first find each one's best setting, then run all in every round.
 
-A contender that fails is named with the reason, and is left out from then on; the others continue.
+A contender that fails is reported with the reason and excluded from then on; the others continue.
 """
 
 import statistics
@@ -21,7 +21,7 @@ FAILURES_MAX = 2
 
 @dataclass(frozen=True, slots=True)
 class Rounds:
-    """all: of the contenders that goals compare. others: of the rest, at the beginning. sweep_count: frames."""
+    """Rounds to run. all: for contenders that goals compare. others: for the rest. sweep_count: frames per trial."""
 
     all: int
     others: int
@@ -29,9 +29,10 @@ class Rounds:
 
 
 class Entry(msgspec.Struct):
-    """A contender on one track. tried: frames a second by setting, or why not. laps: by round, None: did not run.
+    """A contender on one track.
 
-    reason: why it failed last. out: it runs no more.
+    tried: frames per second by setting, or the reason of the failure. laps: by round; None if it did not run.
+    reason: its last failure. out: it does not run any more.
     """
 
     name: str
@@ -63,7 +64,7 @@ class Entry(msgspec.Struct):
 
 
 def enter(contenders: Sequence[Contender]) -> tuple[str, dict[str, str]]:
-    """The interpreter that has the peers' packages, and who cannot take part without it, and why."""
+    """Return the interpreter with the peers' packages, and the reason for each contender that cannot run without it."""
     if not any(contender.own_packages for contender in contenders):
         return "", {}
     try:
@@ -80,7 +81,7 @@ def meet(
     absent: dict[str, str],
     after_each: Callable[[list[Entry]], None] = lambda _: None,
 ) -> list[Entry]:
-    """after_each: called after each round, when what it measures is as near to the round's laps as can be."""
+    """Run all rounds. after_each: called right after each round, so that it measures under the same conditions."""
     entries = [Entry(c.name, c.what, c.framework, reason=absent.get(c.name), out=c.name in absent) for c in contenders]
     pairs = list(zip(contenders, entries, strict=True))
     for contender, entry in pairs:
@@ -96,14 +97,14 @@ def meet(
 
 
 def _compared(pairs: Sequence[tuple[Contender, Entry]]) -> set[str]:
-    """Those that a goal names, and the framework that did best in the sweep."""
+    """Return the contenders that a goal refers to, and the best framework of the sweep."""
     frameworks = [entry for contender, entry in pairs if contender.framework]
     best = max(frameworks, key=lambda entry: entry.best_tried, default=None)
     return {contender.name for contender, _ in pairs if contender.compared} | ({best.name} if best else set())
 
 
 def _sweep(contender: Contender, entry: Entry, track: Track, count: int) -> None:
-    """The fastest setting; one that is alone needs no trial."""
+    """Return the fastest setting; a single one needs no trial."""
     if len(contender.settings) == 1:
         entry.setting = contender.settings[0]
         return
@@ -129,7 +130,7 @@ def _take_turn(contender: Contender, entry: Entry, track: Track) -> Lap | None:
 
 
 def _try(contender: Contender, setting: Setting, track: Track, count: int) -> Lap | str:
-    """What it did, or why it did not."""
+    """Run one lap; return its result, or the reason of its failure."""
     try:
         lap = race(contender, setting, track, count)
     except (LapError, subprocess.SubprocessError, OSError) as error:
@@ -140,5 +141,5 @@ def _try(contender: Contender, setting: Setting, track: Track, count: int) -> La
 
 
 def ratios(over: Entry, under: Entry) -> list[float]:
-    """Round by round, where both ran."""
+    """Return the ratio of each round in which both ran."""
     return [a.frames_per_second / b.frames_per_second for a, b in zip(over.laps, under.laps, strict=True) if a and b]

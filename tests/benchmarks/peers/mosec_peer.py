@@ -1,4 +1,4 @@
-"""mosec: a stage that decodes and a stage that infers with dynamic batching, as in its examples; or both in one."""
+"""mosec peer: a decoding and an inference stage with dynamic batching, as in its examples, or one stage for both."""
 
 import sys
 from typing import Any
@@ -13,7 +13,7 @@ TIMEOUT_MS = 60_000
 
 
 class _Bytes(Worker):  # type: ignore[misc]
-    """Frames come in as they are, answers go out as they are."""
+    """Pass request and response bodies through as raw bytes."""
 
     def __init__(self) -> None:
         super().__init__()

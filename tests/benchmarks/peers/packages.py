@@ -1,4 +1,4 @@
-"""The peers' packages in an environment of their own, made once for each state of their lock."""
+"""Install the peers' packages in a separate environment, once per state of their lock file."""
 
 import hashlib
 import shutil
@@ -15,11 +15,11 @@ INSTALL_S_MAX = 600.0
 
 
 class PackagesUnavailableError(Exception):
-    """The peers' packages cannot be had here; the text is the reason."""
+    """The peers' packages cannot be installed; the text is the reason."""
 
 
 def peers_python() -> str:
-    """The interpreter that has them. Raises PackagesUnavailableError."""
+    """Return the interpreter that has the packages. Raises PackagesUnavailableError."""
     folder = STORE / f"peers-{hashlib.sha256(LOCK.read_bytes()).hexdigest()[:12]}"
     python = folder / "bin" / "python"
     if python.exists():

@@ -1,7 +1,8 @@
-"""Quix Streams with the model in its pipeline: `sdf.apply`, or its count window that collects a batch of each camera.
+"""Quix Streams peer with the model in its pipeline: `sdf.apply`, or a count window that collects batches per camera.
 
-At least once, as it does that: produce, flush, then commit, by its own interval. Its windows keep what they hold in a
-store; pickle takes the place of JSON there, which holds no bytes. A window waits for its last frame without a limit.
+Delivery is at-least-once, as Quix Streams does it: produce, flush, then commit, at its own interval. Its windows keep
+their state in a store, serialized with pickle, because JSON cannot hold bytes. A window waits for its last frame
+without a time limit.
 """
 
 import pickle

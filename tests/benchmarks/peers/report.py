@@ -1,4 +1,4 @@
-"""What was found, as markdown and as JSON."""
+"""Report of the results, as Markdown and JSON."""
 
 import json
 import os
@@ -17,7 +17,7 @@ from tests.benchmarks.peers.meet import Entry, ratios
 
 
 class Report(msgspec.Struct):
-    """tracks: the entries by name of the track. what: broker, rounds, counts, versions."""
+    """Results of a run. tracks: entries by track. what: broker, rounds, counts, versions."""
 
     what: dict[str, Any]
     tracks: dict[str, list[Entry]]
@@ -46,10 +46,10 @@ def markdown(report: Report) -> str:
 
 
 def _table(name: str, entries: Sequence[Entry]) -> str:
-    """Sorted by median; the ratio is of the rounds, worker over peer."""
+    """Return a table sorted by median; the ratio is worker / peer within a round."""
     worker = next((entry for entry in entries if entry.name == WORKER.name), None)
     lines = [
-        f"| {name} | frames/s | of the rounds | CPU ms a frame | worker over it | of the rounds | setting |",
+        f"| {name} | frames/s | range (rounds) | CPU ms per frame | worker / peer | range (rounds) | setting |",
         "|---|---|---|---|---|---|---|",
     ]
     for entry in sorted(entries, key=lambda entry: -(entry.median or 0.0)):
@@ -64,14 +64,14 @@ def _table(name: str, entries: Sequence[Entry]) -> str:
             "" if entry.cpu_ms is None else f"{entry.cpu_ms:.2f}",
             f"{statistics.median(over):.2f}" if over else "",
             _spread(over, 2),
-            "by itself" if entry is worker else str(entry.setting) if entry.tried else "as it comes",
+            "automatic" if entry is worker else str(entry.setting) if entry.tried else "defaults",
         ]
         lines.append("| " + " | ".join(cells) + " |")
     return "\n".join(lines)
 
 
 def _goals(goals: Sequence[Goal]) -> str:
-    lines = ["| figure | goal | median | of the rounds | met | |", "|---|---|---|---|---|---|"]
+    lines = ["| figure | goal | median | range (rounds) | met | note |", "|---|---|---|---|---|---|"]
     for goal in goals:
         bound = f"at {'most' if goal.ceiling else 'least'} {goal.goal:g}"
         met = {True: "yes", False: "no", None: "not measured"}[goal.met]
@@ -89,7 +89,7 @@ def _one_line(text: str | None) -> str:
 
 
 def summary(report: Report) -> dict[str, Any]:
-    """The last line on stdout: medians by track and contender, and the goals."""
+    """Return the summary for the last line on stdout: medians by track and contender, and the goals."""
     return {
         **report.what,
         "frames_per_second": {
@@ -104,7 +104,7 @@ def summary(report: Report) -> dict[str, Any]:
 
 
 def write(report: Report, folder: Path) -> None:
-    """peers.md and peers.json; the latter has every lap."""
+    """Write peers.md and peers.json; the latter has every lap."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "peers.md").write_text(markdown(report))
     (folder / "peers.json").write_bytes(msgspec.json.format(msgspec.json.encode(report)))

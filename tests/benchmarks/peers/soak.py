@@ -1,4 +1,4 @@
-"""The worker at 95 % of what it can do while cameras play beside it, for minutes: does its lag grow, or its memory?"""
+"""Run the worker at 95 % of its capacity with cameras on the same machine; measure the growth of lag and memory."""
 
 import time
 from dataclasses import dataclass
@@ -15,12 +15,12 @@ OVERLOAD = 1.1
 RSS_RATIO_MAX = 1.05
 CAPACITY_S = 20.0
 LOOKS = 40
-GROWTH_S_MAX = 0.5  # of lag, in seconds of frames: what comes and goes is no growth
+GROWTH_S_MAX = 0.5  # growth of lag in seconds of frames; smaller changes are fluctuation
 
 
 @dataclass(frozen=True, slots=True)
 class Soaked:
-    """lag_frames, rss_mb: means of the first and the last quarter, the first eighth left out."""
+    """Result. lag_frames, rss_mb: means of the first and the last quarter, without the first eighth of the run."""
 
     minutes: float
     rate_fps: float
@@ -37,7 +37,7 @@ class Soaked:
 
 
 def soak(track: Track, saturated_fps: float, minutes: float) -> Soaked:
-    """Raises LapError."""
+    """Run the worker at 95 % of its capacity. Raises LapError."""
     rate_fps = LOAD * live_capacity(track, saturated_fps)
     looks: list[tuple[float, float]] = []
     due_s = 0.0
@@ -57,7 +57,7 @@ def soak(track: Track, saturated_fps: float, minutes: float) -> Soaked:
 
 
 def live_capacity(track: Track, saturated_fps: float) -> float:
-    """Results a second while cameras on this machine send more than it can do."""
+    """Measure results per second while cameras on this machine send more than the worker can inspect."""
     with driven(WORKER, WORKER.settings[0], track, OVERLOAD * saturated_fps, CAPACITY_S) as run:
         began, began_s = run.results.count(), time.monotonic()
         run.await_cameras()

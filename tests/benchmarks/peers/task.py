@@ -1,16 +1,16 @@
-"""The task of every peer, in an environment variable: which model, which broker and topics, and its setting."""
+"""Task of a peer, passed in an environment variable: model, broker, topics and setting."""
 
 import os
 
 import msgspec
 
-VARIABLE = "PEER_TASK"  # not STRIPWATCH_...: those are the settings of the worker
-SESSION_MS = 6000  # the embedded broker lets the first member of a group wait for half of it
-COMMIT_S = 0.5  # of the worker too
+VARIABLE = "PEER_TASK"  # not STRIPWATCH_..., which the worker reads as settings
+SESSION_MS = 6000  # the embedded broker delays the first member of a group by half of it
+COMMIT_S = 0.5  # as in the worker
 
 
 class Setting(msgspec.Struct, frozen=True):
-    """What is swept. threads: of ONNX Runtime in each process; 0 leaves them to it. stages: of a server."""
+    """Setting to try. threads: ONNX Runtime threads per process; 0: its default. stages: stages of a server."""
 
     processes: int = 1
     threads: int = 1
@@ -24,9 +24,10 @@ class Setting(msgspec.Struct, frozen=True):
 
 
 class Task(msgspec.Struct, frozen=True):
-    """One run of a peer. number: of this process among its like. port: of a server.
+    """One run of a peer.
 
-    folder: for what it keeps in this run. memory: for what it remembers of others, which is nothing at first.
+    number: index of this process. port: port of a server. folder: for files of this run. memory: folder for files kept
+    between runs, empty at first.
     """
 
     bundle: str

@@ -1,4 +1,4 @@
-"""The benchmark in short, on the embedded broker: that it counts right, never how fast anything is."""
+"""A short benchmark on the embedded broker: checks the counts, not the speed."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def frames(tmp_path: Path) -> Path:
 
 
 @pytest.mark.long
-def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path, frames: Path) -> None:
+def test_worker_and_first_loop_publish_one_event_per_frame(tmp_path: Path, frames: Path) -> None:
     bundle = write_bundle(tmp_path / "tiny.onnx", tiny_contract(decode=DecodeSpec(16, 16)))
     assert len(list_images(frames).files) == 8
     names = [command.PHOTOS]
@@ -42,14 +42,14 @@ def test_worker_and_first_loop_emit_the_event_of_every_frame_once(tmp_path: Path
     ):
         entries = meet([WORKER, FIRST, DIES], tracks[command.PHOTOS], Rounds(1, 1, 128), {})
     worker, first, dies = entries
-    for entry in (worker, first):  # and a lap that ends has an event of every frame
+    for entry in (worker, first):  # a lap that ends has an event for every frame
         assert [lap.repeats for lap in entry.laps if lap] == [0], entry.reason
     assert dies.laps == [None]
     table = markdown(Report(describe("embedded", 1, SIZES.counts), {command.PHOTOS: entries}, []))
     assert_well_formed(table)
     assert "| worker |" in table
     assert "| first loop |" in table
-    assert "| dies | did not run: it ended with code 1" in table
+    assert "| dies | did not run: exit code 1" in table
 
 
 def entry(name: str, *rates: float, framework: bool = False) -> Entry:
@@ -64,21 +64,21 @@ ENTRIES = [
 ]
 
 
-def test_goals_compare_within_a_round_and_with_the_best_framework() -> None:
+def test_goals_use_ratios_within_a_round_and_the_best_framework() -> None:
     first, best, tuned = over_others("200x200", ENTRIES, 1.4)
     assert (first.values, first.median, first.met) == ([2, 3, 2], 2, True)
-    assert best.figure == "worker over the best framework peer (Bytewax), 200x200"
+    assert best.figure == "worker / best framework (Bytewax), 200x200"
     assert (best.values, best.met) == ([1, 2, 2], True)
     assert (tuned.values, tuned.met) == ([], None)
 
 
-def test_a_goal_may_be_a_ceiling() -> None:
+def test_a_goal_may_be_a_maximum() -> None:
     assert Goal("p99", 3.0, [2, 3, 9], ceiling=True).met
     assert not Goal("p99", 3.0, [2, 4, 9], ceiling=True).met
     assert not Goal("rate", 0.9, [0.8]).met
 
 
-def test_the_report_has_a_row_for_each_contender_and_goal() -> None:
+def test_the_report_has_a_row_per_contender_and_goal() -> None:
     lost = Entry("Quix", "", True, reason="no | package\nhere")
     report = Report({"broker": "apache"}, {"200x200": [*ENTRIES, lost]}, over_others("200x200", ENTRIES, 1.4))
     table = markdown(report)
@@ -90,13 +90,13 @@ def test_the_report_has_a_row_for_each_contender_and_goal() -> None:
 
 
 def assert_well_formed(table: str) -> None:
-    """Each row of a table has as many cells as its head."""
+    """Check that each row of a table has as many cells as its header."""
     for block in table.split("\n\n"):
         rows = [line.count("|") for line in block.splitlines() if line.startswith("|")]
         assert len(set(rows)) <= 1, block
 
 
-def test_a_rate_is_the_same_for_one_that_comes_in_bursts() -> None:
+def test_bursts_do_not_change_the_rate() -> None:
     steady = list(range(0, 10_000, 10))
     bursts = [1000 * (time_ms // 1000) for time_ms in steady]
     assert middle_rate(steady) == pytest.approx(100)
@@ -105,18 +105,18 @@ def test_a_rate_is_the_same_for_one_that_comes_in_bursts() -> None:
         middle_rate([5, 5, 5])
 
 
-def test_it_says_ahead_how_long_it_takes() -> None:
+def test_predicts_a_longer_duration_for_more_contenders() -> None:
     one = command.predict_s([WORKER], [command.PHOTOS], SIZES, False, False)
     more = command.predict_s(ALL, [command.PHOTOS], SIZES, True, False)
     assert 0 < one < more
 
 
-def test_frames_are_whole_batches_of_every_camera() -> None:
+def test_frame_counts_are_whole_batches_per_camera() -> None:
     assert [command.whole(count) % command._GROUP_FRAMES for count in (1, 1000, 4001)] == [0, 0, 0]
 
 
-def test_an_unknown_name_is_refused_with_the_known_ones() -> None:
+def test_an_unknown_name_is_rejected_with_the_known_names() -> None:
     assert command.pick("", ["a", "b"], "--only") == ["a", "b"]
     assert command.pick("b, a", ["a", "b"], "--only") == ["b", "a"]
-    with pytest.raises(typer.BadParameter, match="--only knows a, b, not c"):
+    with pytest.raises(typer.BadParameter, match="unknown name in --only: c; use a, b"):
         command.pick("a,c", ["a", "b"], "--only")

@@ -1,4 +1,4 @@
-"""The first-written loop, tuned by hand: the worker's event, commit after the acknowledgement, processes and threads.
+"""Hand-tuned loop: the first-written loop with the worker's event, commit after acknowledgement, processes and threads.
 
 `python -m tests.benchmarks.peers.tuned_loop kafka-python|confluent-kafka`
 """

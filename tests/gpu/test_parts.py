@@ -49,7 +49,7 @@ def test_rejects_parts_of_two_packages(packed: Path, tmp_path: Path) -> None:
     split(tmp_path / "other", tmp_path / "others", part_bytes=10)
     for name in ("data", "manifest.json"):
         (tmp_path / "others" / "part-02" / name).replace(packed / "part-02" / name)
-    with pytest.raises(PartsError, match="two packings"):
+    with pytest.raises(PartsError, match="two different packages"):
         join(packed, tmp_path / "joined")
 
 

@@ -41,7 +41,7 @@ def committed_records(broker: BrokerHandle, last: bytes) -> list[bytes]:
 
 
 def test_kafka_loses_a_committed_transaction_whose_partition_has_no_leader() -> None:
-    """The day it is kept on the newest version too, the paragraph on it in deploy/README.md can go."""
+    """Once the newest version keeps it, delete the paragraph in docs/how-to/automation-engineer/deploy.md."""
     try:
         with three_brokers() as kafka:
             found = commit_without_a_leader(kafka)

@@ -66,7 +66,7 @@ def closed(schema: Any) -> Any:
 
 
 def prometheus_rule() -> dict[str, Any]:
-    """Build the PrometheusRule from the rule files as described in deploy/README.md."""
+    """Build the PrometheusRule from the rule files as described in docs/how-to/automation-engineer/monitor.md."""
     groups = [
         group
         for file in sorted((DEPLOY / "prometheus").glob("*_rules.yml"))

@@ -45,7 +45,7 @@ def test_unit_tests_evaluate_the_groups_in_order(file: Path) -> None:
 
 
 def test_group_names_are_unique() -> None:
-    """One PrometheusRule combines the groups of both files (deploy/README.md)."""
+    """One PrometheusRule combines the groups of both files (docs/how-to/automation-engineer/monitor.md)."""
     names = group_names(DEPLOY / "prometheus")
     assert len(names) == len(set(names))
 

@@ -45,6 +45,20 @@ def test_every_toml_block_is_accepted_as_settings(page: Path) -> None:
 
 
 @page_parameter
+def test_every_python_block_compiles(page: Path) -> None:
+    for language, content in blocks(page.read_text()):
+        if language == "python":
+            compile(content, str(page), "exec")
+
+
+@page_parameter
+def test_every_panel_and_row_of_a_board_named_exists(page: Path) -> None:
+    boards = "".join(file.read_text() for file in (ROOT / "deploy/grafana").glob("*.json"))
+    named = re.findall(r"\b(?:panel|row)\s+\*([^*]+)\*", page.read_text())
+    assert [name for name in named if f'"title": "{" ".join(name.split())}"' not in boards] == []
+
+
+@page_parameter
 def test_every_metric_alert_and_topic_named_exists(page: Path) -> None:
     text = page.read_text()
     metrics = set(re.findall(r"\b(?:\w+:)?stripwatch_[a-z0-9_]*[a-z0-9]\b(?![*.])", text))

@@ -10,7 +10,8 @@ from stripwatch.worker.coils.coil import CoilAggregate
 from stripwatch.worker.coils.observations import observation_from_result
 from stripwatch.worker.coils.summarizer import coil_headers
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.config.sections import Camera, Topics
+from stripwatch.worker.config.plant_sections import Camera
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Box, FrameFlag, ModelInfo, Reject, Result, TimingMs

@@ -5,7 +5,7 @@ from collections import OrderedDict
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 
-from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.config.plant_sections import Camera
 
 REMEMBERED_COILS = 100  # a camera that was removed is reported for this many coils, then forgotten
 _LINES_MAX, _CAMERAS_MAX = 1_000, 256

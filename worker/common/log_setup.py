@@ -20,11 +20,9 @@ from stripwatch.worker.common.path_text import encodable
 SAME_MAX, WINDOW_S = 5, 60.0
 _TEXTS_MAX = 1000
 _LIMITED = ("warning", "error", "critical")
-# They tell of a state that may flap as fast as frames come.
-_LIMITED_TEXTS = (
-    *("ready", "unready", "consumer paused", "consumer resumed"),
-    *("camera no longer silent", "camera no longer dark", "camera no longer blurred", "camera no longer frozen"),
-)
+# Informational lines about a state that may change as fast as frames arrive; they are limited like warnings.
+_LIMITED_TEXTS = ("ready", "unready", "consumer paused", "consumer resumed")
+_LIMITED_PREFIX = "camera no longer "  # the name of a camera condition follows
 log = structlog.get_logger()
 
 
@@ -44,7 +42,9 @@ class RateLimit:
         self._windows: dict[Hashable, _Window] = {}
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-        if line["level"] not in _LIMITED and line["event"] not in _LIMITED_TEXTS:
+        event = str(line["event"])
+        limited = line["level"] in _LIMITED or event in _LIMITED_TEXTS or event.startswith(_LIMITED_PREFIX)
+        if not limited:
             return line
         suppressed = self._admit(
             f"{line['event']} (partition {line['partition']})" if "partition" in line else line["event"]

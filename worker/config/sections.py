@@ -1,4 +1,4 @@
-"""Sections of the settings, except `drift` and `security`."""
+"""Sections of the settings, except `cameras`, `coils`, `thresholds`, `drift` and `security`."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self
@@ -9,11 +9,13 @@ from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXE
 from stripwatch.worker.contracts.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, REVIEW, SHADOW
 
 
-class _Section(BaseModel):
+class Section(BaseModel):
+    """Base of the sections: unknown keys, infinity and NaN are invalid."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
-class Topics(_Section):
+class Topics(Section):
     """Names of the Kafka topics. All output topics must differ from the frames topic."""
 
     frames: str = Field(default=FRAMES, min_length=1, description="Input topic with the camera frames.")
@@ -57,7 +59,7 @@ class Topics(_Section):
         return self
 
 
-class ShadowSettings(_Section):
+class ShadowSettings(Section):
     """A candidate bundle that inspects a share of the frames for comparison with the running bundle."""
 
     bundle: Path | None = Field(
@@ -70,7 +72,7 @@ class ShadowSettings(_Section):
     )
 
 
-class ExactlyOnceSettings(_Section):
+class ExactlyOnceSettings(Section):
     """Kafka transactions. Only used with `delivery = "exactly-once"`."""
 
     transaction_ms: int = Field(
@@ -88,7 +90,7 @@ class ExactlyOnceSettings(_Section):
     )
 
 
-class InflightSettings(_Section):
+class InflightSettings(Section):
     """Limits on the frames that a worker holds at the same time: backpressure and memory."""
 
     frames_max: int = Field(
@@ -111,7 +113,7 @@ class InflightSettings(_Section):
     )
 
 
-class FramesSettings(_Section):
+class FramesSettings(Section):
     """Limits on frames, and treatment of unusual ones."""
 
     bytes_max: int = Field(
@@ -149,7 +151,7 @@ class FramesSettings(_Section):
     )
 
 
-class RejectsSettings(_Section):
+class RejectsSettings(Section):
     """Frames that could not be inspected."""
 
     bytes_max: int = Field(
@@ -169,7 +171,7 @@ class RejectsSettings(_Section):
     )
 
 
-class EvidenceSettings(_Section):
+class EvidenceSettings(Section):
     """Annotated pictures of defects on a separate topic. Evidence images never delay results."""
 
     enabled: bool = Field(
@@ -196,7 +198,7 @@ class EvidenceSettings(_Section):
     quality: int = Field(default=85, ge=30, le=100, description="JPEG quality of evidence images.")
 
 
-class ReviewSettings(_Section):
+class ReviewSettings(Section):
     """Frames for a person to label, on a separate topic. Review frames never delay results."""
 
     enabled: bool = Field(
@@ -211,7 +213,7 @@ class ReviewSettings(_Section):
     )
 
 
-class BrokerSettings(_Section):
+class BrokerSettings(Section):
     """How long the worker waits for Kafka."""
 
     wait_s_max: float = Field(
@@ -230,7 +232,7 @@ class BrokerSettings(_Section):
 _OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)]
 
 
-class MetricsSettings(_Section):
+class MetricsSettings(Section):
     """The HTTP port for metrics and health checks."""
 
     host: str = Field(
@@ -281,78 +283,10 @@ PLAIN_LOOPBACK = {
 }
 
 
-class LogSettings(_Section):
+class LogSettings(Section):
     """Log format and level. Logs go to stderr."""
 
     format: Literal["auto", "console", "json"] = Field(
         default="auto", description="Log format. auto: console on a terminal, json otherwise."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest severity to log.")
-
-
-class Camera(_Section):
-    """Settings per camera. ID is the camera id from the frame's headers, for example `[cameras.top-1]`."""
-
-    mm_per_px: float | None = Field(default=None, gt=0, description="Scale along the strip in millimetres per pixel.")
-    side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip that the camera faces.")
-    lane_offset_mm: float | None = Field(
-        default=None,
-        description="Distance in millimetres from the left edge of the strip to the left edge of the image.",
-    )
-    line: str | None = Field(
-        default=None,
-        description="Line whose coils the camera sees, as events name it (`/site/area/line`); coil summaries list "
-        "such cameras that sent nothing. If no camera names a line, the cameras that saw its earlier "
-        "coils are expected.",
-    )
-    head_edge: Literal["left", "right"] = Field(
-        default="left",
-        description="Edge of the image that is nearer to the head of the strip while the strip runs forward. "
-        "right: the camera is mounted the other way round.",
-    )
-    scan: Literal["line", "area"] = Field(
-        default="line",
-        description="Sensor type. line: the image is built column by column while the strip passes, so a frame "
-        "with ce_stripdirection reverse is mirrored; area: the image is taken at once and is never "
-        "mirrored.",
-    )
-
-
-class CoilsSettings(_Section):
-    """How the frames of a coil are joined by `stripwatch coils`, `report` and `view`."""
-
-    gap_tolerance_mm: int = Field(
-        default=1,
-        ge=0,
-        le=1000,
-        description="Maximum distance in millimetres between two frames that leaves no gap and joins their "
-        "defects. Rounding alone causes distances of 1 mm.",
-    )
-    strip_speed_mps_max: float = Field(
-        default=50,
-        gt=0,
-        le=1000,
-        description="Maximum strip speed in metres per second. A position that would require a higher speed "
-        "(beyond 10 m) is treated as wrong, or as an encoder reset.",
-    )
-
-
-class ThresholdOverride(_Section):
-    """Thresholds that replace those of the bundle, per label: `[thresholds.scratch]`. Events state that thresholds were
-    overridden.
-    """
-
-    sure: float = Field(ge=0, le=1, description="Score from which the label counts as certain.")
-    unsure: float | None = Field(
-        default=None,
-        ge=0,
-        le=1,
-        description="Score from which a defect label makes the frame unsure. Unset: the threshold of the bundle, "
-        "but at most `sure`.",
-    )
-
-    @model_validator(mode="after")
-    def _in_order(self) -> Self:
-        if self.unsure is not None and self.unsure > self.sure:
-            raise ValueError("unsure must not be above sure")
-        return self

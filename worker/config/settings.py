@@ -13,10 +13,9 @@ from pydantic_settings import (
 )
 
 from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.plant_sections import Camera, CoilsSettings, ThresholdOverride
 from stripwatch.worker.config.sections import (
     BrokerSettings,
-    Camera,
-    CoilsSettings,
     EvidenceSettings,
     ExactlyOnceSettings,
     FramesSettings,
@@ -26,7 +25,6 @@ from stripwatch.worker.config.sections import (
     RejectsSettings,
     ReviewSettings,
     ShadowSettings,
-    ThresholdOverride,
     Topics,
 )
 from stripwatch.worker.config.security import Security

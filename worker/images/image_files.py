@@ -73,8 +73,11 @@ def content_type_of(path: Path) -> str:
 
 
 def suffix_for(content_type: str) -> str:
-    """Return the first suffix for a media type. Raises StopIteration for a type that is not an image type."""
-    return next(suffix for suffix, kind in CONTENT_TYPES.items() if kind == content_type)
+    """Return the first suffix for a media type. Raises ValueError for a type that is not a supported image type."""
+    for suffix, kind in CONTENT_TYPES.items():
+        if kind == content_type:
+            return suffix
+    raise ValueError(f"{content_type!r} is not the media type of a supported image format ({FORMATS})")
 
 
 def list_images(root: Path) -> ImageFolder:

@@ -158,14 +158,14 @@ def size_warning(check: SizeCheck, files: Iterable[bytes]) -> str | None:
         with suppress(FrameRejected):
             header = read_header(encoded)
             sizes[header.width_px, header.height_px] += 1
-    unlike = [(size, count) for size, count in sizes.most_common() if check.flags(*size)]
-    if not unlike:
+    different = [(size, count) for size, count in sizes.most_common() if check.flags(*size)]
+    if not different:
         return None
-    named = ", ".join(f"{count} of {width} x {height} px" for (width, height), count in unlike[:_SIZES_NAMED_MAX])
-    more = f" and {len(unlike) - _SIZES_NAMED_MAX} more sizes" if len(unlike) > _SIZES_NAMED_MAX else ""
+    named = ", ".join(f"{count} of {width} x {height} px" for (width, height), count in different[:_SIZES_NAMED_MAX])
+    more = f" and {len(different) - _SIZES_NAMED_MAX} more sizes" if len(different) > _SIZES_NAMED_MAX else ""
     result = "their verdict is unsure" if check.untrained == "flag" else "they are rejected"
     return (
-        f"warning: {sum(count for _, count in unlike)} of {sizes.total()} frames differ in size from the training "
+        f"warning: {sum(count for _, count in different)} of {sizes.total()} frames differ in size from the training "
         f"frames ({check.trained}): {named}{more}; {result} (setting frames.untrained_size)"
     )
 

@@ -1,5 +1,5 @@
 from stripwatch.worker.coils.line_cameras import REMEMBERED_COILS, LineCameras, configured_cameras
-from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.config.plant_sections import Camera
 
 
 def test_cameras_that_saw_earlier_coils_are_expected() -> None:

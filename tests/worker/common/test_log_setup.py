@@ -1,13 +1,14 @@
 import json
 import logging
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 import structlog
 
 from stripwatch.worker.common import log_setup
 from stripwatch.worker.common.log_setup import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
+from stripwatch.worker.observers.drift import Condition
 
 Capture = pytest.CaptureFixture[str]
 
@@ -22,7 +23,7 @@ class Clock:
 
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
-    """Of a rate limit that has seen nothing yet; logging is as before afterwards."""
+    """Clock of a new rate limit. Logging is restored afterwards."""
     clock = Clock()
     monkeypatch.setattr(log_setup, "_limit", RateLimit(clock))
     handlers, level = logging.root.handlers[:], logging.root.level
@@ -39,7 +40,7 @@ def lines(capsys: Capture) -> list[dict[str, Any]]:
     return [json.loads(line) for line in capsys.readouterr().err.splitlines()]
 
 
-def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: Capture) -> None:
+def test_suppresses_and_counts_repeated_warnings(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     log = structlog.get_logger()
     for number in range(100):
@@ -54,7 +55,7 @@ def test_a_warning_that_repeats_is_held_back_and_counted(clock: Clock, capsys: C
     assert len(found) == len(shown) + 1
 
 
-def test_what_was_held_back_last_is_reported_at_the_end(clock: Clock, capsys: Capture) -> None:
+def test_reports_the_last_suppressed_lines_at_shutdown(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     log = structlog.get_logger()
     log_setup.log_suppressed()
@@ -65,16 +66,27 @@ def test_what_was_held_back_last_is_reported_at_the_end(clock: Clock, capsys: Ca
     assert lines(capsys)[-1]["lines"] == {"commit failed": 3}
 
 
-def test_lines_of_information_are_not_held_back(clock: Clock, capsys: Capture) -> None:
+@pytest.mark.parametrize("condition", get_args(Condition))
+def test_suppresses_repeated_changes_of_every_camera_condition(
+    clock: Clock, capsys: Capture, condition: Condition
+) -> None:
+    set_up_logs("json", "info")
+    for _ in range(50):
+        structlog.get_logger().warning(f"camera {condition}", camera="top-1")
+        structlog.get_logger().info(f"camera no longer {condition}", camera="top-1")
+    assert len(lines(capsys)) == 2 * SAME_MAX
+
+
+def test_does_not_suppress_other_informational_lines(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     for _ in range(50):
         structlog.get_logger().info("partitions assigned")
-        structlog.get_logger().info("ready")  # but this one may flap
+        structlog.get_logger().info("ready")  # limited, since readiness may change often
     events = [line["event"] for line in lines(capsys)]
     assert (events.count("partitions assigned"), events.count("ready")) == (50, SAME_MAX)
 
 
-def test_lines_of_libraries_are_held_back_by_their_text(clock: Clock, capsys: Capture) -> None:
+def test_suppresses_repeated_library_messages_by_their_format_string(clock: Clock, capsys: Capture) -> None:
     set_up_logs("json", "info")
     for number in range(100):
         logging.getLogger("kafka.consumer").error("fetch %d failed", number)
@@ -86,7 +98,7 @@ def test_lines_of_libraries_are_held_back_by_their_text(clock: Clock, capsys: Ca
     assert found[-1]["logger"] == "kafka.consumer"
 
 
-def test_a_line_for_people(clock: Clock, capsys: Capture) -> None:
+def test_writes_a_plain_text_line_on_a_console(clock: Clock, capsys: Capture) -> None:
     set_up_logs("console", "info")
     structlog.get_logger().warning("frame rejected", frame="inspection.frames-3-1042-9f2c")
     (line,) = capsys.readouterr().err.splitlines()
@@ -94,7 +106,7 @@ def test_a_line_for_people(clock: Clock, capsys: Capture) -> None:
     assert not line.startswith("{")
 
 
-def test_a_thousand_texts_do_not_grow_it(clock: Clock) -> None:
+def test_limits_the_number_of_remembered_texts(clock: Clock) -> None:
     limit = RateLimit(clock)
     for number in range(5000):
         limit(None, "", {"level": "warning", "event": f"text {number}"})

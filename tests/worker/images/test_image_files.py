@@ -46,6 +46,11 @@ def test_maps_suffixes_to_content_types_and_back() -> None:
     assert set(SUFFIXES.values()) <= set(CONTENT_TYPES)
 
 
+def test_rejects_a_media_type_that_is_not_an_image_type() -> None:
+    with pytest.raises(ValueError, match="'application/json' is not the media type of a supported image format"):
+        suffix_for("application/json")
+
+
 def test_reports_skipped_files_with_the_reason(tmp_path: Path) -> None:
     touch(tmp_path, "a.jpg", "b.gif", "README", ".hidden.jpg", ".cache/c.jpg", "d.jpg/e.png")
     (tmp_path / "gone.jpg").symlink_to("nowhere.jpg")

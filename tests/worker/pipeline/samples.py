@@ -3,7 +3,7 @@
 from typing import Any
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.config.plant_sections import Camera
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder

@@ -9,7 +9,7 @@ from typing import Self
 
 from stripwatch.worker.coils.strip.interval_set import IntervalSet
 from stripwatch.worker.coils.strip.strip_defects import StripDefects, packed, unpacked
-from stripwatch.worker.config.sections import CoilsSettings
+from stripwatch.worker.config.plant_sections import CoilsSettings
 from stripwatch.worker.contracts.coil_summary import StripDefect
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 

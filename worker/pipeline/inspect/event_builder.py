@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.config.plant_sections import Camera
 from stripwatch.worker.contracts.events import (
     REJECT_SCHEMA,
     RESULT_SCHEMA,

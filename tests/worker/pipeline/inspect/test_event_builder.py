@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.config.sections import Camera
+from stripwatch.worker.config.plant_sections import Camera
 from stripwatch.worker.contracts.events import Box, Result, StripSpan
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Configuration
-from stripwatch.worker.common.atomic_files import named_when_whole
+from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -33,7 +33,7 @@ def keepable(model: keras.Model, frames: int) -> bool:
 def write_features(path: Path, batches: Iterable[Features], shape: Sequence[int]) -> None:
     """Write float32 features of this shape atomically. Raises InputError, with the path, if the disk is full."""
     try:
-        with named_when_whole(path) as part, part.open("wb") as file:
+        with rename_when_complete(path) as part, part.open("wb") as file:
             header = {"descr": "<f4", "fortran_order": False, "shape": tuple(shape)}
             np.lib.format.write_array_header_1_0(file, header)
             for batch in batches:

@@ -31,7 +31,7 @@ from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.common.signals import ended_at_once_by_signals, stop_on_signal
+from stripwatch.worker.common.signals import exit_on_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
@@ -54,7 +54,7 @@ def summarize_coils(
     with open_reader(client_config(settings, TOOLS_ID), group_id) as consumer:
         producer = open_producer(producer_config(settings))
         try:
-            with ended_at_once_by_signals():  # PID 1 of a container would ignore signals here
+            with exit_on_signals():  # PID 1 of a container would ignore signals here
                 starts = CommittedStarts()
                 reader = TimeOrderedReader(TopicReader(consumer, topics, starts), RecordReader(settings, starts))
                 tracker = CoilTracker(rules, published_coils(settings, starts.first_offsets))

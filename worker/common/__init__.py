@@ -1,1 +1,1 @@
-"""What every part needs and the project could have taken from a library: errors, logs, clocks, child processes."""
+"""Helpers without domain knowledge that all packages use: errors, logs, clocks, child processes."""

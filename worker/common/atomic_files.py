@@ -1,4 +1,4 @@
-"""Files that are whole or not there."""
+"""Files that are either complete or absent."""
 
 import os
 import re
@@ -16,15 +16,23 @@ _ONCE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) -> None:
-    """Write a new file beside its place, then move it there; nobody ever sees half of it, also after a power cut.
+    """Write a file atomically: write a temporary file in the same folder, then rename it.
 
-    like: the file gets this mode and, where this process may give it, this owner. Raises InputError, with the path,
-    when that fails; what stood there before still stands. A process that is killed may leave the new file: it is
-    hidden, `is_temporary` knows its name, and no later run is in its way.
+    Readers never see a partial file, even after a power failure. If writing fails, an existing file stays unchanged. A
+    process that is killed may leave the temporary file. It is hidden, `is_temporary` recognises its name, and later
+    calls do not collide with it.
+
+    Args:
+        path: File to write.
+        data: Content.
+        like: Status of a file whose mode and, if this process may set it, owner the new file gets.
+
+    Raises:
+        InputError: The file cannot be written. The message names the path.
     """
     part = path.parent / f".stripwatch-{secrets.token_hex(8)}.part"
     try:
-        # until it has the mode of the old file, nobody else may read what may hold a password
+        # it may contain a password, so other users must not read it before it has the mode of the old file
         handle = os.open(part, _ONCE, 0o666 if like is None else 0o600)
     except (OSError, ValueError) as error:
         raise _failed(path, error) from error
@@ -38,16 +46,17 @@ def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) ->
         part.replace(path)
         _sync_folder(path.parent)
     except (OSError, ValueError) as error:
-        with suppress(OSError):  # on a disk that turned read-only it stays, and the first error is the telling one
+        with suppress(OSError):  # fails on a disk that became read-only; the first error is the cause
             part.unlink(missing_ok=True)
         raise _failed(path, error) from error
 
 
 @contextmanager
-def named_when_whole(path: Path) -> Iterator[Path]:
-    """For what takes long to write: a file or folder is called NAME.part until the block ends well.
+def rename_when_complete(path: Path) -> Iterator[Path]:
+    """Yield the path NAME.part, and rename it to NAME if the block succeeds.
 
-    What an error or a kill cuts off keeps that name. Raises the OSError of the move.
+    For files and folders that take long to write. After an error or a kill the incomplete output keeps the name
+    NAME.part. Raises OSError if renaming fails.
     """
     part = path.with_name(path.name + PART)
     yield part
@@ -55,7 +64,7 @@ def named_when_whole(path: Path) -> Iterator[Path]:
 
 
 def is_temporary(name: str) -> bool:
-    """Whether a file has such a name as `atomic_write` gives it until it is whole."""
+    """Return whether a file name is that of a temporary file of `atomic_write`."""
     return _TEMPORARY.fullmatch(name) is not None
 
 
@@ -64,13 +73,13 @@ def _failed(path: Path, error: Exception) -> InputError:
 
 
 def _set_access(handle: int, like: os.stat_result) -> None:
-    with suppress(PermissionError):  # only root gives a file to another user
+    with suppress(PermissionError):  # only root may change the owner
         os.fchown(handle, like.st_uid, like.st_gid)
     os.fchmod(handle, stat.S_IMODE(like.st_mode))
 
 
 def _sync_folder(folder: Path) -> None:
-    """The name itself reaches the disk. Some network drives know no such thing, and need none."""
+    """Write the directory entry to disk. Some network file systems do not support this and do not need it."""
     with suppress(OSError):
         handle = os.open(folder, os.O_RDONLY)
         try:

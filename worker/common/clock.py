@@ -1,4 +1,4 @@
-"""Time, passed in, so that a test never sleeps and a stop ends any wait."""
+"""Clocks that are passed in, so that tests need not sleep and a stop request ends every wait."""
 
 import queue
 import time
@@ -8,30 +8,32 @@ from typing import Protocol
 
 
 class Clock(Protocol):
+    """Source of time."""
+
     @property
     def stopped(self) -> bool:
-        """Somebody asked to stop."""
+        """Whether a stop was requested."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds since any moment."""
+        """Return seconds since an arbitrary point in time; never decreases."""
         ...
 
     def now(self) -> datetime:
-        """The time of day, in UTC."""
+        """Return the current date and time in UTC."""
         ...
 
     def sleep(self, seconds: float) -> None:
-        """Wait, or return at once when somebody asks to stop."""
+        """Wait, or return at once if a stop is or was requested."""
         ...
 
 
 class SystemClock:
-    """The clock of the machine."""
+    """Clock of the operating system. `stop` ends the current and every later `sleep`."""
 
     def __init__(self) -> None:
         self.stopped = False
-        # SimpleQueue.put is the one wake-up that may be called inside a signal handler: an Event could deadlock there.
+        # SimpleQueue.put is safe inside a signal handler, where Event.set could deadlock.
         self._stop_calls: queue.SimpleQueue[None] = queue.SimpleQueue()
 
     def monotonic(self) -> float:
@@ -46,6 +48,6 @@ class SystemClock:
                 self._stop_calls.get(timeout=seconds)
 
     def stop(self) -> None:
-        """Ask to stop; a signal handler may call it."""
+        """Request a stop. Safe to call from a signal handler."""
         self.stopped = True
         self._stop_calls.put(None)

@@ -1,6 +1,6 @@
-"""The command line: groups whose commands are imported only when they are called, and errors as one sentence.
+"""Command-line framework: groups that import a command only when it is called, and errors of one sentence.
 
-A table of LazyCommand is all that `--help` of a group reads, so it answers without importing any command.
+`--help` of a group reads only its table of LazyCommand, so it imports no command.
 """
 
 import errno
@@ -16,7 +16,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError
 from stripwatch.worker.common.path_text import encodable
-from stripwatch.worker.common.signals import interrupted_once
+from stripwatch.worker.common.signals import interrupt_once
 from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
@@ -25,9 +25,9 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class _Command(TyperCommand):
-    """A command whose errors say which command they are about, also where typer itself does not know."""
+    """Command that adds its context to usage errors, so that they name the command even if typer does not set it."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the type of the context is private to typer
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the context type is private to typer
         try:
             return super().parse_args(ctx, args)
         except typer.TyperException as error:
@@ -38,11 +38,13 @@ class _Command(TyperCommand):
 
 @dataclass(frozen=True, slots=True)
 class LazyCommand:
-    """A row of a group's table.
+    """Row of a group's table of commands.
 
-    target: "package.module:name" of the function, or of the typer application of a nested group.
-    help: the first line of the command's own help; a test compares the two.
-    passes_on: options that the command does not know are kept in `context.args`, to be passed on to another command.
+    Attributes:
+        name: Name of the command.
+        target: "package.module:name" of the function, or of the typer application of a nested group.
+        help: First line of the command's help; a test compares the two.
+        passes_on: Keep unknown options in `context.args`, to pass them to another command.
     """
 
     name: str
@@ -64,9 +66,11 @@ class LazyCommand:
 
 
 class LazyGroup(TyperGroup):
-    """A group that shows its table in its help, and imports the one command that is called.
+    """Group that lists its table in `--help` and imports only the command that is called.
 
-    Subclass it with the two tables. renamed: the old name of a command to its new one.
+    Attributes:
+        table: Commands by name.
+        renamed: New names of commands by old name.
     """
 
     table: ClassVar[Mapping[str, LazyCommand]] = {}
@@ -99,9 +103,9 @@ class LazyGroup(TyperGroup):
 def new_app(
     help_text: str, commands: Sequence[LazyCommand], renamed_commands: Mapping[str, str] | None = None
 ) -> typer.Typer:
-    """A typer application with lazily imported commands, `--version`, and `--help` that keeps our line breaks.
+    """Return a typer application with lazily imported commands, `--version`, and help texts that keep line breaks.
 
-    Every group is made here, so each prints its help when it is called without a command.
+    All groups are created here. A group that is called without a command prints its help.
     """
 
     class Group(LazyGroup):
@@ -132,12 +136,12 @@ def new_app(
 
 
 def run_app(app: typer.Typer, program: str) -> NoReturn:
-    """Run the command line. An error of ours becomes one sentence on stderr and its own exit code.
+    """Run a command line and exit. A StripwatchError becomes one sentence on stderr and its exit code.
 
-    program: what the user typed to get here, such as "stripwatch train", for help and errors.
+    program: The command that the user typed, such as "stripwatch train", for help and errors.
     """
     try:
-        with interrupted_once():
+        with interrupt_once():
             code = app(prog_name=program, standalone_mode=False)
     except StripwatchError as error:
         _fail(str(error), error.exit_code)
@@ -150,9 +154,9 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
             raise
         _fail("ONNX Runtime is not installed; run: pip install onnxruntime", SettingsError.exit_code)
     except typer.TyperException as error:
-        context = getattr(error, "ctx", None)  # a usage error knows the command that it is about
+        context = getattr(error, "ctx", None)  # a usage error holds the context of its command
         _fail(_with_hint(error.format_message(), context.command_path if context else program), error.exit_code)
-    if code == _INTERRUPTED:  # what typer makes of Ctrl-C
+    if code == _INTERRUPTED:  # typer returns this code after Ctrl-C
         _fail("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
 

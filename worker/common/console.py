@@ -1,4 +1,4 @@
-"""What commands write for a person and for a program: lines and progress bars on stderr, JSON on stdout."""
+"""Output of commands: messages and progress bars for people on stderr, JSON for programs on stdout."""
 
 import json
 from typing import Any
@@ -12,19 +12,19 @@ STDERR = Console(stderr=True)
 
 
 def say(text: str) -> None:
-    """A line for a person, on stderr, as it is: not wrapped, and no bracket in a name taken for a style."""
+    """Print a line on stderr, without wrapping, and without interpreting brackets as rich markup."""
     STDERR.print(encodable(text), soft_wrap=True, highlight=False, markup=False)
 
 
 def print_summary(summary: dict[str, Any]) -> None:
-    """The last line on stdout of a command that measures or counts: one JSON object."""
+    """Print the result of a command as one JSON object, the last line on stdout."""
     print(json.dumps(encodable(summary), allow_nan=False), flush=True)
 
 
 def new_progress() -> Progress:
-    """A progress bar on stderr, with the time left; silent where stderr is no terminal."""
+    """Return a progress bar on stderr with the remaining time. It is disabled if stderr is not a terminal."""
     return Progress(
-        TextColumn("{task.description}", markup=False),  # a description may hold a name with brackets
+        TextColumn("{task.description}", markup=False),  # a name in the description may have brackets
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),

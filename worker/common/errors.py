@@ -1,14 +1,14 @@
-"""The errors that the project raises on purpose, each with the exit code of the command that it ends.
+"""Exceptions of the project, with the exit codes of commands that they end.
 
-docs/reference/exit-codes.md is made from the docstrings of the classes: the first paragraph is the meaning, the second
-says what to do.
+docs/reference/exit-codes.md is generated from the docstrings of the classes: the first paragraph is the meaning, the
+second is what to do.
 """
 
 from stripwatch.worker.common.described_enum import DescribedEnum
 
 
 class StripwatchError(Exception):
-    """Base of all: the text is one sentence for a person, and names the file, field or setting."""
+    """Base class. The text is one sentence for a person that names the file, field or setting."""
 
     exit_code = 1
 
@@ -96,7 +96,7 @@ class WorkerExitError(StripwatchError):
     """
 
     def __init__(self, text: str, code: int) -> None:
-        super().__init__(text, code)  # both, or it could not be sent to another process
+        super().__init__(text, code)  # both arguments, so that the exception can be pickled
         self.exit_code = code if code > 0 else 128 - code
 
     def __str__(self) -> str:
@@ -113,9 +113,9 @@ class FencedError(StripwatchError):
 
 
 class HangError(StripwatchError):
-    """A thread that hangs, during work or at a stop. The process is ended by force; frames in flight are read again.
+    """A thread hung during work or shutdown. The process was ended by force; frames in flight are read again.
 
-    See the stacks of all threads in the log. If it began with a new bundle, go back to the one before.
+    See the stacks of all threads in the log. If it started with a new bundle, roll back to the previous one.
 
     Args:
         exit_code: The code of the error that stopped the worker, if there was one.
@@ -138,7 +138,7 @@ class MemoryShortageError(StripwatchError):
 
 
 class RejectReason(DescribedEnum):
-    """Why a frame could not be inspected. The values are labels of a metric: few, and never changed."""
+    """Reason why a frame could not be inspected. The values are metric labels, so they are few and never change."""
 
     EMPTY = "empty", "The record has no value."
     UNSUPPORTED_FORMAT = (
@@ -165,11 +165,16 @@ class RejectReason(DescribedEnum):
     INFERENCE_FAILED = "inference_failed", "The model failed on this frame or returned scores that are not valid."
 
 
-class FrameRejected(StripwatchError):  # noqa: N818 - it steers a frame to its topic, and ends nothing
-    """One frame that cannot be inspected, with the reason and a sentence of detail."""
+class FrameRejected(StripwatchError):  # noqa: N818 - it routes a frame to the rejects topic and ends no command
+    """Raised for a frame that cannot be inspected.
+
+    Attributes:
+        reason: Reason of the reject.
+        detail: Sentence for a person: what exactly is wrong with the frame.
+    """
 
     def __init__(self, reason: RejectReason, detail: str) -> None:
-        super().__init__(reason, detail)  # both, or it could not be sent to another process
+        super().__init__(reason, detail)  # both arguments, so that the exception can be pickled
         self.reason = reason
         self.detail = detail
 

@@ -1,4 +1,4 @@
-"""Names of a package that are imported on first use (PEP 562)."""
+"""Lazy imports for packages (PEP 562)."""
 
 import importlib
 import sys
@@ -9,10 +9,14 @@ from typing import Any
 def lazy_exports(
     package: str, targets: Mapping[str, str], prepare: Mapping[str, Callable[[], None]] | None = None
 ) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
-    """`__getattr__` and `__dir__` for a package.
+    """Return `__getattr__` and `__dir__` for a package whose names are imported on first use.
 
-    targets: name to "module:name". prepare: what is called before the module of a name is imported.
-    Assign them (`__getattr__, __dir__ = lazy_exports(...)`): mypy then still refuses a name that is not there.
+    Assign both (`__getattr__, __dir__ = lazy_exports(...)`), so that mypy still rejects unknown names.
+
+    Args:
+        package: Name of the package.
+        targets: "module:name" by public name.
+        prepare: Function to call before the module of a name is imported, by public name.
     """
 
     def get(name: str) -> Any:
@@ -22,7 +26,7 @@ def lazy_exports(
             prepare[name]()
         module, _, attribute = targets[name].partition(":")
         value = getattr(importlib.import_module(module), attribute)
-        setattr(sys.modules[package], name, value)  # the next access does not come here
+        setattr(sys.modules[package], name, value)  # the next access does not call this function
         return value
 
     def names() -> list[str]:

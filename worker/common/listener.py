@@ -1,4 +1,4 @@
-"""A listening TCP socket, or one sentence that says why there is none."""
+"""Listening TCP sockets, with error messages that state the cause."""
 
 import errno
 import socket
@@ -8,16 +8,23 @@ from stripwatch.worker.common.errors import SettingsError
 _WHY = {
     errno.EADDRINUSE: "another process uses the port",
     errno.EADDRNOTAVAIL: "this machine has no such address",
-    errno.EACCES: "a port below 1024 needs a privilege",
+    errno.EACCES: "ports below 1024 require root or the capability CAP_NET_BIND_SERVICE",
     errno.EAFNOSUPPORT: "this machine has no IPv6",
 }
 
 
 def open_listener(host: str, port: int, backlog: int, named: str) -> socket.socket:
-    """Listen on an address of this machine, or on that of a name: its IPv4 address where it has one.
+    """Listen on an address of this machine.
 
-    "::" takes IPv4 clients too, whatever the default of the machine is. named: the settings or options that say host
-    and port. Raises SettingsError.
+    Args:
+        host: Address or host name. A host name with IPv4 and IPv6 addresses means its IPv4 address. "::" also accepts
+            IPv4 clients, regardless of the default of the machine.
+        port: Port; 0 for any free port.
+        backlog: Maximum number of connections that wait to be accepted.
+        named: Settings or options that contain host and port, for errors.
+
+    Raises:
+        SettingsError: The address cannot be used. The message states the cause.
     """
     try:
         found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)

@@ -1,7 +1,7 @@
-"""One log for this project and its libraries: a line a person can read on a terminal, JSON elsewhere.
+"""Log configuration for the project and its libraries: plain text on a terminal, JSON elsewhere.
 
-Repeated lines are suppressed: five warnings or errors with the same text pass in a minute, and the next one states how
-many were suppressed.
+Repeated lines are suppressed: at most five warnings or errors with the same text are written per minute, and the next
+one states how many were suppressed.
 """
 
 import logging
@@ -34,7 +34,7 @@ class _Window:
 
 
 class RateLimit:
-    """A structlog processor, and a filter for the log lines of libraries. Any thread may call."""
+    """Suppresses repeated lines: a structlog processor, and a filter for the log records of libraries. Thread-safe."""
 
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
@@ -61,12 +61,12 @@ class RateLimit:
         return suppressed is not None
 
     def suppressed(self) -> dict[str, int]:
-        """What no line has reported yet, by text."""
+        """Return the number of suppressed lines that no line has reported yet, by text."""
         with self._lock:
             return {str(text): window.suppressed for text, window in self._windows.items() if window.suppressed}
 
     def _admit(self, text: Hashable) -> int | None:
-        """None: hold it back. Else how many were, since the last that was shown."""
+        """Return None to suppress the line, else the number of lines suppressed since the last one that was written."""
         now_s = self._monotonic()
         with self._lock:
             window = self._windows.get(text)
@@ -84,7 +84,10 @@ class RateLimit:
 
 
 def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> None:
-    """Everything goes to stderr; stdout belongs to results."""
+    """Configure all logs to go to stderr; stdout is for results.
+
+    log_format "auto": console on a terminal, else json.
+    """
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     ending: list[Processor] = (
         # a traceback with its local variables would print whole frames
@@ -115,7 +118,7 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
 
 
 def log_suppressed() -> None:
-    """Log, at shutdown, how many lines were suppressed and not yet reported."""
+    """Log the number of suppressed lines that were not yet reported. Call at shutdown."""
     if left := _limit.suppressed():
         log.info("log lines were suppressed", lines=left)
 
@@ -123,16 +126,18 @@ def log_suppressed() -> None:
 def _set_kafka_level(level: str) -> None:
     if level == "debug":
         logging.getLogger("kafka").setLevel(logging.DEBUG)
-        for telltale in ("kafka.protocol", "kafka.net.connection", "kafka.producer", "kafka.admin"):
-            logging.getLogger(telltale).setLevel(logging.INFO)  # they print every request: passwords, whole frames
-    else:  # each attempt to connect is an error line of its own there; readiness and our own errors say it once
+        for verbose in ("kafka.protocol", "kafka.net.connection", "kafka.producer", "kafka.admin"):
+            logging.getLogger(verbose).setLevel(
+                logging.INFO
+            )  # at debug level they print whole requests, with passwords and frames
+    else:  # they log an error per connection attempt; readiness and our own errors report it once
         logging.getLogger("kafka").setLevel(logging.ERROR)
-        for chatty in ("kafka.net", "kafka.cluster"):
-            logging.getLogger(chatty).setLevel(logging.CRITICAL)
+        for noisy in ("kafka.net", "kafka.cluster"):
+            logging.getLogger(noisy).setLevel(logging.CRITICAL)
 
 
 def _encodable(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
-    """A line may hold the path of a file whose name is not UTF-8, which JSON cannot hold."""
+    """Escape what JSON cannot encode: a line may contain the path of a file whose name is not UTF-8."""
     return {key: encodable(value) for key, value in line.items()}
 
 

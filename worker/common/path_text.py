@@ -1,9 +1,9 @@
-r"""Paths as text, and text as paths.
+r"""Reversible conversion of paths to printable text.
 
-A file name on Linux is a row of bytes: they may not be UTF-8, or may hold a line break or control codes of a terminal.
-Such a name cannot be put into JSON, or breaks a line of a log. Here every byte that cannot be shown becomes \xNN, and a
-backslash that would read as the start of such a code becomes \x5c. Two names therefore never have the same text, and a
-text leads back to its file. Ordinary names stay as they are.
+A file name on Linux is a sequence of bytes. It may not be valid UTF-8, which JSON cannot encode, or may have a line
+break or terminal control codes, which break a log line. Every byte that is not printable becomes \xNN, and a backslash
+that looks like the start of such an escape becomes \x5c. Two names therefore never have the same text, and the text can
+be converted back. Ordinary names are unchanged.
 """
 
 import os
@@ -17,29 +17,29 @@ _CODE = re.compile(rb"\\x([0-9a-f]{2})")
 
 
 def path_text(path: str | os.PathLike[str]) -> str:
-    r"""A path as text for JSON, logs, reports and file lists, with \xNN for what cannot be shown."""
+    r"""Return a path as text for JSON, logs, reports and file lists, with \xNN for bytes that are not printable."""
     return _NOT_SHOWN.sub(_codes, os.fspath(path))
 
 
 def path_of(text: str) -> Path:
-    """The path that `path_text` made the text of."""
+    """Return the path for a text made by `path_text`."""
     return Path(os.fsdecode(_CODE.sub(lambda code: bytes.fromhex(code[1].decode()), os.fsencode(text))))
 
 
 def name_below(root: Path, path: Path) -> str:
-    """The name of a file within a data folder: its path from there, with "/", as text."""
+    """Return the name of a file in a data folder: its relative path with "/" as separator, as text."""
     return path_text(path.relative_to(root).as_posix())
 
 
 def file_below(root: Path, name: str) -> Path:
-    """The file that `name_below` made the name of."""
+    """Return the path of a file for a name made by `name_below`."""
     return root / path_of(name)
 
 
 def encodable(value: Any) -> Any:
-    r"""The same value with \xNN for what UTF-8 cannot encode in its texts, also inside lists and dictionaries.
+    r"""Return a value whose texts can be encoded as UTF-8, with \xNN for the rest; handles lists and dictionaries.
 
-    For sentences and log lines, which may hold a path that nobody has made text of.
+    For messages and log lines, which may contain a path that was not converted by `path_text`.
     """
     if isinstance(value, str):
         return _NOT_ENCODABLE.sub(_codes, value)

@@ -1,4 +1,4 @@
-"""How often something happens, and how often it may."""
+"""Event rates and rate limits."""
 
 import math
 import time
@@ -6,38 +6,39 @@ from collections import deque
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 
-_RATE_S = 1.0  # about so long
-_ROUNDING = 1e-6  # what flows in between two events adds up to a little less than one token, or a little more
+_RATE_S = 1.0  # time constant of the decay
+_ROUNDING = 1e-6  # rounding errors of the tokens that are added between two events
 
 
 class DecayedRate:
-    """One thread calls at a time."""
+    """Exponentially decayed frame rate. Not thread-safe."""
 
     def __init__(self) -> None:
         self._fps = 0.0
         self._at_s = -math.inf
 
     def count(self, frames: int, now_s: float) -> float:
-        """So many more by now; the rate."""
+        """Count `frames` frames at `now_s` and return the decayed rate in frames per second."""
         self._fps = self._fps * math.exp((self._at_s - now_s) / _RATE_S) + frames / _RATE_S
         self._at_s = now_s
         return self._fps
 
 
 class WindowedRate:
-    """Events a second over the last window_s seconds, counted by whole seconds."""
+    """Events per second over the last `window_s` seconds, counted in whole seconds."""
 
     def __init__(self, window_s: int = 10) -> None:
         self._window_s = window_s
         self._seconds: deque[tuple[int, int]] = deque(maxlen=window_s + 1)
 
     def add(self, now_s: float) -> None:
+        """Count an event."""
         second = int(now_s)
         count = self._seconds.pop()[1] if self._seconds and self._seconds[-1][0] == second else 0
         self._seconds.append((second, count + 1))
 
     def per_second(self, now_s: float) -> float:
-        """Over the whole seconds that are past."""
+        """Return the rate over the whole seconds before `now_s`."""
         second = int(now_s)
         counted = sum(count for at, count in self._seconds if second - self._window_s <= at < second)
         return counted / self._window_s
@@ -50,10 +51,10 @@ class _Bucket:
 
 
 class TokenBucket:
-    """A bucket holds `tokens_max` and is full at first; `per_s` tokens flow in, and each event takes one.
+    """Rate limit per key. A bucket starts with `tokens_max` tokens, gains `per_s` per second; each event takes one.
 
-    So in any stretch of time a key has at most tokens_max + per_s * seconds events, and one that comes no more often
-    than per_s is never refused. One thread calls. The number of keys must be bounded by the caller.
+    In any interval a key therefore has at most tokens_max + per_s * seconds events, and a key with at most `per_s`
+    events per second is never limited. Not thread-safe. The caller must bound the number of keys.
     """
 
     def __init__(self, tokens_max: float, per_s: float, clock: Callable[[], float] = time.monotonic) -> None:
@@ -63,7 +64,7 @@ class TokenBucket:
         self._buckets: dict[Hashable, _Bucket] = {}
 
     def take(self, key: Hashable) -> bool:
-        """Whether it may happen now; then its token is gone."""
+        """Take a token and return True, or return False if the bucket of the key is empty."""
         now_s = self._clock()
         bucket = self._buckets.get(key)
         if bucket is None:

@@ -1,4 +1,4 @@
-"""SIGTERM and SIGINT: the first asks a command to stop in order, a second one of the same kind ends it at once."""
+"""Handling of SIGTERM and SIGINT: the first requests an orderly stop, a second one of the same kind exits at once."""
 
 import os
 import signal
@@ -13,10 +13,10 @@ _NUMBERS = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_on_signal(stop: Callable[[], None]) -> Iterator[None]:
-    """While the block lasts SIGTERM and SIGINT call `stop`; a second one of a kind ends the process at once.
+    """Call `stop` on SIGTERM or SIGINT during the block; a second signal of the same kind ends the process at once.
 
-    stop: sets a plain flag or wakes a SimpleQueue. To set an Event in a signal handler can deadlock with the main
-    thread that waits for it.
+    `stop` must only set a plain flag or put to a SimpleQueue. Setting an Event in a signal handler can deadlock with
+    the main thread that waits for it.
     """
 
     def handle(number: int, _: FrameType | None) -> None:
@@ -32,14 +32,14 @@ def stop_on_signal(stop: Callable[[], None]) -> Iterator[None]:
 
 
 @contextmanager
-def interrupted_once() -> Iterator[None]:
-    """While the block lasts Ctrl-C raises KeyboardInterrupt once, and ends the process when it comes again."""
+def interrupt_once() -> Iterator[None]:
+    """Raise KeyboardInterrupt on the first Ctrl-C during the block, and end the process on the second."""
 
     def handle(number: int, frame: FrameType | None) -> None:
         _end_at_next(number)
         signal.default_int_handler(number, frame)
 
-    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # whoever started this process handles it
+    if signal.getsignal(signal.SIGINT) is not signal.default_int_handler:  # the parent process ignores or handles it
         yield
         return
     signal.signal(signal.SIGINT, handle)
@@ -50,16 +50,20 @@ def interrupted_once() -> Iterator[None]:
 
 
 def _end_at_next(number: int) -> None:
-    signal.signal(number, _exit_at_once if os.getpid() == 1 else signal.SIG_DFL)  # Linux spares process 1 the default
+    signal.signal(
+        number, _exit_at_once if os.getpid() == 1 else signal.SIG_DFL
+    )  # Linux does not apply SIG_DFL to PID 1
 
 
 @contextmanager
-def ended_at_once_by_signals(first_process: bool | None = None) -> Iterator[None]:
-    """While the block lasts SIGTERM and SIGINT end the process, also one that is in a native call.
+def exit_on_signals(first_process: bool | None = None) -> Iterator[None]:
+    """End the process on SIGTERM or SIGINT during the block, even during a native call.
 
-    That is what they do anyway, but for the first process of a container: there Linux ignores a signal without a
-    handler, and Python runs its own only between two steps of the main thread. So a thread listens for them.
-    Nor is one ignored after the block, until somebody sets a handler. first_process: None asks the system.
+    This is the default for every process except the first one of a container (PID 1): Linux ignores signals for which
+    PID 1 has no handler, and Python runs handlers only between bytecode instructions of the main thread. A thread
+    therefore waits for the signals. After the block PID 1 still exits on a signal, until another handler is set.
+
+    first_process: Whether this is PID 1; None to detect it.
     """
     if not (os.getpid() == 1 if first_process is None else first_process):
         yield
@@ -72,7 +76,7 @@ def ended_at_once_by_signals(first_process: bool | None = None) -> Iterator[None
     try:
         yield
     finally:
-        for number, handler in before.items():  # first: until then the thread listens
+        for number, handler in before.items():  # before the thread stops waiting
             signal.signal(number, _exit_at_once if handler is signal.SIG_DFL else handler)
         signal.set_wakeup_fd(wakeup_fd)
         writer.close()
@@ -83,7 +87,7 @@ def _exit_at_once(number: int, _: FrameType | None) -> None:
 
 
 def _exit_by_signal(reader: socket.socket) -> None:
-    """Until the other end is closed."""
+    """Wait for signals until the other end of the socket is closed."""
     with reader:
         for number in iter(lambda: reader.recv(1), b""):
             if number[0] in _NUMBERS:

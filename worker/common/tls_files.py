@@ -1,4 +1,4 @@
-"""Certificates, keys and secrets in files that settings name."""
+"""Loading of certificates, keys and secrets from the files named by settings."""
 
 import ssl
 from collections.abc import Callable
@@ -9,25 +9,30 @@ from stripwatch.worker.common.text_encoding import decode_utf8
 
 
 def load_authorities(context: ssl.SSLContext, setting: str, file: Path) -> None:
-    """Trust the authorities of a PEM file. Raises InputError, SettingsError."""
+    """Trust the certificate authorities in a PEM file. Raises InputError, SettingsError."""
     _load(setting, [file], lambda: context.load_verify_locations(file))
 
 
 def load_certificate(
     context: ssl.SSLContext, setting: str, certificate: Path, key: Path | None, password: Path | None
 ) -> None:
-    """Load a certificate and its key, which is in the same file where key is None. Raises InputError, SettingsError.
+    """Load a certificate and its private key. Raises InputError, SettingsError.
 
-    password: file with the password of an encrypted key.
+    Args:
+        context: TLS context to configure.
+        setting: Name of the setting, for errors.
+        certificate: PEM file with the certificate.
+        key: PEM file with the key; None if the key is in the certificate file.
+        password: File with the password of an encrypted key.
     """
-    # Text, even if empty, keeps OpenSSL from asking for a password at the terminal.
+    # With None OpenSSL would prompt for a password on the terminal.
     text = read_secret(password) if password else ""
     files = [certificate, key] if key else [certificate]
     _load(setting, files, lambda: context.load_cert_chain(certificate, key, text), _pem_fault)
 
 
 def read_secret(file: Path) -> str:
-    """The text of a file without the byte order mark and the line end that an editor leaves. Raises InputError."""
+    """Return the text of a file without a byte order mark and trailing line ends. Raises InputError."""
     try:
         text = decode_utf8(file.read_bytes()).rstrip("\r\n")
     except (OSError, ValueError) as error:
@@ -38,7 +43,7 @@ def read_secret(file: Path) -> str:
 
 
 def openssl_reason(error: ssl.SSLError) -> str:
-    """OpenSSL's own words."""
+    """Return OpenSSL's reason for an error, in lower case."""
     return (error.reason or str(error)).replace("_", " ").lower()
 
 
@@ -47,7 +52,7 @@ def _load(
 ) -> None:
     try:
         for file in files:
-            file.open("rb").close()  # OpenSSL does not say which file is not there
+            file.open("rb").close()  # OpenSSL does not name the missing file
         load()
     except ssl.SSLError as error:
         names = " and ".join(map(str, files))
@@ -58,12 +63,12 @@ def _load(
 
 
 def _pem_fault(files: list[Path]) -> str:
-    """OpenSSL says "PEM lib" in each of these cases. Empty: none of them."""
+    """Return the cause of OpenSSL's error "PEM lib", which has several; empty if it is unknown."""
     certificate, key = (file.read_text("latin-1") for file in (files[0], files[-1]))
     if "CERTIFICATE-----" not in certificate:
-        return "there is no PEM certificate"
+        return "no PEM certificate found"
     if "PRIVATE KEY-----" not in key:
-        return "there is no PEM key (key_file names it, or certificate_file holds it too)"
+        return "no PEM private key found; set key_file, or add the key to certificate_file"
     if "ENCRYPTED" in key:
-        return "the key is encrypted, and key_password_file is missing or holds another password"
+        return "the private key is encrypted, and key_password_file is not set or has a wrong password"
     return ""

@@ -1,3 +1,3 @@
-"""The version of this project; pyproject.toml reads it here."""
+"""Version of the project. pyproject.toml reads it from here."""
 
 __version__ = "0.1.0"

@@ -1,1 +1,1 @@
-"""Plain data and names that others rely on: frames, events, topics, record headers, positions."""
+"""Data types and names shared across packages: frames, events, topics, record headers, positions."""

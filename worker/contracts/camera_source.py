@@ -1,4 +1,4 @@
-"""The source of a frame (ce_source): a URI reference, percent-encoded, whose path ends with the name of the camera."""
+"""Parser for the source of a frame (`ce_source`): a percent-encoded URI reference whose path ends with the camera."""
 
 import re
 from dataclasses import dataclass
@@ -6,18 +6,22 @@ from functools import lru_cache
 from urllib.parse import quote, unquote_to_bytes
 
 NAME_CHARS_MAX = 200
-SOURCE_CHARS_MAX = 2000  # a Chinese name takes nine characters for each of its own
+SOURCE_CHARS_MAX = 2000  # a percent-encoded Chinese character takes nine
 _MALFORMED_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
-_SCHEME_ONLY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")  # of https://camera: no line stands before the camera
-_QUERY_OR_FRAGMENT = re.compile(r"[?#]")  # RFC 3986: the first of them ends the path
+_SCHEME_ONLY = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/*")  # as in https://camera, where no line precedes the camera
+_QUERY_OR_FRAGMENT = re.compile(r"[?#]")  # the first of these characters ends the path (RFC 3986)
 
 
 @dataclass(frozen=True, slots=True)
 class CameraSource:
-    """uri: as it came, for the events of the frame; None where it is absent or unreadable.
+    """Parsed `ce_source` header.
 
-    line_uri: the part of it that names the line, as it came. line, camera: the names, percent-decoded.
-    malformed: it is there, and is not as it should be.
+    Attributes:
+        uri: The unchanged header value, for the events of the frame; None if it is missing or unreadable.
+        line_uri: The part of `uri` that names the line, unchanged.
+        line: Name of the line, percent-decoded.
+        camera: Name of the camera, percent-decoded.
+        malformed: True if the header is present but malformed.
     """
 
     uri: str | None = None
@@ -29,15 +33,14 @@ class CameraSource:
 
 @lru_cache(maxsize=1024)
 def parse_source(text: str) -> CameraSource:
-    """`/site/area/line/camera`, `https://plant/line/camera` or `urn:camera:42`.
+    """Parse a source such as `/site/area/line/camera`, `https://plant/line/camera` or `urn:camera:42`.
 
-    A name in it must be valid UTF-8 without control characters once it is decoded. A slash at the end, a query and a
-    fragment are malformed as well, since nothing says what they name: two cameras may become one. The path before them
-    still names the camera.
+    Decoded names must be valid UTF-8 without control characters. A trailing slash, a query or a fragment is also
+    malformed, because two cameras that differ only there would be treated as one. The path still gives the camera.
     """
     path = _QUERY_OR_FRAGMENT.split(text, maxsplit=1)[0].rstrip("/")
     line, _, camera = path.rpartition("/")
-    if _SCHEME_ONLY.fullmatch(path):  # nothing stands behind the scheme
+    if _SCHEME_ONLY.fullmatch(path):  # nothing follows the scheme
         camera = ""
     if _SCHEME_ONLY.fullmatch(line):
         line = ""
@@ -52,15 +55,15 @@ def parse_source(text: str) -> CameraSource:
 
 @lru_cache(maxsize=1024)
 def make_source(line: str | None, camera: str) -> str:
-    """The source of a camera that did not send one."""
+    """Return a source made from line and camera, for a camera that did not send one."""
     return f"{quote(line or '')}/{quote(camera, safe='')}"
 
 
 def _decoded(part: str) -> str:
-    """Raises ValueError for what cannot be a name."""
+    """Percent-decode a name. Raises ValueError if it is not a valid name."""
     if _MALFORMED_PERCENT.search(part):
-        raise ValueError("a percent sign without two hexadecimal digits")
+        raise ValueError("percent sign without two hexadecimal digits")
     name = unquote_to_bytes(part).decode()
     if len(name) > NAME_CHARS_MAX or not name.isprintable():
-        raise ValueError("a name that is too long or has control characters")
+        raise ValueError("name is too long or has control characters")
     return name

@@ -1,4 +1,4 @@
-"""A frame, still encoded or raw, with what its sender said of it: the record of a camera turned into a valid object."""
+"""Frames, as they arrive on Kafka: encoded image or raw buffer, and the values of the headers."""
 
 import hashlib
 import time
@@ -19,17 +19,30 @@ _RECORD_TIME = "timestamp"  # in `faults`: the record's own time, which is not a
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """One frame. What the sender did not say, or said in a way that cannot be read, is None and named in `faults`.
+    """One frame. A field whose header is missing or malformed is None; `faults` names the malformed headers.
 
-    camera, line: names for people, percent-decoded; a line is the source without its last part, as
-    `/plant/hot-rolling/line-1`. source: ce_source as it came, which every event of the frame carries.
-    timestamp_ms: of the record, as it came. received_s: of the monotonic clock, when the frame entered the worker.
-    replay_of: of a frame that was sent again, the id of its first reject.
-    key, headers: as they came, for a reject; headers are None where they were too many or too large to keep, and of a
-    key over KEY_BYTES_MAX there is one byte more than that.
-    layout: of a raw buffer; None for an image file. block_id: the camera's own count of its frames.
-    strip_direction: how the strip ran while the frame was taken.
-    discarded: where the bytes were too many to be kept, or could not be read; then `encoded` is empty.
+    Attributes:
+        id: Id of the frame's result.
+        position: Position of the record on Kafka.
+        encoded: Image file or raw buffer; empty if `discarded` is set.
+        camera: Name of the camera, percent-decoded.
+        line: `source` without its last part, percent-decoded, such as `/plant/hot-rolling/line-1`.
+        coil: Id of the coil.
+        strip_position_mm: Start of the frame on the coil, in millimetres.
+        timestamp_ms: Time of the record, unchanged, in milliseconds since 1970.
+        captured_ms: Time of the exposure, in milliseconds since 1970.
+        received_s: Time on the monotonic clock at which the frame entered the worker, in seconds.
+        traceparent: W3C trace context.
+        file: Path of the file, if the frame was read from a folder.
+        key: Key of the record, for a reject. A longer key is cut to KEY_BYTES_MAX + 1 bytes.
+        headers: Headers of the record, for a reject; None if they were too many or too large to keep.
+        faults: Names of the malformed headers.
+        replay_of: Id of the first reject, if the frame was sent again.
+        discarded: Size of the value and reason, if it was too large to keep or could not be read.
+        source: `ce_source`, unchanged; every event of the frame carries it.
+        layout: Format of a raw buffer; None for an image file.
+        block_id: The camera's own frame count.
+        strip_direction: Direction in which the strip ran during the exposure.
     """
 
     id: str
@@ -56,22 +69,21 @@ class Frame:
 
     @property
     def record_ms(self) -> int:
-        """The time of the record, which Kafka has accepted once; -1 where it cannot be the time of a frame."""
+        """Time of the record, which Kafka accepted once, in milliseconds since 1970; -1 if it is not plausible."""
         return -1 if _RECORD_TIME in self.faults else self.timestamp_ms
 
     @property
     def sent_bytes(self) -> int:
-        """The size that the frame had on Kafka."""
+        """Size of the frame's value on Kafka, in bytes."""
         return len(self.encoded) if self.discarded is None else self.discarded.size_bytes
 
 
 def read_record(record: Record, cluster: str, received_s: float, now_ms: int | None = None) -> Frame:
-    """Turn any record into a frame; nothing that a sender wrote can make this fail.
+    """Convert a record into a frame. Never raises, whatever the sender wrote.
 
-    camera: the key, else the last part of ce_source, else topic and partition.
-    captured_ms: ce_time, else the time of the record, else now_ms, which is this host's time unless it is given. A time
-    before 2000 or more than a day ahead is a fault: seconds or microseconds in place of milliseconds, or a clock that
-    was never set.
+    The camera is the record's key, else the last part of `ce_source`, else topic and partition. The capture time is
+    `ce_time`, else the time of the record, else now_ms (default: the time of this host). A time before 2000 or a day or
+    more ahead is a fault: it is in seconds or microseconds instead of milliseconds, or the clock was never set.
     """
     fields = RecordFields.of(record.headers)
     now_ms = round(time.time() * 1000) if now_ms is None else now_ms
@@ -95,28 +107,28 @@ def read_record(record: Record, cluster: str, received_s: float, now_ms: int | N
         traceparent=fields.traceparent(header_names.TRACEPARENT),
         replay_of=fields.text(header_names.REPLAY_OF),
         key=record.key and record.key[: KEY_BYTES_MAX + 1],
-        headers=_kept(record.headers),
+        headers=_small_headers(record.headers),
         layout=fields.raw_layout(),
         block_id=fields.integer(header_names.BLOCK_ID, smallest=0),
         strip_direction=fields.direction(header_names.STRIP_DIRECTION),
-        faults=tuple(fields.faults),  # after every field was read
+        faults=tuple(fields.faults),  # last, because reading a field may add a fault
         discarded=record.value if isinstance(record.value, DiscardedValue) else None,
         source=source.uri,
     )
 
 
-def _kept(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...] | None:
-    """The headers, where they are few and small: the in-flight limit does not count them."""
+def _small_headers(headers: Sequence[tuple[str, bytes | None]]) -> tuple[tuple[str, bytes], ...] | None:
+    """Return the headers if they are few and small, because the in-flight limit does not count them; else None."""
     if len(headers) > _HEADERS_MAX or sum(len(name) + len(value or b"") for name, value in headers) > _HEADER_BYTES_MAX:
         return None
     return tuple((name, value) for name, value in headers if value is not None)
 
 
 def event_id(position: Position, timestamp_ms: int, cluster: str) -> str:
-    """The id of a frame's result: the same whenever the same record is inspected, so a reader can drop a repeat.
+    """Return the id of a frame's result. It depends only on the record, so a reader can drop repeated results.
 
-    Topic, partition and offset tell frames of one topic apart. The end, from the cluster and the record's time, tells
-    a recreated topic from the one before it.
+    Topic, partition and offset distinguish the frames of a topic. The suffix, a digest of the cluster id and the
+    record's time, distinguishes a recreated topic from the previous one.
     """
     end = hashlib.sha256(f"{cluster}/{timestamp_ms}".encode()).hexdigest()[:8]
     return f"{position}-{end}"

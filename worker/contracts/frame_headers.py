@@ -1,4 +1,4 @@
-"""The headers of every record that comes of a frame: CloudEvents, and of a copy of the frame what it is a copy of."""
+"""Headers of the records that the worker writes: CloudEvents, and the origin of the frame for copies of frames."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -57,9 +57,13 @@ class OriginHeaders(msgspec.Struct, frozen=True):
 
 @dataclass(frozen=True, slots=True)
 class FrameCopy(Generic[T]):
-    """A record with a frame's own bytes. id: of its event. own: what is said of the frame.
+    """A record that carries the bytes of a frame: a reject or a review frame.
 
-    original: the record of the frame. whole: false where its key or its headers were too large to keep.
+    Attributes:
+        id: Id of the event.
+        own: Headers of this kind of copy.
+        original: Record of the frame, as the camera sent it.
+        whole: False if the key or the headers of the frame were too large to keep.
     """
 
     id: str
@@ -69,13 +73,14 @@ class FrameCopy(Generic[T]):
 
 
 def event_type(kind: str) -> str:
+    """Return the CloudEvents type of a kind of event, such as "stripwatch.result.v1"."""
     return f"stripwatch.{kind}.v1"
 
 
 def cloudevent_headers(
     identity: str, source: str, kind: str, time: str, subject: str | None, content_type: str = JSON
 ) -> Headers:
-    """CloudEvents Kafka binding 1.0, binary mode."""
+    """Return the headers of an event (CloudEvents Kafka binding 1.0, binary mode)."""
     headers = [
         (header_names.SPECVERSION, b"1.0"),
         (header_names.ID, identity.encode()),
@@ -90,12 +95,11 @@ def cloudevent_headers(
 
 
 def event_headers(frame: Frame, kind: str, content_type: str = JSON) -> Headers:
-    """ce_time is the capture: that is when the strip was so.
+    """Return the headers of an event about a frame.
 
-    ce_source is the camera's own, byte for byte; a camera that sent none gets one made of its name.
-
-    What else comes of a frame beside its result or its reject is an event of its own, so its id has an ending; inside
-    each, or in a header, is the id of the result.
+    `ce_time` is the capture time. `ce_source` is that of the camera, byte for byte, or is made from line and camera if
+    the camera sent none. The id of a result or reject is that of the frame. Other events get an ending, such as
+    `-defect`, and carry the id of the result in the body or in a header.
     """
     identity = frame.id if kind in ("result", "reject") else f"{frame.id}-{kind}"
     source = frame.source or make_source(frame.line, frame.camera)
@@ -110,10 +114,11 @@ def event_headers(frame: Frame, kind: str, content_type: str = JSON) -> Headers:
 
 
 def frame_copy_headers(frame: Frame, kind: str, content_type: str, own: RejectHeaders | ReviewHeaders) -> Headers:
-    """Of a record with a frame's own bytes: what is said of it, its original place, time and key, and the headers that
-    the camera sent, each with a prefix.
+    """Return the headers of a record that carries the bytes of a frame.
 
-    Headers that were too many or too large to keep are left out, and so is such a key; a header of its own says so.
+    They are the headers of the event, those of this kind of copy, the original position, time and key, and the headers
+    that the camera sent, each with a prefix. Headers or a key that were too large to keep are left out, which a
+    separate header states.
     """
     origin = OriginHeaders(*frame.position, frame.timestamp_ms)
     stated = msgspec.structs.asdict(own) | msgspec.structs.asdict(origin)
@@ -129,7 +134,7 @@ def frame_copy_headers(frame: Frame, kind: str, content_type: str, own: RejectHe
 
 
 def read_frame_copy(record: Record, kind: type[T]) -> FrameCopy[T]:
-    """The opposite of `frame_copy_headers`. Raises ValueError for a record that it does not describe."""
+    """Parse the headers written by `frame_copy_headers`. Raises ValueError if a header is missing or malformed."""
     headers = {name: value or b"" for name, value in record.headers}
     own, origin = _read(headers, kind), _read(headers, OriginHeaders)
     if header_names.ID not in headers:
@@ -153,10 +158,10 @@ def _read(headers: dict[str, bytes], kind: type[T]) -> T:
     except KeyError as error:
         raise ValueError(f"it has no header {error}") from error
     except msgspec.ValidationError as error:
-        what = str(error).replace("$.", OWN_PREFIX)  # the path in the struct is the name of a header
-        raise ValueError(f"a header is not what it should be: {what}") from error
+        what = str(error).replace("$.", OWN_PREFIX)  # a field of the struct is a header without its prefix
+        raise ValueError(f"it has a malformed header: {what}") from error
 
 
 def original_headers(headers: Iterable[tuple[str, bytes | None]]) -> list[tuple[str, bytes | None]]:
-    """The headers that the camera sent, of a record that `frame_copy_headers` describes."""
+    """Return the headers that the camera sent, from the headers written by `frame_copy_headers`."""
     return [(name.removeprefix(ORIGINAL_PREFIX), value) for name, value in headers if name.startswith(ORIGINAL_PREFIX)]

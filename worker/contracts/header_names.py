@@ -1,6 +1,6 @@
-"""The names of all headers: CloudEvents with our extensions, and our own.
+"""Names of all record headers: CloudEvents with extension attributes, and those with the prefix `stripwatch_`.
 
-Frames: what a camera may send. Events: what the worker writes. Frame copies: see frame_headers.py.
+Cameras send the headers of frames, and the worker writes those of events. For frame copies see frame_headers.py.
 """
 
 # CloudEvents 1.0 in the binary mode of its Kafka binding, on frames and on events.
@@ -15,7 +15,7 @@ STRIP_DIRECTION = "ce_stripdirection"
 CONTENT_TYPE = "content-type"
 TRACEPARENT = "traceparent"
 
-# On frames alone.
+# Only on frames.
 BLOCK_ID = "ce_blockid"
 PIXEL_FORMAT = "ce_pixelformat"
 WIDTH_PX = "ce_widthpx"
@@ -23,12 +23,12 @@ HEIGHT_PX = "ce_heightpx"
 STRIDE_BYTES = "ce_stridebytes"
 
 OWN_PREFIX = "stripwatch_"
-REPLAYS = OWN_PREFIX + "replays"  # on a frame: how often it was sent again
-REPLAY_OF = OWN_PREFIX + "replay_of"  # on a frame that was sent again: the id of the reject that was sent first
-REPLAYED = OWN_PREFIX + "replayed"  # the only header of a replay mark: the id of the frame's first reject
+REPLAYS = OWN_PREFIX + "replays"  # on a frame: number of times that it was sent again
+REPLAY_OF = OWN_PREFIX + "replay_of"  # on a frame that was sent again: id of its first reject
+REPLAYED = OWN_PREFIX + "replayed"  # only header of a replay mark: id of the frame's first reject
 
 # On copies of frames.
-ORIGINAL_PREFIX = "original."  # before the name of each header that the camera sent
+ORIGINAL_PREFIX = "original."  # prefix of each header that the camera sent
 KEY = OWN_PREFIX + "key"
 KEY_DROPPED = OWN_PREFIX + "key_dropped"
 HEADERS_DROPPED = OWN_PREFIX + "headers_dropped"

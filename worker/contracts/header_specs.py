@@ -1,6 +1,6 @@
-"""Every record header with its meaning: those that cameras send, and those that Stripwatch writes.
+"""Descriptions of all record headers: those that cameras send, and those that Stripwatch writes.
 
-The JSON Schemas, the AsyncAPI document and the reference are made from these. RejectHeaders, ReviewHeaders and
+The JSON Schemas, the AsyncAPI document and the reference are generated from them. RejectHeaders, ReviewHeaders and
 OriginHeaders in frame_headers.py describe the headers of frame copies.
 """
 
@@ -21,9 +21,9 @@ class HeaderSpec:
 
     Attributes:
         name: Name of the header.
-        form: What the text may be, for a reader.
+        form: Permitted values, as text for a reader.
         description: Meaning of the header.
-        example: A value.
+        example: Example of a value.
         missing: Effect on the frame if it is absent; empty for a header that Stripwatch writes.
         malformed: Effect on the frame if it cannot be read; empty for a header that Stripwatch writes.
         constraint: Keywords of JSON Schema for the value, beyond `type: string`.

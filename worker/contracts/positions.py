@@ -1,4 +1,4 @@
-"""Where a record lies on Kafka, and the record itself, without kafka-python's types."""
+"""Records and their positions on Kafka, independent of kafka-python's types."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from stripwatch.worker.common.errors import RejectReason
 
 
 class Position(NamedTuple):
-    """Where a frame came from. Nobody else needs to remember the `+ 1` of a commit."""
+    """Topic, partition and offset of a record."""
 
     topic: str
     partition: int
@@ -19,11 +19,18 @@ class Position(NamedTuple):
 
     @property
     def next_offset(self) -> int:
+        """Offset to commit after this record."""
         return self.offset + 1
 
 
 class DiscardedValue(bytes):
-    """In place of a value that was not kept: no bytes, the size that it had, and why the frame is rejected."""
+    """Empty placeholder for a value that was not kept.
+
+    Attributes:
+        size_bytes: Size of the value, in bytes.
+        reason: Why the frame is rejected.
+        detail: Sentence for a person: what exactly is wrong.
+    """
 
     size_bytes: int
     reason: RejectReason
@@ -31,6 +38,7 @@ class DiscardedValue(bytes):
 
     @classmethod
     def of(cls, size_bytes: int, reason: RejectReason, detail: str) -> Self:
+        """Create a placeholder; `bytes` has no constructor that takes these attributes."""
         value = cls()
         value.size_bytes, value.reason, value.detail = size_bytes, reason, detail
         return value
@@ -38,7 +46,7 @@ class DiscardedValue(bytes):
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """What a broker (or a folder) hands over: a Kafka record without kafka-python's type."""
+    """A record read from Kafka, or made from a file in a folder."""
 
     position: Position
     timestamp_ms: int
@@ -48,6 +56,8 @@ class Record:
 
 
 class Partition(NamedTuple):
+    """Topic and partition number."""
+
     topic: str
     number: int
 
@@ -57,7 +67,7 @@ class Partition(NamedTuple):
 
 
 class CommitPoint(NamedTuple):
-    """Where reading continues, and the text that Kafka keeps with it."""
+    """Offset at which reading continues, and the metadata text that Kafka stores with it."""
 
     offset: int
     metadata: str = ""

@@ -1,16 +1,18 @@
-"""The format of a raw buffer, as the headers of its record state it."""
+"""Format of a raw buffer, as stated by the headers of its record."""
 
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
 class RawLayout:
-    """What a sender states of a raw buffer; nothing of it is checked yet, since a decoder rejects what is wrong.
+    """Layout of a raw buffer. Values are not checked here; the decoder rejects a layout that is not valid.
 
-    pixel_format: name by the GenICam Pixel Format Naming Convention, such as "Mono12p"; empty where it is unreadable.
-    width_px, height_px: None where the header is missing or unreadable.
-    stride_bytes: from the start of one row to the start of the next; None where the rows follow each other directly;
-        0 where the header is unreadable.
+    Attributes:
+        pixel_format: Name by the GenICam Pixel Format Naming Convention, such as "Mono12p"; empty if unreadable.
+        width_px: Width in pixels; None if the header is missing or unreadable.
+        height_px: Height in pixels; None if the header is missing or unreadable.
+        stride_bytes: Bytes from the start of one row to the start of the next; None if the rows follow each other
+            directly; 0 if the header is unreadable.
     """
 
     pixel_format: str

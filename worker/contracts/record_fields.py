@@ -1,4 +1,4 @@
-"""The headers of one record, each read by the rules of its kind. A malformed one costs its value, never the frame."""
+"""Parsing of record headers. A malformed header is recorded as a fault and never rejects the frame."""
 
 import re
 from collections.abc import Iterable
@@ -17,13 +17,17 @@ from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc3339
 
 SAFE_INTEGER_MAX = 2**53 - 1
-STRIP_POSITION_MM_MAX = 10**12  # an encoder that is never reset gets there after 1.6 years at 20 m/s
+STRIP_POSITION_MM_MAX = 10**12  # an encoder that is never reset reaches it after 1.6 years at 20 m/s
 _DIRECTIONS: tuple[StripDirection, ...] = ("forward", "reverse")
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-[0-9a-f]{32}-[0-9a-f]{16}-[0-9a-f]{2}")
 
 
 class RecordFields:
-    """faults: the headers that are there but malformed, by name."""
+    """Parsed headers of one record. Every method returns None if its header is missing or malformed.
+
+    Attributes:
+        faults: Names of the headers that are present but malformed, in the order in which they were read.
+    """
 
     def __init__(self, headers: dict[str, bytes]) -> None:
         self._headers = headers
@@ -31,11 +35,11 @@ class RecordFields:
 
     @classmethod
     def of(cls, headers: Iterable[tuple[str, bytes | None]]) -> Self:
-        """Of a name that is there twice, the last counts."""
+        """Collect the headers of a record. If a name occurs twice, the last value counts."""
         return cls({name: value for name, value in headers if value is not None})
 
     def name(self, field: str, value: bytes | None, chars_max: int = NAME_CHARS_MAX) -> str | None:
-        """UTF-8 text of at most chars_max characters, none of them a control character; None where it is empty."""
+        """Decode UTF-8 text of at most chars_max printable characters. field: name to record as a fault."""
         if not value:
             return None
         try:
@@ -48,9 +52,11 @@ class RecordFields:
         return text
 
     def text(self, header: str, chars_max: int = NAME_CHARS_MAX) -> str | None:
+        """Return the text of a header, as `name` does."""
         return self.name(header, self._headers.get(header), chars_max)
 
     def source(self, header: str) -> CameraSource:
+        """Return the source, which has only None values if the header is missing."""
         text = self.text(header, SOURCE_CHARS_MAX)
         if text is None:
             return CameraSource()
@@ -60,7 +66,7 @@ class RecordFields:
         return source
 
     def integer(self, header: str, smallest: int = -SAFE_INTEGER_MAX, largest: int = SAFE_INTEGER_MAX) -> int | None:
-        """At most 2**53 - 1 either way: JSON readers that keep numbers as doubles change a larger one."""
+        """Return an integer of at most 2**53 - 1 in magnitude: JSON readers that use doubles change larger numbers."""
         text = self.text(header)
         if text is None:
             return None
@@ -70,10 +76,11 @@ class RecordFields:
         return int(text)
 
     def strip_position_mm(self, header: str) -> int | None:
-        """At most a million kilometres either way: no strip is so long, nor does any reach so much in a year."""
+        """Return a position of at most a million kilometres in magnitude; see STRIP_POSITION_MM_MAX."""
         return self.integer(header, -STRIP_POSITION_MM_MAX, STRIP_POSITION_MM_MAX)
 
     def direction(self, header: str) -> StripDirection | None:
+        """Return the direction of the strip."""
         text = self.text(header)
         known = next((one for one in _DIRECTIONS if one == text), None)
         if text is not None and known is None:
@@ -81,7 +88,7 @@ class RecordFields:
         return known
 
     def raw_layout(self) -> RawLayout | None:
-        """The format of a raw buffer: the record's value is one if and only if ce_pixelformat is there."""
+        """Return the format of a raw buffer; None for an image file, which is a record without `ce_pixelformat`."""
         if not self._headers.get(header_names.PIXEL_FORMAT):
             return None
         return RawLayout(
@@ -94,7 +101,7 @@ class RecordFields:
         )
 
     def capture_ms(self, header: str, now_ms: int) -> int | None:
-        """RFC 3339 with an offset, in milliseconds since 1970; a time at which a frame can have been captured."""
+        """Parse RFC 3339 with an offset into milliseconds since 1970. An implausible capture time is a fault."""
         text = self.text(header)
         if text is None:
             return None
@@ -107,6 +114,7 @@ class RecordFields:
         return time_ms
 
     def traceparent(self, header: str) -> str | None:
+        """Return the W3C trace context."""
         text = self.text(header)
         if text is None or _TRACEPARENT.fullmatch(text):
             return text

@@ -1,6 +1,6 @@
-"""The mark on the topic of rejects which says that the frame of a reject was sent again.
+"""Replay marks: records on the rejects topic that state that the frame of a reject was sent again.
 
-It has a header and no body. Every reader of that topic must know it: it is not a reject.
+A replay mark has one header and no body. It is not a reject, so every reader of the topic must recognise it.
 """
 
 from collections.abc import Iterable
@@ -9,11 +9,11 @@ from stripwatch.worker.contracts.header_names import REPLAYED
 
 
 def replay_mark_headers(reject_id: str) -> list[tuple[str, bytes]]:
-    """The headers of the mark for the frame whose first reject has this id."""
+    """Return the headers of the replay mark for the frame whose first reject has this id."""
     return [(REPLAYED, reject_id.encode())]
 
 
 def replayed_id(value: bytes | None, headers: Iterable[tuple[str, bytes | None]]) -> str | None:
-    """The id of the reject whose frame was sent again; None for a record that is not a mark."""
+    """Return the id of the reject whose frame was sent again; None for a record that is not a replay mark."""
     mark = dict(headers).get(REPLAYED)
     return mark.decode(errors="replace") if mark and not value else None

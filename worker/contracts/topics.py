@@ -1,4 +1,4 @@
-"""Names of the topics on Kafka."""
+"""Default names of the Kafka topics."""
 
 FRAMES = "inspection.frames"
 RESULTS = "inspection.results"

@@ -10,7 +10,7 @@ from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import HangError
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
-from stripwatch.worker.common.signals import ended_at_once_by_signals
+from stripwatch.worker.common.signals import exit_on_signals
 from stripwatch.worker.config.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,
@@ -67,7 +67,7 @@ def run(
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
-    with ended_at_once_by_signals():
+    with exit_on_signals():
         layout = choose_layout(settings).layout
     if layout.processes > 1:
         supervise(settings, layout, sys.argv[1:])

@@ -13,7 +13,7 @@ import msgspec
 from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
-from stripwatch.worker.common.atomic_files import named_when_whole
+from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
@@ -49,7 +49,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
         raise InputError(f"{out} already exists; use --force to replace it")
     model = load_model(settings)
     warn_of_sizes(model.size_check, images.files)
-    with named_when_whole(out) as part:
+    with rename_when_complete(out) as part:
         try:
             lines = part.open("wb", buffering=0)  # so that a full disk fails at the line that did not fit
         except OSError as error:

@@ -8,7 +8,7 @@ from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.log_setup import log_suppressed
 from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.common.process.threads import ShutdownLimit, dump_stacks_on_signal
-from stripwatch.worker.common.signals import ended_at_once_by_signals, stop_on_signal
+from stripwatch.worker.common.signals import exit_on_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
@@ -39,7 +39,7 @@ def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
         with ReadinessLog(readiness.checks, readiness.paused), claimed_name(settings) as name:
             settings = settings.model_copy(update={"instance_id": name.text})
             # Do not assign the model to a variable: see model_reload.py.
-            with ended_at_once_by_signals():
+            with exit_on_signals():
                 readiness.worker = Worker(settings, readiness.verified(load_model(settings)), metrics, limit)
             clock = SystemClock()
             with stop_on_signal(clock.stop):

@@ -5,7 +5,7 @@ from typing import BinaryIO
 
 import msgspec
 
-from stripwatch.worker.common.atomic_files import named_when_whole
+from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.contracts.events import Box
@@ -31,7 +31,7 @@ def write_dataset(out: Path, frames: int, shape: Shape, seed: int, brightness_fa
     Raises InputError if the folder is not empty or cannot be written.
     """
     try:
-        with named_when_whole(out) as part:
+        with rename_when_complete(out) as part:
             _require_free(out, part)
             part.mkdir(parents=True)
             with (part / TRUTH_NAME).open("wb") as truth, new_progress() as progress:

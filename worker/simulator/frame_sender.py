@@ -10,7 +10,7 @@ import msgspec
 from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLargeError
 
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX, INFLIGHT_BYTES_MAX
-from stripwatch.worker.common.atomic_files import named_when_whole
+from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError, StripwatchError
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.contracts.frame_headers import Headers
@@ -57,7 +57,7 @@ def open_sent_file(path: Path | None) -> Iterator[SentFile | None]:
     if path is None:
         yield None
         return
-    with named_when_whole(path) as part:
+    with rename_when_complete(path) as part:
         try:
             lines = part.open("wb")
         except OSError as error:

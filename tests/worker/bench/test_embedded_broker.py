@@ -85,13 +85,13 @@ def test_ctrl_c_reaches_only_its_owner() -> None:
 
 def test_error_quotes_the_output_of_a_broker_that_exits_early() -> None:
     with pytest.raises(
-        BrokerUnavailableError, match="the broker exited with code 3 before it answered; it said: no luck"
+        BrokerUnavailableError, match="the broker exited with code 3 before it answered; its output: no luck"
     ):
         run_shell("echo no luck; exit 3", AWAIT_S_MAX)
 
 
 def test_stops_a_broker_that_never_answers() -> None:
-    with pytest.raises(BrokerUnavailableError, match=r"did not answer within 0\.3 s; it said:") as failure:
+    with pytest.raises(BrokerUnavailableError, match=r"did not answer within 0\.3 s; its output:") as failure:
         run_shell("echo $$; exec sleep 60", 0.3)
     with pytest.raises(ProcessLookupError):
         os.kill(int(str(failure.value).rpartition(" ")[2]), 0)

@@ -3,7 +3,7 @@ import threading
 from stripwatch.worker.common.clock import SystemClock
 
 
-def test_a_stop_ends_the_wait_and_every_later_one() -> None:
+def test_stop_ends_the_current_and_every_later_sleep() -> None:
     clock = SystemClock()
     threading.Timer(0.1, clock.stop).start()
     clock.sleep(3600)

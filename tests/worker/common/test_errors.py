@@ -1,4 +1,4 @@
-"""Errors go from one process to another, as a pool of processes sends them."""
+"""Errors can be pickled, as process pools require."""
 
 import pickle
 
@@ -22,15 +22,15 @@ EXAMPLES = [
 
 
 @pytest.mark.parametrize("error", EXAMPLES, ids=lambda error: type(error).__name__)
-def test_an_error_arrives_as_it_was_sent(error: StripwatchError) -> None:
-    arrived = pickle.loads(pickle.dumps(error))
-    assert type(arrived) is type(error)
-    assert str(arrived) == str(error)
-    assert vars(arrived) == vars(error)
-    assert arrived.exit_code == error.exit_code
+def test_errors_survive_pickling(error: StripwatchError) -> None:
+    restored = pickle.loads(pickle.dumps(error))
+    assert type(restored) is type(error)
+    assert str(restored) == str(error)
+    assert vars(restored) == vars(error)
+    assert restored.exit_code == error.exit_code
 
 
-def test_the_text_says_reason_and_detail() -> None:
+def test_the_text_is_a_sentence() -> None:
     assert str(FrameRejected(RejectReason.TOO_SMALL, "it is 4x4")) == "too_small: it is 4x4"
     assert str(WorkerExitError("the worker ended", -9)) == "the worker ended"
     assert WorkerExitError("the worker ended", -9).exit_code == 137

@@ -1,4 +1,4 @@
-"""Which addresses a port listens on, and why it does not."""
+"""Addresses that a port listens on, and errors that state why it cannot."""
 
 import errno
 import socket
@@ -37,7 +37,7 @@ def reaches(listener: socket.socket, *addresses: str) -> bool:
 
 
 def resolving(monkeypatch: pytest.MonkeyPatch, **names: list[str]) -> None:
-    """Let a name server know these names, by their addresses."""
+    """Simulate a name server. names: addresses by name."""
     ask = socket.getaddrinfo
 
     def answer(host: str, *rest: Any, **options: Any) -> list[Any]:
@@ -47,20 +47,20 @@ def resolving(monkeypatch: pytest.MonkeyPatch, **names: list[str]) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "0.0.0.0", "localhost", ""])
-def test_ipv4(host: str) -> None:
+def test_listens_on_ipv4(host: str) -> None:
     with closing(listening(host)) as listener:
         assert reaches(listener, "127.0.0.1")
 
 
 @needs_ipv6
-def test_ipv6_and_both(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_listens_on_ipv6_and_on_both(monkeypatch: pytest.MonkeyPatch) -> None:
     resolving(monkeypatch, six=["::1"], both=["::1", "127.0.0.1"])
     with closing(listening("::1")) as six, closing(listening("::")) as all_addresses:
         assert reaches(six, "::1")
         assert reaches(all_addresses, "::1", "127.0.0.1")
     with closing(listening("six")) as six, closing(listening("both")) as four:
         assert reaches(six, "::1")
-        assert reaches(four, "127.0.0.1"), "as before IPv6 was there"
+        assert reaches(four, "127.0.0.1"), "a name with both addresses means IPv4"
 
 
 def refusal(host: str, port: int = 0) -> str:
@@ -72,11 +72,11 @@ def refusal(host: str, port: int = 0) -> str:
 
 
 @pytest.mark.parametrize("host", ["no-such-host.invalid", "[::1]", "a" * 70, "a..b", "a\0b"])
-def test_a_name_that_does_not_resolve(host: str) -> None:
+def test_names_a_host_that_does_not_resolve(host: str) -> None:
     assert refusal(host) == f"the host name {host!r} does not resolve on this machine"
 
 
-def test_why_a_port_cannot_be_had() -> None:
+def test_states_why_the_address_cannot_be_used() -> None:
     assert refusal("192.0.2.1") == "this machine has no such address"
     with closing(listening("127.0.0.1")) as taken:
         assert refusal("127.0.0.1", taken.getsockname()[1]) == "another process uses the port"
@@ -85,14 +85,14 @@ def test_why_a_port_cannot_be_had() -> None:
 @pytest.mark.parametrize(
     ("method", "code", "why"),
     [
-        ("bind", errno.EACCES, "a port below 1024 needs a privilege"),
+        ("bind", errno.EACCES, "ports below 1024 require root or the capability CAP_NET_BIND_SERVICE"),
         ("__init__", errno.EAFNOSUPPORT, "this machine has no IPv6"),
         ("listen", errno.ENOBUFS, "No buffer space available"),
     ],
 )
-def test_what_the_system_refuses(monkeypatch: pytest.MonkeyPatch, method: str, code: int, why: str) -> None:
+def test_states_the_error_of_the_system(monkeypatch: pytest.MonkeyPatch, method: str, code: int, why: str) -> None:
     class Refusing(socket.socket):
-        """A socket one of whose methods fails."""
+        """Socket of which one method fails."""
 
     def refuse(*_: object) -> None:
         raise OSError(code, errno.errorcode[code] if code != errno.ENOBUFS else why)
@@ -102,7 +102,7 @@ def test_what_the_system_refuses(monkeypatch: pytest.MonkeyPatch, method: str, c
     assert refusal("127.0.0.1") == why
 
 
-def test_the_socket_is_closed_when_it_cannot_listen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_closes_the_socket_if_it_cannot_listen(monkeypatch: pytest.MonkeyPatch) -> None:
     made: list[socket.socket] = []
 
     class Remembered(socket.socket):

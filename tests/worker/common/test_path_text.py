@@ -1,4 +1,4 @@
-"""Paths as text, and back."""
+"""Conversion of paths to text and back."""
 
 import json
 import logging
@@ -29,13 +29,13 @@ NAMES = st.binary(min_size=1, max_size=80).filter(lambda raw: b"\0" not in raw)
         (b"\\xff", "\\x5cxff"),
     ],
 )
-def test_only_what_cannot_be_shown_changes(raw: bytes, text: str) -> None:
+def test_escapes_only_bytes_that_are_not_printable(raw: bytes, text: str) -> None:
     assert path_text(os.fsdecode(raw)) == text
     assert path_of(text) == Path(os.fsdecode(raw))
 
 
 @given(NAMES)
-def test_every_name_has_a_text_of_printable_utf8_that_leads_back(raw: bytes) -> None:
+def test_every_name_has_a_printable_utf8_text_that_converts_back(raw: bytes) -> None:
     text = path_text(os.fsdecode(raw))
     text.encode()
     assert not set(text) & set("\n\r\t\x1b\x7f")
@@ -43,28 +43,28 @@ def test_every_name_has_a_text_of_printable_utf8_that_leads_back(raw: bytes) -> 
 
 
 @given(NAMES, NAMES)
-def test_two_names_have_two_texts(first: bytes, second: bytes) -> None:
+def test_different_names_have_different_texts(first: bytes, second: bytes) -> None:
     assert (path_text(os.fsdecode(first)) == path_text(os.fsdecode(second))) == (first == second)
 
 
-def test_a_name_is_the_path_from_the_data_folder(tmp_path: Path) -> None:
+def test_a_name_is_the_path_relative_to_the_data_folder(tmp_path: Path) -> None:
     path = tmp_path / os.fsdecode(b"cam\xff") / "a.png"
     assert name_below(tmp_path, path) == "cam\\xff/a.png"
     assert file_below(tmp_path, "cam\\xff/a.png") == path
 
 
-def test_texts_in_lists_and_dictionaries_can_be_encoded() -> None:
+def test_escapes_texts_in_lists_and_dictionaries() -> None:
     value = {"a\udcff": ["b\udcfe\n", 1, None], "path": Path("c\udcfd"), "other": "\ud800"}
     found = encodable(value)
     assert found == {"a\\xff": ["b\\xfe\n", 1, None], "path": "c\\xfd", "other": "\\xed\\xa0\\x80"}
 
 
-def test_the_summary_is_json_for_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_summary_is_valid_json(capsys: pytest.CaptureFixture[str]) -> None:
     print_summary({"out": "runs/\udcff"})
     assert json.loads(capsys.readouterr().out.encode()) == {"out": "runs/\\xff"}
 
 
-def test_a_log_line_is_json_for_every_reader(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_log_line_is_valid_json(capsys: pytest.CaptureFixture[str]) -> None:
     try:
         set_up_logs("json", "info")
         structlog.get_logger().info("loaded", bundle="models/\udcff.onnx")

@@ -1,4 +1,4 @@
-"""The algebra of the token bucket."""
+"""Properties of the token bucket."""
 
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,7 +11,7 @@ PER_S = st.floats(0.01, 10)
 
 
 class Played:
-    """The moments at which an event of one key was let through."""
+    """Times at which an event of one key was admitted."""
 
     def __init__(self, tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
         self._now_s = 0.0
@@ -24,7 +24,7 @@ class Played:
 
 
 @given(TOKENS, PER_S, GAPS_S)
-def test_no_stretch_of_time_has_more_than_a_full_bucket_and_what_flowed_in(
+def test_no_interval_has_more_events_than_a_full_bucket_and_its_refill(
     tokens_max: float, per_s: float, gaps_s: list[float]
 ) -> None:
     passed_s = Played(tokens_max, per_s, gaps_s).passed_s
@@ -35,21 +35,21 @@ def test_no_stretch_of_time_has_more_than_a_full_bucket_and_what_flowed_in(
 
 
 @given(TOKENS, PER_S, st.lists(st.floats(1, 5), max_size=60))
-def test_what_comes_no_more_often_than_tokens_is_never_refused(
+def test_never_limits_events_that_are_slower_than_the_refill(
     tokens_max: float, per_s: float, gaps: list[float]
 ) -> None:
     assert len(Played(tokens_max, per_s, [gap / per_s for gap in gaps]).passed_s) == len(gaps)
 
 
 @given(TOKENS, PER_S, GAPS_S)
-def test_a_greater_quota_lets_no_less_through(tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
+def test_a_larger_bucket_admits_at_least_as_many_events(tokens_max: float, per_s: float, gaps_s: list[float]) -> None:
     some = Played(tokens_max, per_s, gaps_s).passed_s
     more = Played(tokens_max + 1, per_s, gaps_s).passed_s
     assert len(more) >= len(some)
 
 
 @given(st.integers(1, 20))
-def test_a_full_bucket_is_there_at_once_for_each_key(tokens_max: int) -> None:
+def test_each_key_starts_with_a_full_bucket(tokens_max: int) -> None:
     quota = TokenBucket(tokens_max, 0.001, lambda: 0.0)
     for key in ("a", "b"):
         assert [quota.take(key) for _ in range(tokens_max + 3)] == [True] * tokens_max + [False] * 3

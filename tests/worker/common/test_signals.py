@@ -1,4 +1,4 @@
-"""The first signal asks, the second ends, also in a process that cannot look at them: it is in a native call."""
+"""The first signal requests a stop, and the second ends the process, even during a native call."""
 
 import os
 import signal
@@ -12,12 +12,12 @@ from stripwatch.worker.common.signals import stop_on_signal
 
 NATIVE = """
 import ctypes, sys, time
-from stripwatch.worker.common.signals import ended_at_once_by_signals
-with ended_at_once_by_signals(first_process=sys.argv[1] == "first"):
+from stripwatch.worker.common.signals import exit_on_signals
+with exit_on_signals(first_process=sys.argv[1] == "first"):
     print("in", flush=True)
     ctypes.CDLL(None).pause() if sys.argv[2] == "native" else sys.stdin.read()
 print("out", flush=True)
-for _ in range(2000):  # Python may miss a signal just before a long call, until that returns
+for _ in range(2000):  # in short steps: a signal that arrives just before a long call is handled after it
     time.sleep(0.05)
 """
 
@@ -28,7 +28,7 @@ def start(*words: str) -> "subprocess.Popen[str]":
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_the_first_process_of_a_container_ends_in_a_native_call(number: signal.Signals) -> None:
+def test_pid_1_ends_during_a_native_call(number: signal.Signals) -> None:
     with start("first", "native") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -36,7 +36,7 @@ def test_the_first_process_of_a_container_ends_in_a_native_call(number: signal.S
         assert process.wait(60) == 128 + number
 
 
-def test_any_other_process_keeps_the_default_of_the_system() -> None:
+def test_other_processes_keep_the_default_handlers() -> None:
     with start("other", "native") as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -44,8 +44,8 @@ def test_any_other_process_keeps_the_default_of_the_system() -> None:
         assert process.wait(60) == -signal.SIGTERM
 
 
-def test_after_the_block_the_first_process_still_ends_by_a_signal() -> None:
-    """Linux would ignore one that came before the worker had set its own handler."""
+def test_pid_1_still_ends_on_a_signal_after_the_block() -> None:
+    """Linux would ignore a signal that arrives before the worker sets its own handler."""
     program = NATIVE.replace("sys.stdin.read()\nprint", "0\nprint")
     with subprocess.Popen(
         [sys.executable, "-c", program, "first", "none"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
@@ -56,11 +56,11 @@ def test_after_the_block_the_first_process_still_ends_by_a_signal() -> None:
         assert process.wait(60) == 128 + signal.SIGTERM
 
 
-# Does not stop when it is asked to, as a command that hangs.
+# A command that hangs: it does not stop when requested.
 HANGS = """
 import sys, time
 from contextlib import nullcontext
-from stripwatch.worker.common.signals import interrupted_once, stop_on_signal
+from stripwatch.worker.common.signals import interrupt_once, stop_on_signal
 asked = lambda: print("asked", flush=True)
 def hang():
     try:
@@ -72,12 +72,12 @@ def hang():
 def wait():
     for _ in range(2000):  # as above
         time.sleep(0.05)
-with interrupted_once(), stop_on_signal(asked) if sys.argv[1] == "command" else nullcontext():
+with interrupt_once(), stop_on_signal(asked) if sys.argv[1] == "command" else nullcontext():
     hang()
 """
 
 
-def test_a_signal_asks_and_the_handlers_come_back() -> None:
+def test_a_signal_requests_a_stop_and_handlers_are_restored() -> None:
     before = signal.getsignal(signal.SIGTERM)
     clock = SystemClock()
     with stop_on_signal(clock.stop):
@@ -91,7 +91,7 @@ def test_a_signal_asks_and_the_handlers_come_back() -> None:
     ("kind", "number"),
     [("command", signal.SIGTERM), ("command", signal.SIGINT), ("any other", signal.SIGINT)],
 )
-def test_a_second_signal_ends_a_command_that_hangs(kind: str, number: signal.Signals) -> None:
+def test_a_second_signal_ends_a_hanging_command(kind: str, number: signal.Signals) -> None:
     with subprocess.Popen([sys.executable, "-c", HANGS, kind], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         process.stdout.readline()
@@ -101,8 +101,8 @@ def test_a_second_signal_ends_a_command_that_hangs(kind: str, number: signal.Sig
         assert process.wait(60) == -number
 
 
-def test_one_signal_of_each_kind_only_asks() -> None:
-    """A terminal sends SIGINT to all, and a program that started this one may send SIGTERM after it."""
+def test_one_signal_of_each_kind_only_requests_a_stop() -> None:
+    """A terminal sends SIGINT to all processes, and the parent process may then send SIGTERM."""
     asked: list[None] = []
     with stop_on_signal(lambda: asked.append(None)):
         os.kill(os.getpid(), signal.SIGINT)

@@ -5,7 +5,7 @@ from stripwatch.worker.common.text_encoding import BYTE_ORDER_MARK, decode_utf8,
 TEXT = 'group_id = "Stra\u00dfe"\r\n'
 
 
-def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
+def test_removes_the_byte_order_mark() -> None:
     assert decode_utf8(TEXT.encode("utf-8-sig")) == decode_utf8(TEXT.encode()) == TEXT
     assert decode_utf8_with_mark(TEXT.encode("utf-8-sig")) == BYTE_ORDER_MARK + TEXT
 
@@ -19,7 +19,7 @@ def test_a_byte_order_mark_is_not_part_of_the_text() -> None:
         (b"a = 1\n" + TEXT.encode("cp1252"), "it is not UTF-8 text (line 2, byte 22); save it as UTF-8"),
     ],
 )
-def test_another_encoding_is_named(raw: bytes, sentence: str) -> None:
+def test_names_another_encoding(raw: bytes, sentence: str) -> None:
     with pytest.raises(ValueError, match="save it as UTF-8") as raised:
         decode_utf8(raw)
     assert str(raised.value) == sentence

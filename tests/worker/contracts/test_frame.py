@@ -1,4 +1,4 @@
-"""A camera's record as a frame: the rules of fallback, and that nothing a sender writes can make it fail."""
+"""Conversion of records into frames: fallback values, faults, and robustness against any content."""
 
 import time
 
@@ -21,7 +21,7 @@ def read(headers: list[tuple[str, bytes | None]], key: bytes | None = None, time
     return read_record(Record(POSITION, timestamp_ms, key, b"image", headers), "cluster", 5.0, NOW_MS)
 
 
-def test_what_the_sender_says_is_read() -> None:
+def test_reads_the_headers_of_a_frame() -> None:
     frame = read(
         [
             ("ce_source", b"/plant/hot-rolling/line-1/top-1"),
@@ -47,7 +47,7 @@ def test_what_the_sender_says_is_read() -> None:
         (None, None, "inspection.frames-3"),
     ],
 )
-def test_the_camera_is_the_key_else_the_source_else_the_partition(
+def test_takes_the_camera_from_the_key_else_the_source_else_the_partition(
     key: bytes | None, source: bytes | None, camera: str
 ) -> None:
     assert read([("ce_source", source)], key).camera == camera
@@ -77,7 +77,7 @@ def test_the_camera_is_the_key_else_the_source_else_the_partition(
         ("traceparent", b"00-zz"),
     ],
 )
-def test_a_malformed_header_is_named_and_its_field_is_unknown(header: str, value: bytes) -> None:
+def test_records_a_malformed_header_as_a_fault_and_leaves_its_field_empty(header: str, value: bytes) -> None:
     frame = read([(header, value)])
     assert frame.faults == (header,)
     assert (frame.coil, frame.strip_position_mm, frame.strip_direction, frame.traceparent) == (None, None, None, None)
@@ -85,13 +85,13 @@ def test_a_malformed_header_is_named_and_its_field_is_unknown(header: str, value
 
 
 @pytest.mark.parametrize("position", [10**12, -(10**12), 2**32])
-def test_a_position_may_be_that_of_an_encoder_which_is_never_reset(position: int) -> None:
+def test_accepts_positions_of_an_encoder_that_is_never_reset(position: int) -> None:
     frame = read([("ce_strippositionmm", str(position).encode())])
     assert (frame.strip_position_mm, frame.faults) == (position, ())
 
 
 @pytest.mark.parametrize("direction", ["forward", "reverse"])
-def test_a_frame_says_how_the_strip_ran(direction: str) -> None:
+def test_reads_the_direction_of_the_strip(direction: str) -> None:
     assert read([("ce_stripdirection", direction.encode())]).strip_direction == direction
     assert read([]).strip_direction is None
 
@@ -110,14 +110,14 @@ def test_a_frame_says_how_the_strip_ran(direction: str) -> None:
         ("/plant/" + "%E9%92%A2" * 200, "钢" * 200, "/plant"),
     ],
 )
-def test_a_source_goes_out_as_it_came_in_and_its_names_are_decoded(source: str, camera: str, line: str | None) -> None:
+def test_passes_the_source_through_unchanged_and_decodes_its_names(source: str, camera: str, line: str | None) -> None:
     frame = read([("ce_source", source.encode())])
     assert (frame.camera, frame.line, frame.faults) == (camera, line, ())
     for kind in ("result", "defect", "evidence", "reject", "review", "shadow"):
         assert dict(event_headers(frame, kind))["ce_source"] == source.encode()
 
 
-def test_a_key_names_the_camera_and_leaves_the_source_alone() -> None:
+def test_the_key_overrides_the_camera_but_not_the_source() -> None:
     frame = read([("ce_source", b"/plant/line%201/cam%C3%A4")], b"top-1")
     assert (frame.camera, frame.line) == ("top-1", "/plant/line 1")
     assert dict(event_headers(frame, "result"))["ce_source"] == b"/plant/line%201/cam%C3%A4"
@@ -147,7 +147,7 @@ def test_a_key_names_the_camera_and_leaves_the_source_alone() -> None:
         b"\xff/cam",
     ],
 )
-def test_a_malformed_source_is_named_and_another_takes_its_place(source: bytes) -> None:
+def test_replaces_a_malformed_source_and_records_a_fault(source: bytes) -> None:
     frame = read([("ce_source", source)], b"top 1")
     assert (frame.camera, frame.line, frame.source, frame.faults) == ("top 1", None, None, ("ce_source",))
     assert dict(event_headers(frame, "result"))["ce_source"] == b"/top%201"
@@ -163,7 +163,7 @@ def test_a_malformed_source_is_named_and_another_takes_its_place(source: bytes) 
         ("https://top-2?x=1", "top-2", None),
     ],
 )
-def test_what_follows_the_path_of_a_source_is_a_fault_and_names_nothing(
+def test_ignores_what_follows_the_path_of_a_source_and_records_a_fault(
     source: str, camera: str, line: str | None
 ) -> None:
     frame = read([("ce_source", source.encode())])
@@ -174,22 +174,22 @@ def test_what_follows_the_path_of_a_source_is_a_fault_and_names_nothing(
 @pytest.mark.parametrize(
     "timestamp_ms", [SENT_MS // 1000, SENT_MS * 1000, SENT_MS * 1_000_000, 0, -1, 946_684_799_999, NOW_MS + 86_400_000]
 )
-def test_a_record_time_that_no_frame_can_have_is_a_fault_and_the_arrival_takes_its_place(timestamp_ms: int) -> None:
+def test_replaces_an_implausible_record_time_by_the_arrival_time_and_records_a_fault(timestamp_ms: int) -> None:
     frame = read([], timestamp_ms=timestamp_ms)
     assert (frame.captured_ms, frame.record_ms, frame.faults) == (NOW_MS, -1, ("timestamp",))
-    assert frame.timestamp_ms == timestamp_ms  # for a replay, which restores it
+    assert frame.timestamp_ms == timestamp_ms  # a replay restores it
     assert frame.id == event_id(POSITION, timestamp_ms, "cluster")
     dated = read([("ce_time", b"2026-11-23T02:00:00.123Z")], timestamp_ms=timestamp_ms)
     assert (rfc3339(dated.captured_ms), dated.faults) == ("2026-11-23T02:00:00.123Z", ("timestamp",))
 
 
 @pytest.mark.parametrize("timestamp_ms", [946_684_800_000, NOW_MS, NOW_MS + 86_399_999])
-def test_an_old_frame_and_a_clock_that_is_hours_ahead_keep_their_time(timestamp_ms: int) -> None:
+def test_accepts_an_old_frame_and_a_clock_that_is_hours_ahead(timestamp_ms: int) -> None:
     frame = read([], timestamp_ms=timestamp_ms)
     assert (frame.captured_ms, frame.record_ms, frame.faults) == (timestamp_ms, timestamp_ms, ())
 
 
-def test_without_another_time_a_frame_is_captured_when_it_arrives() -> None:
+def test_uses_the_arrival_time_if_there_is_no_other() -> None:
     before_ms = round(time.time() * 1000)
     frame = read_record(Record(POSITION, -1, None, b"image", []), "cluster", 5.0)
     assert before_ms <= frame.captured_ms <= round(time.time() * 1000)
@@ -203,16 +203,16 @@ RAW: list[tuple[str, bytes | None]] = [
 ]
 
 
-def test_a_raw_buffer_has_its_layout_in_headers() -> None:
+def test_reads_the_layout_of_a_raw_buffer() -> None:
     assert read(RAW).layout == RawLayout("Mono12p", 2048, 1024)
     assert read([*RAW, ("ce_stridebytes", b"3200")]).layout == RawLayout("Mono12p", 2048, 1024, 3200)
     unreadable = read([*RAW, ("ce_stridebytes", b"3200 ")])
     assert (unreadable.layout, unreadable.faults) == (RawLayout("Mono12p", 2048, 1024, 0), ("ce_stridebytes",))
     assert read(RAW[:1]).layout is None
-    assert read([("ce_widthpx", b"no number")]).faults == (), "an image file has its size in itself"
+    assert read([("ce_widthpx", b"no number")]).faults == (), "the size headers of an image file are not read"
 
 
-def test_a_layout_that_cannot_be_read_is_a_fault_and_left_to_the_decoder() -> None:
+def test_records_an_unreadable_layout_as_a_fault_and_leaves_it_to_the_decoder() -> None:
     frame = read([("ce_pixelformat", b"\xff"), ("ce_widthpx", b"1e3")])
     assert (frame.layout, frame.faults) == (RawLayout("", None, None), ("ce_pixelformat", "ce_widthpx"))
 
@@ -227,7 +227,7 @@ def test_a_layout_that_cannot_be_read_is_a_fault_and_left_to_the_decoder() -> No
         (b"-1", None, ("ce_blockid",)),
     ],
 )
-def test_the_count_of_a_camera_is_kept_where_every_json_reader_can_hold_it(
+def test_accepts_block_ids_that_every_json_reader_can_represent(
     value: bytes, block_id: int | None, faults: tuple[str, ...]
 ) -> None:
     frame = read([("ce_blockid", value)])
@@ -242,7 +242,7 @@ headers = st.lists(st.tuples(names, st.none() | st.binary(max_size=40) | st.text
 @given(
     headers, st.none() | st.binary(max_size=20), st.none() | st.binary(max_size=20), st.integers(-(2**63), 2**63 - 1)
 )
-def test_no_record_makes_it_fail(
+def test_converts_any_record(
     headers: list[tuple[str, bytes | None]], key: bytes | None, value: bytes | None, timestamp_ms: int
 ) -> None:
     frame = read_record(Record(POSITION, timestamp_ms, key, value, headers), "", 0.0)
@@ -251,7 +251,7 @@ def test_no_record_makes_it_fail(
     assert frame.encoded == (value or b"")
 
 
-def test_headers_are_kept_for_a_reject_where_they_are_few_and_small() -> None:
+def test_keeps_headers_for_a_reject_if_they_are_few_and_small() -> None:
     assert read([("a", b"1"), ("b", None)]).headers == (("a", b"1"),)
     assert read([("", b"")] * 65).headers is None
     assert read([("a", b"x" * 20_000)]).headers is None
@@ -263,9 +263,9 @@ positions = st.builds(
 
 
 @given(positions, positions, st.integers(0, 2**42))
-def test_ids_of_different_frames_differ_and_the_same_frame_has_one(a: Position, b: Position, at_ms: int) -> None:
+def test_ids_are_equal_only_for_the_same_position(a: Position, b: Position, at_ms: int) -> None:
     assert (event_id(a, at_ms, "c") == event_id(b, at_ms, "c")) == (a == b)
 
 
-def test_a_topic_recreated_or_another_cluster_gives_other_ids() -> None:
+def test_ids_differ_after_a_topic_is_recreated_and_on_another_cluster() -> None:
     assert len({event_id(POSITION, at_ms, cluster) for at_ms in (1, 2) for cluster in ("c", "d")}) == 4

@@ -50,13 +50,16 @@ def test_accepts_valid_files(folder: Path, names: dict[str, str]) -> None:
         ({"certificate": "nowhere"}, r"cannot read .*nowhere, named by 'metrics\.certificate_file': No such file"),
         (
             {"certificate": "client.pem"},
-            r"'metrics\.certificate_file': .*client\.pem cannot be used: there is no PEM key",
+            r"'metrics\.certificate_file': .*client\.pem cannot be used: no PEM private key found; set key_file",
         ),
         ({"certificate": "client.pem", "key": "nowhere"}, "cannot read .*nowhere"),
         ({"certificate": "client.pem", "key": "ca.key"}, "cannot be used: key values mismatch"),
-        ({"certificate": "client.pem", "key": "locked.key"}, "the key is encrypted, and key_password_file is missing"),
-        ({"certificate": "client.pem", "key": "locked.key", "key_password": "junk"}, "or holds another password"),
-        ({"certificate": "junk"}, "there is no PEM certificate"),
+        (
+            {"certificate": "client.pem", "key": "locked.key"},
+            "the private key is encrypted, and key_password_file is not set",
+        ),
+        ({"certificate": "client.pem", "key": "locked.key", "key_password": "junk"}, "is not set or has a wrong password"),
+        ({"certificate": "junk"}, "no PEM certificate found"),
         ({"certificate": "broker.pem", "client_ca": "junk"}, r"'metrics\.client_ca_file': .*junk cannot be used"),
     ],
 )

@@ -1,1 +1,1 @@
-"""This process and its children: processor cores, CPU time, memory, threads, ports."""
+"""Utilities for this process and its children: processor cores, CPU time, memory, threads, ports."""

@@ -1,4 +1,4 @@
-"""A child process that ends with its parent, even when that is killed: started, waited for, and stopped in time."""
+"""Child processes that end with their parent, even if the parent is killed."""
 
 import signal
 import subprocess
@@ -15,8 +15,8 @@ import psutil
 
 from stripwatch.worker.common.process.usage import process_tree
 
-# The child asks Linux to end it when its parent dies (1 is PR_SET_PDEATHSIG, 15 SIGTERM), then becomes the command. A
-# preexec_fn would do the same, but is unsafe beside threads.
+# The launcher asks Linux to send SIGTERM (15) when the parent dies (1 is PR_SET_PDEATHSIG), then executes the command.
+# A preexec_fn would do the same, but is not safe in a process with threads.
 _LAUNCH = """
 import ctypes, os, sys
 if sys.platform == "linux":
@@ -25,53 +25,61 @@ os.execv(sys.argv[1], sys.argv[1:])
 """
 
 STOP_S_MAX = 40.0
-_KILL_S_MAX = 5.0  # a process that waits for a dead drive ends later, or never
+_KILL_S_MAX = 5.0  # a process that waits for a failed drive ends later or never
 _OUTPUT_CHARACTERS_MAX = 2_000
 
 
 def module_command(module: str) -> list[str]:
-    """The start of a command that runs a module of this project, such as "worker".
+    """Return the start of a command that runs a module of this project, such as "worker".
 
-    -P: a file of that name in the working directory is not it.
+    -P prevents Python from importing a file of that name in the working directory.
     """
     return [sys.executable, "-P", "-m", f"stripwatch.{module}"]
 
 
 @dataclass(frozen=True, slots=True)
 class ChildProcess:
+    """Running or ended child process."""
+
     name: str
     process: subprocess.Popen[bytes]
     _output: IO[Any] | None = None
 
     @property
     def ended(self) -> bool:
+        """Whether the process has ended."""
         return self.process.poll() is not None
 
     def wait(self, timeout_s: float) -> int | None:
-        """Its exit code, or None if it still runs after timeout_s."""
+        """Return the exit code, or None if the process is still running after `timeout_s`."""
         try:
             return self.process.wait(max(0.0, timeout_s))
         except subprocess.TimeoutExpired:
             return None
 
     def output_text(self) -> str:
-        """The end of what it printed, as the rest of a sentence. Its output must be a text file opened for reading."""
+        """Return the end of its output as the end of a sentence. Requires an output file opened for reading text."""
         assert self._output is not None
         self._output.seek(0)
         text = " ".join(self._output.read().split())[-_OUTPUT_CHARACTERS_MAX:]
-        return f"; it said: {text}" if text else ""
+        return f"; its output: {text}" if text else ""
 
     def stop(self, stop_s_max: float = STOP_S_MAX) -> int:
-        """As `stop_all`. Its exit code."""
+        """Stop the process as `stop_all` does, and return its exit code."""
         return stop_all([self], stop_s_max)[0]
 
 
 def start_process(name: str, command: Sequence[str], output: IO[Any] | None = None, **options: Any) -> ChildProcess:
-    """Start `command`, of which the first word is a full path; who calls this stops it.
+    """Start a child process. The caller must stop it.
 
-    In a process group of its own: Ctrl-C in a terminal reaches the caller alone, who may then stop in order. Call from
-    a thread that lives as long as the child: Linux counts the end of a thread as that of the parent.
-    output: takes stdout and stderr; without it they are those of this process. options: of Popen.
+    The child gets a separate process group, so Ctrl-C in a terminal reaches only the caller, which can then stop it in
+    order. Call from a thread that lives as long as the child: for Linux, the parent of a child is the thread.
+
+    Args:
+        name: Name for messages.
+        command: Command line, whose first word is an absolute path.
+        output: File for stdout and stderr; None to share those of this process.
+        options: Arguments of `subprocess.Popen`.
     """
     launch = [sys.executable, "-I", "-S", "-c", _LAUNCH, *command]
     options = {"stdin": subprocess.DEVNULL, "stdout": output, "stderr": output, "process_group": 0} | options
@@ -88,9 +96,15 @@ def running_process(
     stop_s_max: float = STOP_S_MAX,
     **options: Any,
 ) -> Iterator[ChildProcess]:
-    """Run `command` as `start_process` does until the block ends, and keep what it prints.
+    """Start a child process as `start_process` does, capture its output, and stop it when the block ends.
 
-    environment None: that of this process.
+    Args:
+        name: Name for messages.
+        command: Command line, whose first word is an absolute path.
+        environment: Environment variables; None for those of this process.
+        folder: Working directory; None for that of this process.
+        stop_s_max: Time in seconds that the process may take to stop before it is killed.
+        options: Arguments of `subprocess.Popen`.
     """
     with tempfile.TemporaryFile("w+") as output:
         child = start_process(name, command, output, env=environment, cwd=folder, **options)
@@ -99,14 +113,15 @@ def running_process(
         finally:
             child.stop(stop_s_max)
             for pipe in filter(None, (child.process.stdin, child.process.stdout)):
-                with suppress(OSError):  # what was sent to it and it has not read
+                with suppress(OSError):  # it ended before it had read its input
                     pipe.close()
 
 
 def stop_all(children: Sequence[ChildProcess], stop_s_max: float) -> list[int]:
-    """Ask all to end at once. After stop_s_max kill what is left of them and of what they started. The exit codes.
+    """Stop several processes at the same time and return their exit codes.
 
-    A child that the kernel does not let go has the code of its kill; `ended` then says False.
+    Sends SIGTERM to all, and after `stop_s_max` seconds SIGKILL to those that are left and to all their descendants. A
+    process that the kernel does not end even then has the exit code of the kill, and its `ended` is False.
     """
     pids = [child.process.pid for child in children if not child.ended]
     below = [process for process in process_tree(*pids) if process.pid not in pids]

@@ -1,4 +1,4 @@
-"""How many cores this process may use: its CPU affinity, and the CPU quota of its control groups (cgroups(7))."""
+"""Number of cores that this process may use, by CPU affinity and the CPU quota of its control groups (cgroups(7))."""
 
 import os
 import platform
@@ -12,7 +12,13 @@ _V1_CONTROLLER = "cpu"
 
 @dataclass(frozen=True, slots=True)
 class _Mount:
-    """A mounted hierarchy of control groups. root: the group that the folder shows. v2: the unified hierarchy."""
+    """Mounted hierarchy of control groups.
+
+    Attributes:
+        folder: Mount point.
+        root: Control group that is mounted there.
+        v2: True for the unified hierarchy.
+    """
 
     folder: Path
     root: PurePosixPath
@@ -20,39 +26,43 @@ class _Mount:
 
 
 def usable_cores(root: Path = Path("/")) -> int:
-    """At least 1. A quota of one and a half cores counts as two. root: of the file system, for tests."""
+    """Return the number of usable cores, at least 1; a quota is rounded up. root: file system root, for tests."""
     allowed = allowed_cores()
     quotas = [quota for mount, group in _groups(root) for quota in _quotas(mount, group)]
     return max(1, min([allowed, *(-(-quota // period) for quota, period in quotas)]))
 
 
 def allowed_cores() -> int:
-    """By the affinity alone, as `taskset` and cpusets set it."""
+    """Return the number of cores in the CPU affinity, as set by `taskset` and cpusets, without quotas."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def processor_name() -> str:
-    """Such as "AMD EPYC 9354", where the system tells; psutil does not know it."""
+    """Return the processor model, such as "AMD EPYC 9354"; the architecture if the system does not report it."""
     names = [line.partition(":")[2].strip() for line in _lines(Path("/proc/cpuinfo")) if line.startswith("model name")]
     return names[0] if names else platform.processor() or platform.machine()
 
 
 def library_threads() -> int:
-    """For a library that starts a thread for each core of the machine by itself; 0, its own choice, where it may."""
+    """Return the number of threads to set for a library that starts one per core of the machine by default.
+
+    0, the library's default, if this process may use all cores.
+    """
     cores = usable_cores()
     return cores if cores < (os.cpu_count() or 1) else 0
 
 
 def limit_library_threads() -> None:
-    """OpenBLAS, below NumPy, starts a thread for each core of the machine when it is loaded, and knows no quota.
+    """Limit the threads of OpenBLAS, which NumPy uses, to the usable cores. Call before NumPy is imported.
 
-    Call it before NumPy is imported. What the user has set stays.
+    OpenBLAS starts one thread per core of the machine when it is loaded, regardless of quotas. A value that the user
+    has set is kept.
     """
     os.environ.setdefault("OPENBLAS_NUM_THREADS", str(usable_cores()))
 
 
 def _groups(root: Path) -> Iterator[tuple[_Mount, PurePosixPath]]:
-    """Each hierarchy that can limit the CPU, and this process's group in it."""
+    """Yield each hierarchy that can limit the CPU, with the group of this process in it."""
     mounts = _mounts(root)
     for line in _lines(root / "proc/self/cgroup"):
         number, _, rest = line.partition(":")
@@ -63,7 +73,7 @@ def _groups(root: Path) -> Iterator[tuple[_Mount, PurePosixPath]]:
 
 
 def _mounts(root: Path) -> list[_Mount]:
-    """From proc_pid_mountinfo(5): ID PARENT DEVICE ROOT FOLDER OPTIONS [FIELDS] - TYPE SOURCE OPTIONS."""
+    """Parse proc_pid_mountinfo(5): ID PARENT DEVICE ROOT FOLDER OPTIONS [FIELDS] - TYPE SOURCE OPTIONS."""
     mounts = []
     for line in _lines(root / "proc/self/mountinfo"):
         before, _, after = line.partition(" - ")
@@ -76,15 +86,15 @@ def _mounts(root: Path) -> list[_Mount]:
 
 
 def _quotas(mount: _Mount, group: PurePosixPath) -> Iterator[tuple[int, int]]:
-    """Quota and period of the group and of each one above it: a limit holds for all below it.
+    """Yield quota and period, in microseconds, of a group and its ancestors, since limits apply to all descendants.
 
-    A group that the mount does not show, as in a container, is the folder of the mount itself.
+    If the mount does not contain the group, as in a container, the mount point itself is the group.
     """
     inside = group.relative_to(mount.root) if group.is_relative_to(mount.root) else PurePosixPath()
     parts = [] if ".." in inside.parts else [part for part in inside.parts if part != "/"]
     for depth in range(len(parts), -1, -1):
         folder = mount.folder.joinpath(*parts[:depth])
-        with suppress(OSError, ValueError):  # no limit there: no file, "max", or -1
+        with suppress(OSError, ValueError):  # no limit: no file, "max" or -1
             quota, period = _read_v2(folder) if mount.v2 else _read_v1(folder)
             if quota > 0 and period > 0:
                 yield quota, period
@@ -102,5 +112,5 @@ def _read_v1(folder: Path) -> tuple[int, int]:
 def _lines(path: Path) -> list[str]:
     try:
         return path.read_text(errors="replace").splitlines()
-    except OSError:  # another system
+    except OSError:  # not Linux
         return []

@@ -1,4 +1,4 @@
-"""Threads that somebody owns: one that dies says so, and a process that cannot end is ended."""
+"""Threads that report their failure to an owner, and forced exit of processes that hang."""
 
 import faulthandler
 import os
@@ -17,12 +17,12 @@ from stripwatch.worker.common.errors import HangError, StripwatchError
 
 log = structlog.get_logger()
 
-_LAST_RESORT_S = 5.0  # after the limit, where not even Python's lock can be had
-_FRAMES_MAX = 12  # of each stack: the innermost
+_LAST_RESORT_S = 5.0  # after the limit, for a native call that never releases the GIL
+_FRAMES_MAX = 12  # innermost frames shown of each stack
 
 
 class OwnedThread(threading.Thread):
-    """A daemon thread. died: called, on the thread itself, with whatever ended it against its will."""
+    """Daemon thread that calls `died`, on the thread itself, with the exception that ended it."""
 
     def __init__(self, target: Callable[[], None], name: str, died: Callable[[BaseException], None]) -> None:
         super().__init__(name=name, daemon=True)
@@ -33,16 +33,16 @@ class OwnedThread(threading.Thread):
         try:
             self._work()
         except BaseException as error:
-            if not isinstance(error, StripwatchError):  # one of ours says in a sentence what is wrong
-                log.exception("a thread died", thread=self.name)
+            if not isinstance(error, StripwatchError):  # a StripwatchError needs no traceback
+                log.exception("thread failed", thread=self.name)
             self._died(error)
 
 
 class ShutdownLimit:
-    """Ends the process when a stop takes too long: with the stacks of all threads in the log, and an exit code.
+    """Ends the process if shutdown takes too long, after logging the stacks of all threads.
 
-    A native call cannot be interrupted, and the interpreter waits for some threads and is aborted by others, so only
-    the kernel can end such a process.
+    A native call cannot be interrupted. At exit the interpreter waits for some threads and is aborted by others, so
+    only the kernel can end such a process reliably.
     """
 
     def __init__(self, exit_process: Callable[[int], None] = os._exit) -> None:
@@ -50,32 +50,33 @@ class ShutdownLimit:
         self._timer: threading.Timer | None = None
 
     def start(self, seconds: float, exit_code: Callable[[], int]) -> None:
-        """exit_code: asked when the time is up."""
+        """Start the timer. exit_code: called when the time has passed; returns the exit code."""
         self._timer = threading.Timer(seconds, self._end, args=(seconds, exit_code))
         self._timer.daemon = True
         self._timer.start()
-        with suppress(RuntimeError, ValueError, AttributeError, OSError):  # stderr may be no file, as in a test
+        with suppress(RuntimeError, ValueError, AttributeError, OSError):  # stderr may not be a file, as in a test
             faulthandler.dump_traceback_later(seconds + _LAST_RESORT_S, exit=True)
 
     def cancel(self) -> None:
+        """Stop the timer."""
         if self._timer is not None:
             self._timer.cancel()
             faulthandler.cancel_dump_traceback_later()
 
     def _end(self, seconds: float, exit_code: Callable[[], int]) -> None:
-        log.error("the stop took too long; ending by force", seconds=seconds, threads=stacks())
+        log.error("shutdown timed out; ending by force", seconds=seconds, threads=stacks())
         self._exit_process(exit_code())
 
 
 def end_by_force(error: HangError) -> NoReturn:
-    """End a process of which a thread hangs: the interpreter would wait for it, or be aborted by what it runs."""
+    """End this process although a thread hangs: at exit the interpreter would wait for it or be aborted by it."""
     log.error("ending by force", error=str(error), threads=stacks())
     print(f"error: {error}", file=sys.stderr, flush=True)
     os._exit(error.exit_code)
 
 
 def stacks() -> dict[str, list[str]]:
-    """Where each thread is, innermost last."""
+    """Return the stack of each thread by name, innermost frame last."""
     names = {thread.ident: thread.name for thread in threading.enumerate()}
     return {
         names.get(ident, str(ident)): [
@@ -87,6 +88,6 @@ def stacks() -> dict[str, list[str]]:
 
 
 def dump_stacks_on_signal() -> None:
-    """SIGUSR2 writes the stacks of all threads to stderr, whatever they do: the handler needs no lock of Python's."""
-    with suppress(ValueError, AttributeError, OSError):  # stderr may be no file
+    """Write the stacks of all threads to stderr on SIGUSR2. Works even while a thread holds the GIL."""
+    with suppress(ValueError, AttributeError, OSError):  # stderr may not be a file
         faulthandler.register(signal.SIGUSR2, all_threads=True)

@@ -1,46 +1,49 @@
-"""CPU time and memory of processes and of all that they have started."""
+"""CPU time and memory of processes and their descendants."""
 
 from collections.abc import Callable
 
 import psutil
 
-_TRIES_MAX = 5  # a process that ends while it is counted makes the sum wrong
+_TRIES_MAX = 5  # a process that ends during the sum makes it wrong
 
 
 def process_tree(*pids: int) -> list[psutil.Process]:
-    """The processes and all below them, each parent before its children. Those that have ended are left out."""
+    """Return the processes and their descendants, each parent before its children, without those that have ended."""
     found: list[psutil.Process] = []
     for pid in pids:
         try:
             root = psutil.Process(pid)
             found += [root, *root.children(recursive=True)]
-        except (psutil.Error, OSError):  # ended, or this process has no file descriptor left to ask with
+        except (psutil.Error, OSError):  # it has ended, or this process has no free file descriptor
             continue
     return found
 
 
 def cpu_seconds(*pids: int | None) -> float | None:
-    """User and system time that the processes and all below them have used, with those below that have ended.
+    """Return user plus system time in seconds of the processes and their descendants, including ended descendants.
 
-    None where no process is left to ask.
+    None if none of the processes is running.
     """
 
     def used(process: psutil.Process) -> float:
         times = process.cpu_times()
-        # Linux adds the time of a child to that of its parent when the parent waits for it, and not before.
+        # Linux adds the time of a child to its parent only when the parent waits for it.
         return times.user + times.system + getattr(times, "children_user", 0.0) + getattr(times, "children_system", 0.0)
 
     return _sum_of_tree(used, *pids)
 
 
 def resident_mb(*pids: int | None) -> float | None:
-    """Resident memory of the processes and all below them, where shared pages count for each. None as above."""
+    """Return the resident memory in MB of the processes and their descendants; shared pages count for each process.
+
+    None if none of the processes is running.
+    """
     resident = _sum_of_tree(lambda process: process.memory_info().rss, *pids)
     return None if resident is None else round(resident / 1e6, 1)
 
 
 def _sum_of_tree(measure: Callable[[psutil.Process], float], *pids: int | None) -> float | None:
-    """The sum over the tree. It is taken again where a process has ended meanwhile, since its time was on its way."""
+    """Sum a value over the tree. Repeated if a process ended, since its time may not yet be counted by its parent."""
     values: list[float] = []
     for _ in range(_TRIES_MAX):
         values, ended = [], False

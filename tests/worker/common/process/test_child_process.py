@@ -1,4 +1,4 @@
-"""A child ends with its parent, and a stop leaves nothing of it behind."""
+"""Child processes end with their parent, and stopping them leaves no descendants."""
 
 import os
 import signal
@@ -12,7 +12,7 @@ import pytest
 from stripwatch.worker.common.process.child_process import running_process, start_process, stop_all
 
 AWAIT_S_MAX = 60.0
-# Prints its own id and that of a child, then waits. "deaf": neither ends by SIGTERM.
+# Prints its own pid and that of a child, then waits. "deaf": both ignore SIGTERM.
 FAMILY = """
 import os, signal, subprocess, sys, time
 if "deaf" in sys.argv:
@@ -35,18 +35,18 @@ def family(*words: str) -> list[str]:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux ends a child with its parent")
-def test_a_child_ends_with_a_parent_that_is_killed() -> None:
+def test_a_child_ends_when_its_parent_is_killed() -> None:
     with subprocess.Popen([sys.executable, "-c", OWNER], stdout=subprocess.PIPE, text=True) as owner:
         assert owner.stdout is not None
         pid, below = map(int, owner.stdout.readline().split())
         child = psutil.Process(pid)
         owner.kill()
         child.wait(AWAIT_S_MAX)
-    psutil.Process(below).kill()  # its own child is its own affair
+    psutil.Process(below).kill()  # a grandchild does not end with the parent
 
 
 @pytest.mark.parametrize("words", [(), ("deaf",)])
-def test_a_stop_leaves_nothing_below_either(words: tuple[str, ...]) -> None:
+def test_stop_also_ends_the_descendants(words: tuple[str, ...]) -> None:
     child = start_process("a child", family(*words), stdout=subprocess.PIPE)
     assert child.process.stdout is not None
     with child.process.stdout:
@@ -59,7 +59,7 @@ def test_a_stop_leaves_nothing_below_either(words: tuple[str, ...]) -> None:
     assert not any(process.is_running() and process.status() != psutil.STATUS_ZOMBIE for process in started)
 
 
-def test_all_are_asked_at_once_and_each_has_its_code() -> None:
+def test_stops_all_at_the_same_time_and_returns_each_exit_code() -> None:
     ends = "import signal, sys, time; signal.signal(signal.SIGTERM, lambda *_: sys.exit({})); print(1, flush=True)"
     commands = [[sys.executable, "-c", ends.format(code) + "; time.sleep(600)"] for code in (0, 7)]
     children = [start_process("a child", command, stdout=subprocess.PIPE) for command in commands]
@@ -68,10 +68,10 @@ def test_all_are_asked_at_once_and_each_has_its_code() -> None:
         with child.process.stdout:
             child.process.stdout.readline()
     assert stop_all(children, AWAIT_S_MAX) == [0, 7]
-    assert stop_all(children, AWAIT_S_MAX) == [0, 7]  # once more does no harm
+    assert stop_all(children, AWAIT_S_MAX) == [0, 7]  # a second call has no effect
 
 
-def test_the_output_is_kept_and_pipes_are_closed() -> None:
+def test_captures_the_output_and_closes_the_pipes() -> None:
     command = [sys.executable, "-c", "import sys; print(input(), file=sys.stderr); print('out')"]
     with running_process("a child", command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
         assert child.process.stdin is not None
@@ -80,15 +80,15 @@ def test_the_output_is_kept_and_pipes_are_closed() -> None:
         child.process.stdin.flush()
         assert child.process.stdout.readline() == b"out\n"
         assert child.wait(AWAIT_S_MAX) == 0
-        assert child.output_text() == "; it said: a line"
+        assert child.output_text() == "; its output: a line"
     assert child.process.stdin.closed
     assert child.process.stdout.closed
 
 
-def test_a_child_has_a_process_group_of_its_own() -> None:
-    """Ctrl-C in a terminal reaches the parent alone."""
+def test_a_child_has_a_separate_process_group() -> None:
+    """Ctrl-C in a terminal then reaches only the parent."""
     with tempfile.TemporaryFile("w+") as output:
         child = start_process("a child", [sys.executable, "-c", "import os; print(os.getpgid(0))"], output)
         assert child.wait(AWAIT_S_MAX) == 0
-        assert child.output_text() == f"; it said: {child.process.pid}"
+        assert child.output_text() == f"; its output: {child.process.pid}"
     assert child.process.pid != os.getpgid(0)

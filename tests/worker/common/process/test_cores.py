@@ -1,4 +1,4 @@
-"""Cores that this process may use, by affinity and by the quota of its control groups, in made-up file systems."""
+"""Number of usable cores by affinity and by control groups, which are simulated in a folder."""
 
 import os
 import shutil
@@ -24,7 +24,7 @@ def eight_cores(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def make_root(root: Path, cgroup: str, mounts: list[str], files: dict[str, str]) -> Path:
-    """files: below /sys/fs/cgroup."""
+    """Create a root folder. files: content by path below /sys/fs/cgroup."""
     shutil.rmtree(root, ignore_errors=True)
     contents = {"proc/self/cgroup": cgroup, "proc/self/mountinfo": "\n".join([ROOT_DISK, *mounts, ""])}
     for name, text in (contents | {f"sys/fs/cgroup/{name}": text for name, text in files.items()}).items():
@@ -46,8 +46,8 @@ def make_root(root: Path, cgroup: str, mounts: list[str], files: dict[str, str])
         ("100000 0\n", 8),
     ],
 )
-def test_version_2_in_a_container(tmp_path: Path, limit: str, cores: int) -> None:
-    """It sees its own group as the root."""
+def test_reads_the_quota_of_version_2_in_a_container(tmp_path: Path, limit: str, cores: int) -> None:
+    """A container sees its own group as the root."""
     assert usable_cores(make_root(tmp_path / "r", "0::/\n", [V2], {"cpu.max": limit})) == cores
 
 
@@ -60,14 +60,14 @@ def test_version_2_in_a_container(tmp_path: Path, limit: str, cores: int) -> Non
         ({"other.slice/cpu.max": "100000 100000"}, 8),
     ],
 )
-def test_version_2_counts_every_group_above(tmp_path: Path, files: dict[str, str], cores: int) -> None:
+def test_version_2_applies_the_quotas_of_all_ancestors(tmp_path: Path, files: dict[str, str], cores: int) -> None:
     root = make_root(tmp_path / "r", "0::/system.slice/worker.service\n", [V2], files)
     assert usable_cores(root) == cores
 
 
 @pytest.mark.parametrize("mounted", ["/docker/abc", "/"])
-def test_version_1(tmp_path: Path, mounted: str) -> None:
-    """In a container the mount shows the container's group alone; on a host all of them."""
+def test_reads_the_quota_of_version_1(tmp_path: Path, mounted: str) -> None:
+    """In a container the mount shows only the group of the container, on a host all groups."""
     files = {f"cpu,cpuacct{'' if mounted != '/' else '/docker/abc'}/cpu.cfs_quota_us": "250000\n"}
     files |= {name.replace("quota", "period"): "100000\n" for name in files}
     cgroup = "9:memory:/docker/abc\n4:cpu,cpuacct:/docker/abc\n1:name=systemd:/docker/abc\n0::/docker/abc\n"
@@ -75,39 +75,39 @@ def test_version_1(tmp_path: Path, mounted: str) -> None:
     assert usable_cores(make_root(tmp_path / "r", cgroup, mounts, files)) == 3
 
 
-def test_version_1_without_a_limit(tmp_path: Path) -> None:
+def test_version_1_without_a_quota_allows_all_cores(tmp_path: Path) -> None:
     files = {"cpu,cpuacct/cpu.cfs_quota_us": "-1\n", "cpu,cpuacct/cpu.cfs_period_us": "100000\n"}
     assert usable_cores(make_root(tmp_path / "r", "4:cpu,cpuacct:/\n", [V1.format(root="/")], files)) == 8
 
 
 @pytest.mark.parametrize("group", ["/../other", "/somewhere/else"])
-def test_a_group_that_the_mount_does_not_show(tmp_path: Path, group: str) -> None:
+def test_uses_the_mount_point_for_a_group_outside_the_mount(tmp_path: Path, group: str) -> None:
     root = make_root(tmp_path / "r", f"0::{group}\n", [V2_AT.format(root="/docker/abc")], {"cpu.max": "100000 100000"})
     assert usable_cores(root) == 1
 
 
-def test_the_smaller_of_affinity_and_quota_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_returns_the_minimum_of_affinity_and_quota(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = make_root(tmp_path / "r", "0::/\n", [V2], {"cpu.max": "400000 100000"})
     assert usable_cores(root) == 4
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: {3, 5})
     assert usable_cores(root) == 2
 
 
-def test_another_system_has_no_control_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ignores_control_groups_on_another_system(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert usable_cores(tmp_path) == 8
     monkeypatch.delattr(os, "sched_getaffinity")
     monkeypatch.setattr(os, "cpu_count", lambda: None)
     assert usable_cores(tmp_path) == 1
 
 
-def test_a_library_chooses_by_itself_where_it_may_use_the_whole_machine(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_library_threads_only_if_not_all_cores_are_usable(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(os, "cpu_count", lambda: 10_000)
     assert library_threads() == usable_cores()
     monkeypatch.setattr(os, "cpu_count", lambda: 1)
     assert library_threads() == 0
 
 
-def test_libraries_start_as_many_threads_and_what_the_user_has_set_stays(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_limits_openblas_threads_unless_the_user_has_set_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("OPENBLAS_NUM_THREADS", raising=False)
     limit_library_threads()
     assert os.environ["OPENBLAS_NUM_THREADS"] == str(usable_cores())
@@ -116,8 +116,8 @@ def test_libraries_start_as_many_threads_and_what_the_user_has_set_stays(monkeyp
     assert os.environ["OPENBLAS_NUM_THREADS"] == "3"
 
 
-@pytest.mark.skipif(shutil.which("taskset") is None, reason="taskset is not there (util-linux)")
-def test_taskset_counts() -> None:
+@pytest.mark.skipif(shutil.which("taskset") is None, reason="requires taskset (util-linux)")
+def test_respects_taskset() -> None:
     program = "from stripwatch.worker.common.process.cores import usable_cores; print(usable_cores())"
     done = subprocess.run(["taskset", "-c", "0", sys.executable, "-c", program], capture_output=True, text=True)
     assert done.stdout == "1\n"

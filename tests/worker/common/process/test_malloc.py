@@ -1,4 +1,4 @@
-"""The work-around for glibc: it does something on Linux, and nothing elsewhere."""
+"""Tuning of malloc: it has an effect with glibc and none on other systems."""
 
 import subprocess
 import sys
@@ -32,7 +32,7 @@ import stripwatch.worker.common.process.malloc as memory
 def faults():
     return resource.getrusage(resource.RUSAGE_SELF).ru_minflt
 
-if sys.argv[1] == "set up":
+if sys.argv[1] == "tuned":
     memory.tune_malloc()
 for frames in (1, 100):
     before = faults()
@@ -44,22 +44,22 @@ print((faults() - before) / frames)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_the_pixels_of_a_frame_lie_where_those_of_the_last_one_lay() -> None:
-    """Four frames of 2 MB at once, again and again: page faults a time."""
+def test_frames_reuse_the_memory_of_earlier_frames() -> None:
+    """Count page faults per round of allocating and freeing four frames of 2 MB."""
     faults = {
         how: float(subprocess.run([sys.executable, "-c", MAPS, how], capture_output=True, check=True).stdout)
-        for how in ("as it comes", "set up")
+        for how in ("default", "tuned")
     }
-    assert faults["set up"] < 5 < 50 < faults["as it comes"]
+    assert faults["tuned"] < 5 < 50 < faults["default"]
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="glibc")
-def test_free_memory_goes_back_to_the_system() -> None:
-    """100 MB in small blocks, with one in use behind them: glibc alone would keep them."""
+def test_returns_free_memory_to_the_system() -> None:
+    """Free 100 MB in small blocks below a block that is in use, which glibc would keep."""
     assert subprocess.run([sys.executable, "-c", KEEPS]).returncode == 0
 
 
-def test_another_system_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_nothing_on_another_system(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     tune_malloc()
     trim_malloc()

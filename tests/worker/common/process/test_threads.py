@@ -1,4 +1,4 @@
-"""Threads that somebody owns, and processes that end."""
+"""Threads that report their failure, and forced exit of processes that hang."""
 
 import subprocess
 import sys
@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
 
-# A thread that no interpreter can end, as one in a native call; the main thread has ended its work.
+# A thread that cannot be ended, like one in a native call, after the main thread has finished.
 HANGS = """
 import threading
 from stripwatch.worker.common.errors import HangError
@@ -24,17 +24,17 @@ def run(program: str) -> "subprocess.CompletedProcess[str]":
     return subprocess.run([sys.executable, "-c", HANGS + program], capture_output=True, text=True, timeout=60)
 
 
-def die(error: BaseException) -> Never:
+def fail(error: BaseException) -> Never:
     raise error
 
 
 @pytest.mark.parametrize(
-    ("error", "events"), [(RuntimeError("ours"), ["a thread died"]), (BrokerUnavailableError("away"), [])]
+    ("error", "events"), [(RuntimeError("ours"), ["thread failed"]), (BrokerUnavailableError("away"), [])]
 )
-def test_the_owner_hears_of_a_thread_that_dies(error: BaseException, events: list[str]) -> None:
+def test_reports_a_thread_that_fails_to_its_owner(error: BaseException, events: list[str]) -> None:
     died: list[BaseException] = []
     with capture_logs() as logs:
-        thread = OwnedThread(lambda: die(error), "t", died.append)
+        thread = OwnedThread(lambda: fail(error), "t", died.append)
         thread.start()
         thread.join()
     assert died == [error]
@@ -42,7 +42,7 @@ def test_the_owner_hears_of_a_thread_that_dies(error: BaseException, events: lis
     assert all(log["exc_info"] for log in logs)
 
 
-def test_a_thread_that_ends_by_itself_is_no_death() -> None:
+def test_does_not_report_a_thread_that_returns() -> None:
     died: list[BaseException] = []
     thread = OwnedThread(lambda: None, "t", died.append)
     thread.start()
@@ -50,7 +50,7 @@ def test_a_thread_that_ends_by_itself_is_no_death() -> None:
     assert died == []
 
 
-def test_a_stop_that_takes_too_long_ends_the_process_and_shows_its_threads() -> None:
+def test_ends_the_process_and_logs_its_threads_if_shutdown_times_out() -> None:
     ended, codes = threading.Event(), list[int]()
 
     def exit_process(code: int) -> None:
@@ -64,10 +64,10 @@ def test_a_stop_that_takes_too_long_ends_the_process_and_shows_its_threads() -> 
         limit.cancel()
     assert codes == [7]
     (entry,) = logs
-    assert any("test_threads.py" in place for place in entry["threads"]["MainThread"])
+    assert any("test_threads.py" in line for line in entry["threads"]["MainThread"])
 
 
-def test_a_stop_in_time_is_not_disturbed() -> None:
+def test_does_nothing_if_shutdown_is_in_time() -> None:
     codes: list[int] = []
     limit = ShutdownLimit(codes.append)
     limit.start(3600, lambda: 7)
@@ -75,17 +75,17 @@ def test_a_stop_in_time_is_not_disturbed() -> None:
     assert codes == []
 
 
-def test_a_process_ends_at_its_limit_though_the_interpreter_waits_for_a_thread() -> None:
+def test_ends_a_process_whose_interpreter_waits_for_a_thread() -> None:
     done = run("ShutdownLimit().start(0.2, lambda: 11)")
     assert done.returncode == 11
     assert "hung" in done.stdout + done.stderr
 
 
-def test_a_process_that_hangs_ends_by_force_with_its_sentence() -> None:
+def test_ends_a_hanging_process_by_force_with_an_error_message() -> None:
     done = run("end_by_force(HangError('a model still runs', 4))")
     assert done.returncode == 4
     assert "error: a model still runs" in done.stderr
 
 
-def test_a_stack_names_the_place_of_each_thread() -> None:
+def test_returns_the_stack_of_each_thread() -> None:
     assert stacks()["MainThread"][-1].endswith("stacks")

@@ -1,4 +1,4 @@
-"""What a process and those below it have used, while they come and go."""
+"""CPU time and memory of process trees whose processes start and end."""
 
 import os
 import subprocess
@@ -12,7 +12,7 @@ import pytest
 from stripwatch.worker.common.process.usage import cpu_seconds, process_tree, resident_mb
 
 SPUN_S = 0.5
-# A parent and a child that has used the processor, each held until a line comes in.
+# A parent and a child that has used CPU time. Each waits for a line on stdin.
 PARENT = f"""
 import subprocess, sys
 spin = "import time\\nwhile time.process_time() < {SPUN_S}: pass\\nprint(1, flush=True)\\ninput()"
@@ -26,7 +26,7 @@ input()
 
 @contextmanager
 def parent() -> Iterator["subprocess.Popen[str]"]:
-    """Once its child has spun."""
+    """Start the parent and wait until its child has used CPU time."""
     command = [sys.executable, "-c", PARENT]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         step(process)
@@ -39,7 +39,7 @@ def step(process: "subprocess.Popen[str]") -> None:
     process.stdout.readline()
 
 
-def test_a_child_counts_once_while_it_runs_and_once_when_it_has_ended() -> None:
+def test_counts_a_child_once_while_it_runs_and_after_it_has_ended() -> None:
     with parent() as process:
         assert process_tree(process.pid)[0].pid == process.pid
         assert len(process_tree(process.pid)) == 2
@@ -55,7 +55,7 @@ def test_a_child_counts_once_while_it_runs_and_once_when_it_has_ended() -> None:
     assert SPUN_S <= running_s <= ended_s < running_s + SPUN_S
 
 
-def test_memory_is_that_of_the_tree() -> None:
+def test_sums_the_memory_of_the_tree() -> None:
     with parent() as process:
         each = [resident_mb(member.pid) for member in process_tree(process.pid)[1:]]
         whole = resident_mb(process.pid)
@@ -64,8 +64,8 @@ def test_memory_is_that_of_the_tree() -> None:
     assert whole > each[0] > 1
 
 
-def test_a_process_that_ends_while_it_is_counted_is_counted_by_its_parent(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The parent is read before the child ends, and the child after: the first sum would lack its time."""
+def test_counts_a_process_that_ends_during_the_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The parent is read before the child ends, and the child after, so the first sum lacks the child's time."""
     with parent() as process:
         before_s = cpu_seconds(process.pid)
         read = psutil.Process.cpu_times
@@ -84,7 +84,7 @@ def test_a_process_that_ends_while_it_is_counted_is_counted_by_its_parent(monkey
     assert after_s >= before_s
 
 
-def test_a_process_that_is_gone_is_unknown() -> None:
+def test_returns_none_for_a_process_that_has_ended() -> None:
     done = subprocess.Popen([sys.executable, "-c", ""])
     done.wait()
     assert cpu_seconds(done.pid) is resident_mb(done.pid) is None

@@ -58,7 +58,7 @@ def test_accepts_valid_files(folder: Path, names: dict[str, str]) -> None:
             {"certificate": "client.pem", "key": "locked.key"},
             "the private key is encrypted, and key_password_file is not set",
         ),
-        ({"certificate": "client.pem", "key": "locked.key", "key_password": "junk"}, "is not set or has a wrong password"),
+        ({"certificate": "client.pem", "key": "locked.key", "key_password": "junk"}, "or has a wrong password"),
         ({"certificate": "junk"}, "no PEM certificate found"),
         ({"certificate": "broker.pem", "client_ca": "junk"}, r"'metrics\.client_ca_file': .*junk cannot be used"),
     ],

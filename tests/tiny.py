@@ -10,19 +10,10 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from stripwatch.worker.contracts.model_record import ClassFigures, Provenance, Validation
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import (
-    SCHEMA,
-    CellGrid,
-    ClassFigures,
-    GoldenFrame,
-    Manifest,
-    Provenance,
-    Threshold,
-    Validation,
-    encode_manifest,
-)
+from stripwatch.worker.model.bundle import SCHEMA, CellGrid, GoldenFrame, Manifest, Threshold, encode_manifest
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 

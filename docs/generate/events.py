@@ -1,13 +1,12 @@
 """The page of all events, made from the schemas and the AsyncAPI document."""
 
 from collections.abc import Iterator
-from typing import Any
 
 from docs.generate.examples import Example, examples
 from docs.generate.markdown import code, page, paragraph, table
+from docs.generate.schema_fields import Json, fields_of
 from stripwatch.worker.commands.schemas import EVENTS, asyncapi, schema
 
-Json = dict[str, Any]
 _HEAD = """# Events
 
 Each record that Stripwatch writes: its key, its fields and an example. All records are
@@ -114,35 +113,6 @@ def _shown(example: Example) -> Iterator[str]:
 def fields(name: str) -> Iterator[tuple[str, str, str]]:
     """Yield path, type and description of each field of an event, nested ones after their parent."""
     document = schema(name)
-    yield from _walk(document["$defs"][document["$ref"].rpartition("/")[2]], document, "")
-
-
-def _walk(definition: Json, root: Json, path: str) -> Iterator[tuple[str, str, str]]:
-    required = definition["required"]
-    for name, field in definition["properties"].items():
-        kind, inner, suffix = _kind(field, root)
-        optional = "" if name in required else ", optional"
-        yield path + name, kind + optional, field["description"]
-        if inner:
-            yield from _walk(inner, root, f"{path}{name}{suffix}.")
-
-
-def _kind(field: Json, root: Json) -> tuple[str, Json | None, str]:
-    """Return the type as words, the definition of an object inside, and what its path continues with."""
-    if "$ref" in field:
-        found: Json = root["$defs"][field["$ref"].rpartition("/")[2]]
-        return ("object", found, "") if "properties" in found else (_kind(found, root)[0], None, "")
-    if "anyOf" in field:
-        known = [_kind(each, root) for each in field["anyOf"]]
-        return " or ".join(kind for kind, _, _ in known), known[0][1], known[0][2]
-    if "const" in field:
-        return code(field["const"]), None, ""
-    if "enum" in field:
-        return ", ".join(map(code, field["enum"])), None, ""
-    if field["type"] == "array":
-        kind, inner, _ = _kind(field["items"], root)
-        return f"array of {kind}", inner, "[]"
-    if isinstance(field.get("additionalProperties"), dict):
-        kind, inner, _ = _kind(field["additionalProperties"], root)
-        return f"object: name to {kind}", inner, ".NAME"
-    return str(field["type"]), None, ""
+    definitions = document["$defs"]
+    for field in fields_of(definitions[document["$ref"].rpartition("/")[2]], definitions):
+        yield field.path, field.kind + ("" if field.required else ", optional"), field.description

@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from docs.generate.alerts import alerts_page
+from docs.generate.bundle_format import bundle_format_page
 from docs.generate.commands import commands_page
 from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
@@ -16,6 +17,7 @@ from docs.generate.topics import topics_page
 REFERENCE = Path(__file__).parents[1] / "reference"
 PAGES: dict[str, Callable[[], str]] = {
     "alerts.md": alerts_page,
+    "bundle-format.md": bundle_format_page,
     "commands.md": commands_page,
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,

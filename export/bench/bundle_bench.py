@@ -12,7 +12,8 @@ from rich.progress import Progress
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
-from stripwatch.worker.model.bundle import Bundle, Fidelity, Precision
+from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.model.bundle import Bundle, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
 from stripwatch.worker.model.session import open_session, output_names

@@ -8,7 +8,8 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.model.bundle import Fidelity, Precision
+from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.model.bundle import Precision
 
 Scores = NDArray[np.float32]
 _EPS = 1e-9

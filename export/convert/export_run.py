@@ -39,8 +39,9 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_of, path_text
+from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Fidelity, Manifest, Precision
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Manifest, Precision
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64

@@ -7,7 +7,8 @@ from numpy.typing import NDArray
 
 from stripwatch.export.runs.operating_points import callable_labels, precision_recall
 from stripwatch.export.runs.run_evaluation import Evaluation
-from stripwatch.worker.model.bundle import Manifest, ThresholdFigures
+from stripwatch.worker.contracts.model_record import ThresholdFigures
+from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.verdict import Decision
 
 _PRECISION_LOSS_MAX = 0.01

@@ -6,7 +6,7 @@ import numpy as np
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.reporting.figures import literal, new_axes, new_figure, to_png
-from stripwatch.worker.model.bundle import Bin
+from stripwatch.worker.contracts.model_record import Bin
 
 _LABELS_WITH_COUNTS_MAX = 30  # with more labels the cells are too small for their counts
 _NAMES_MAX = 150  # with more labels only every second or third is named, so that the figure fits on a screen

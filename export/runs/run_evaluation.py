@@ -8,7 +8,7 @@ import msgspec
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.model.bundle import Bin, ClassFigures
+from stripwatch.worker.contracts.model_record import Bin, ClassFigures
 
 EVALUATION_FILE = "evaluation.json"
 SCHEMA = "stripwatch.evaluation/1"

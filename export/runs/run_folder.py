@@ -14,8 +14,9 @@ import msgspec
 from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.atomic_files import PART
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Validation
+from stripwatch.worker.model.bundle import CellGrid, HeatmapKind
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.model.trained_range import TrainedFrames
 

@@ -23,7 +23,7 @@ from stripwatch.training.experiments.fit_subprocess import check_flags, common_f
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
 from stripwatch.worker.common.console import new_progress
-from stripwatch.worker.model.bundle import ClassFigures
+from stripwatch.worker.contracts.model_record import ClassFigures
 
 
 @dataclass(frozen=True, slots=True)

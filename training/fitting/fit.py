@@ -47,10 +47,10 @@ from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import CONTENT_TYPES
-from stripwatch.worker.model.bundle import Validation
 from stripwatch.worker.model.trained_range import Range, TrainedFrames
 
 

@@ -1,10 +1,11 @@
 """Types of decoding: the spec of a model, the limits of a frame, and the decoded image."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
 import numpy as np
+from msgspec import Meta
 from numpy.typing import NDArray
 
 from stripwatch.worker.contracts.events import FrameFlag
@@ -19,38 +20,54 @@ class Levels(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     Both are fractions of the full scale of the significant bits: 0.5 is 2048 of 4095 in 12-bit data.
     """
 
-    black: float
-    white: float
+    black: Annotated[float, Meta(description="Black level, 0 to 1: the part of the full scale that becomes 0.")]
+    white: Annotated[float, Meta(description="White level, 0 to 1: the part of the full scale that becomes 255.")]
 
 
 class DecodeSpec(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """Decoding of the frames of a model. Training writes it into the bundle.
 
     Fields with default values are omitted from the bundle. A worker of an earlier version can therefore read every
-    bundle that does not use a newer field, and rejects the others.
-
-    Attributes:
-        height_px: Height of the decoded image.
-        width_px: Width of the decoded image.
-        colour: "rgb" gives 3 channels in that order, "grey" gives 1.
-        fit: "stretch" resizes the whole frame to height_px x width_px regardless of its aspect ratio.
-        interpolation: "area" averages pixels if the frame shrinks in both directions and is linear otherwise;
-            "linear" is always linear.
-        jpeg_scale: 2, 4 or 8: the JPEG decoder shrinks the image by that factor, which is faster but gives other
-            pixels than resizing.
-        bit_depth: Significant bits (9 to 16) of samples that are stored in 16 bits by files that do not declare a
-            depth; None if training did not state it.
-        levels: Mapping of samples with more than 8 significant bits to 8 bits; None keeps the upper 8 significant bits.
+    bundle that does not use a newer field, and rejects the others. The description of a field is part of the reference.
     """
 
-    height_px: int
-    width_px: int
-    colour: Literal["rgb", "grey"] = "rgb"
-    fit: Literal["stretch"] = "stretch"
-    interpolation: Literal["area", "linear"] = "area"
-    jpeg_scale: Literal[1, 2, 4, 8] = 1
-    bit_depth: int | None = None
-    levels: Levels | None = None
+    height_px: Annotated[int, Meta(description="Height of the model input, in pixels.")]
+    width_px: Annotated[int, Meta(description="Width of the model input, in pixels.")]
+    colour: Annotated[
+        Literal["rgb", "grey"], Meta(description="`rgb` gives 3 channels in that order, `grey` gives 1.")
+    ] = "rgb"
+    fit: Annotated[
+        Literal["stretch"],
+        Meta(description="`stretch` resizes the whole frame to the model input regardless of its aspect ratio."),
+    ] = "stretch"
+    interpolation: Annotated[
+        Literal["area", "linear"],
+        Meta(
+            description="`area` averages pixels if the frame shrinks in both directions and is linear otherwise; "
+            "`linear` is always linear."
+        ),
+    ] = "area"
+    jpeg_scale: Annotated[
+        Literal[1, 2, 4, 8],
+        Meta(
+            description="Factor by which the JPEG decoder shrinks the image, 1 for not at all. Shrinking is faster but "
+            "gives other pixels than resizing."
+        ),
+    ] = 1
+    bit_depth: Annotated[
+        int | None,
+        Meta(
+            description="Significant bits (9 to 16) of samples that are stored in 16 bits by files that do not declare "
+            "a depth; null if training did not state it."
+        ),
+    ] = None
+    levels: Annotated[
+        Levels | None,
+        Meta(
+            description="Mapping of samples with more than 8 significant bits to 8 bits; null keeps the upper 8 "
+            "significant bits."
+        ),
+    ] = None
 
     @property
     def channels(self) -> int:

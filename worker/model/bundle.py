@@ -4,11 +4,13 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 from stat import S_ISREG
-from typing import Literal
+from typing import Annotated, Literal
 
 import msgspec
+from msgspec import Meta
 
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.contracts.model_record import Fidelity, Provenance, ThresholdFigures, Validation
 from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
@@ -32,163 +34,131 @@ TOLERANCE_MAX = 0.05  # int8 models need some tolerance; with more, the self-tes
 class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Thresholds of a label: at or above `sure` the label is certain; from `unsure` to `sure` the frame is unsure."""
 
-    sure: float = 0.5
-    unsure: float = 0.5
-
-
-class ClassFigures(msgspec.Struct, frozen=True):
-    """Scores of one label on the validation frames: ratios from 0 to 1, and the number of frames with the label."""
-
-    precision: float
-    recall: float
-    f1: float
-    frames: int
-
-
-class ThresholdFigures(msgspec.Struct, frozen=True):
-    """Precision and recall of a label at its thresholds, measured with the bundle on validation frames.
-
-    In a multiclass task only the best label of a frame counts. 0 / 0 counts as 0.
-    """
-
-    sure_precision: float
-    sure_recall: float
-    unsure_precision: float
-    unsure_recall: float
-
-
-class Bin(msgspec.Struct, frozen=True):
-    """Bin of a reliability diagram: number of predictions, their mean confidence and their accuracy."""
-
-    answers: int
-    confidence: float
-    accuracy: float
-
-
-class Validation(msgspec.Struct, frozen=True):
-    """Evaluation by Keras on frames that were not used for fitting.
-
-    macro_f1, confusion (rows: true labels, columns: predicted labels) and reliability are None if the run was not
-    evaluated.
-    """
-
-    frames: int
-    accuracy: float
-    classes: dict[str, ClassFigures]
-    macro_f1: float | None = None
-    confusion: list[list[int]] | None = None
-    reliability: list[Bin] | None = None
-
-
-class Fidelity(msgspec.Struct, frozen=True):
-    """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it.
-
-    Attributes:
-        frames: Number of validation frames.
-        agreement: Share of frames with the same predicted label.
-        score_difference: Largest difference of any score.
-        accuracy: Accuracy of the bundle.
-        macro_f1: Macro-averaged F1 of the bundle.
-        keras_accuracy: Accuracy of the Keras model.
-        keras_macro_f1: Macro-averaged F1 of the Keras model.
-        scheme: Method used to reach the precision.
-    """
-
-    frames: int
-    agreement: float
-    score_difference: float
-    accuracy: float
-    macro_f1: float
-    keras_accuracy: float
-    keras_macro_f1: float
-    scheme: str
-
-
-class Provenance(msgspec.Struct, frozen=True):
-    """Origin of a model. versions: library name to version. data_sha256 covers names, bytes and labels of the data."""
-
-    run_id: str
-    created_at: str
-    network: str
-    weights: str
-    data: str
-    data_sha256: str
-    seed: int
-    versions: dict[str, str]
-    commit: str | None = None
+    sure: Annotated[
+        float, Meta(description="Calibrated score, 0 to 1, from which a defect is reported or a frame is clean.")
+    ] = 0.5
+    unsure: Annotated[
+        float, Meta(description="Calibrated score, 0 to 1, from which a frame is not clean; at most `sure`.")
+    ] = 0.5
 
 
 class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """A real, encoded frame with the scores that Keras gave for it, one per label in the order of the labels."""
+    """A frame with expected scores."""
 
-    name: str
-    label: str
-    encoded: bytes
-    scores: list[float]
+    name: Annotated[str, Meta(description="Name of the image file.")]
+    label: Annotated[str, Meta(description="Expected label. A multiclass bundle must predict it.")]
+    encoded: Annotated[bytes, Meta(description="Bytes of the image file, base64.")]
+    scores: Annotated[
+        list[float],
+        Meta(description="Scores that Keras gave, 0 to 1, not calibrated, one per label in the order of `labels`."),
+    ]
 
 
 class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Geometry of heatmap cells: centre of the first cell and step between cells, in pixels of the model input.
+    """Geometry of heatmap cells. Both fields are (down, across); pixel centres have integer coordinates."""
 
-    Both are (down, across); pixel centres have integer coordinates.
-    """
-
-    first_px: tuple[float, float]
-    step_px: tuple[float, float]
+    first_px: Annotated[
+        tuple[float, float],
+        Meta(description="Centre of the first cell, in pixels of the model input: down, across."),
+    ]
+    step_px: Annotated[
+        tuple[float, float],
+        Meta(description="Distance between cell centres, in pixels of the model input: down, across."),
+    ]
 
 
 class Manifest(msgspec.Struct, frozen=True):
     """Metadata of a bundle. Later versions may add fields; readers of this version ignore them.
 
-    Attributes:
-        schema: Version of the manifest format.
-        name: Name of the model.
-        version: Version of the model.
-        task: "multiclass" if labels exclude each other, else "multilabel".
-        labels: Labels in the order of the scores.
-        clean_label: Label that means "no defect"; None if there is none.
-        thresholds: Thresholds per label; they apply to calibrated scores.
-        thresholds_chosen: How the thresholds were chosen.
-        decode: Decoding of the frames.
-        heatmaps: Kind of the heatmap output; None without heatmaps.
-        precision: Numeric precision of the graph.
-        opset: ONNX opset.
-        score_tolerance: Maximum difference to the golden scores in the self-test.
-        provenance: Origin of the model.
-        validation: Evaluation on validation frames.
-        golden: Golden frames; their scores are not calibrated.
-        grid: Geometry of the heatmap cells; without it there are no boxes.
-        box_threshold: Threshold that turns heatmaps into boxes, see `HeatmapDecoder`.
-        temperature: Divisor of the logits that calibrates the scores reported in events.
-        fidelity: Comparison with the Keras model; None in older bundles.
-        reference: Statistics against which drift is measured; None in older bundles.
-        trained: Sizes and scale of the training frames; None in older bundles.
-        threshold_figures: Precision and recall per label at its thresholds; None in older bundles.
+    The page "Bundle format" of the reference describes the fields.
     """
 
-    schema: str
-    name: str
-    version: str
-    task: Literal["multiclass", "multilabel"]
-    labels: list[str]
-    clean_label: str | None
-    thresholds: dict[str, Threshold]
-    thresholds_chosen: str
-    decode: DecodeSpec
-    heatmaps: HeatmapKind | None
-    precision: Precision
-    opset: int
-    score_tolerance: float
-    provenance: Provenance
-    validation: Validation
-    golden: list[GoldenFrame]
-    grid: CellGrid | None = None
-    box_threshold: float = 0.5
-    temperature: float = 1.0
-    fidelity: Fidelity | None = None
-    reference: Reference | None = None
-    trained: TrainedFrames | None = None
-    threshold_figures: dict[str, ThresholdFigures] | None = None
+    schema: Annotated[str, Meta(description=f"Version of the manifest format: `{SCHEMA}`.")]
+    name: Annotated[str, Meta(description="Name of the model.")]
+    version: Annotated[str, Meta(description="Version of the model.")]
+    task: Annotated[
+        Literal["multiclass", "multilabel"],
+        Meta(description="`multiclass`: a frame has exactly one label. `multilabel`: it can have several, or none."),
+    ]
+    labels: Annotated[
+        list[str],
+        Meta(
+            description=f"Labels in the order of the scores: 1 to {LABELS_MAX}, each of 1 to {LABEL_CHARS_MAX} "
+            "printable characters."
+        ),
+    ]
+    clean_label: Annotated[
+        str | None, Meta(description='Label that means "no defect"; null if there is none. It is one of `labels`.')
+    ]
+    thresholds: Annotated[
+        dict[str, Threshold],
+        Meta(description="Thresholds of each label. The settings `thresholds.LABEL` override them."),
+    ]
+    thresholds_chosen: Annotated[
+        str, Meta(description="How the thresholds were chosen, such as `best F1 on validation`, or `default`.")
+    ]
+    decode: Annotated[DecodeSpec, Meta(description="How a frame is decoded into the model input.")]
+    heatmaps: Annotated[
+        HeatmapKind | None,
+        Meta(
+            description="Kind of the heatmaps. `place`: score of each label per cell, 0 to 1. `activation`: class "
+            "activation of each label per cell; the mean over the cells is the logit of the label. Null without "
+            "heatmaps."
+        ),
+    ]
+    precision: Annotated[Precision, Meta(description="Numeric precision of the graph.")]
+    opset: Annotated[int, Meta(description="Version of the ONNX operator set that the graph uses.")]
+    score_tolerance: Annotated[
+        float,
+        Meta(
+            description="Largest difference from the golden scores that the self-test accepts, above 0 and at most "
+            f"{TOLERANCE_MAX}."
+        ),
+    ]
+    provenance: Annotated[Provenance, Meta(description="Origin of the model.")]
+    validation: Annotated[Validation, Meta(description="Evaluation by Keras on frames that were not used for fitting.")]
+    golden: Annotated[list[GoldenFrame], Meta(description="Golden frames for the self-test; at least one.")]
+    grid: Annotated[
+        CellGrid | None,
+        Meta(description="Geometry of the heatmap cells; null if it is not known, for which defects have no boxes."),
+    ] = None
+    box_threshold: Annotated[
+        float,
+        Meta(
+            description="Heatmap value, between 0 and 1, from which a cell belongs to a box. For `place` it applies to "
+            "the value itself, for `activation` to the map scaled to 0 to 1. If no value reaches it, the box surrounds "
+            "the peak."
+        ),
+    ] = 0.5
+    temperature: Annotated[
+        float,
+        Meta(
+            description="Divisor of the logits that calibrates the scores in events, "
+            f"{TEMPERATURE_MIN:g} to {TEMPERATURE_MAX:g}. 1 leaves the scores unchanged."
+        ),
+    ] = 1.0
+    fidelity: Annotated[
+        Fidelity | None,
+        Meta(description="Comparison with the Keras model on the validation frames; null in older bundles."),
+    ] = None
+    reference: Annotated[
+        Reference | None,
+        Meta(description="Drift reference; null in older bundles, for which drift is not measured."),
+    ] = None
+    trained: Annotated[
+        TrainedFrames | None,
+        Meta(
+            description="Sizes and scale of the training frames; null in older bundles, for which frames of untrained "
+            "sizes are not detected."
+        ),
+    ] = None
+    threshold_figures: Annotated[
+        dict[str, ThresholdFigures] | None,
+        Meta(
+            description="Precision and recall of each label at its thresholds, measured with the bundle on validation "
+            "frames; null in older bundles."
+        ),
+    ] = None
 
     @property
     def lacks(self) -> list[str]:

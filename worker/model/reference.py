@@ -2,8 +2,10 @@
 
 import math
 from collections.abc import Collection
+from typing import Annotated
 
 import msgspec
+from msgspec import Meta
 
 from stripwatch.worker.common.errors import BundleError
 
@@ -11,37 +13,40 @@ from stripwatch.worker.common.errors import BundleError
 class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Mean and standard deviation over frames."""
 
-    mean: float
-    deviation: float
+    mean: Annotated[float, Meta(description="Mean, in the unit of the statistic.")]
+    deviation: Annotated[float, Meta(description="Standard deviation, in the unit of the statistic.")]
 
 
 class ClassScores(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Statistics of the frames with one best label.
+    """Statistics of the frames with one best label."""
 
-    Attributes:
-        share: Share of all frames.
-        confidence: Mean score of the label.
-        unsure: Share of these frames that are unsure.
-    """
-
-    share: float
-    confidence: float
-    unsure: float
+    share: Annotated[float, Meta(description="Share of all validation frames that have this best label, 0 to 1.")]
+    confidence: Annotated[float, Meta(description="Mean calibrated score of the label on these frames, 0 to 1.")]
+    unsure: Annotated[float, Meta(description="Share of these frames with the verdict `unsure`, 0 to 1.")]
 
 
 class Reference(msgspec.Struct, frozen=True):
-    """Frame statistics of `frames` training frames, and the predictions for `answers` validation frames.
+    """Statistics of training frames, and of the predictions for the validation frames.
 
-    classes is keyed by best label; labels that were never the best are missing. Scores are calibrated, as in events,
-    and `unsure` is determined by the thresholds of the bundle.
+    The image statistics are those of `image_statistics.FrameStatistics`. Scores are calibrated, as in events, and the
+    verdict `unsure` is determined by the thresholds of the bundle.
     """
 
-    frames: int
-    brightness: Spread
-    contrast: Spread
-    sharpness: Spread
-    answers: int
-    classes: dict[str, ClassScores]
+    frames: Annotated[int, Meta(description="Number of training frames whose image statistics were measured.")]
+    brightness: Annotated[Spread, Meta(description="Brightness: mean grey value of a frame, 0 to 255.")]
+    contrast: Annotated[Spread, Meta(description="Contrast: standard deviation of the grey values of a frame.")]
+    sharpness: Annotated[
+        Spread,
+        Meta(
+            description="Sharpness: mean absolute difference of neighbouring pixels along the row, divided by the "
+            "brightness."
+        ),
+    ]
+    answers: Annotated[int, Meta(description="Number of validation frames that were predicted.")]
+    classes: Annotated[
+        dict[str, ClassScores],
+        Meta(description="Statistics by best label; labels that were never the best are missing."),
+    ]
 
 
 def check_reference(reference: Reference, labels: Collection[str]) -> None:

@@ -11,9 +11,10 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 import msgspec
+from msgspec import Meta
 
 from stripwatch.worker.common.errors import BundleError, FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
@@ -30,8 +31,8 @@ Untrained = Literal["flag", "reject", "accept"]
 class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Smallest and largest value among the training frames."""
 
-    smallest: float
-    largest: float
+    smallest: Annotated[float, Meta(description="Smallest value, in the unit of the range.")]
+    largest: Annotated[float, Meta(description="Largest value, in the unit of the range.")]
 
     @classmethod
     def of(cls, values: Sequence[float]) -> Self:
@@ -48,21 +49,19 @@ class Range(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class TrainedFrames(msgspec.Struct, frozen=True):
-    """Ranges of the training frames of a model.
+    """Ranges of the training frames of a model."""
 
-    Attributes:
-        frames: Number of training frames.
-        width_px: Range of widths.
-        height_px: Range of heights.
-        aspect_ratio: Range of width divided by height.
-        mm_per_px: Range of the scale along the strip; None if training did not state it.
-    """
-
-    frames: int
-    width_px: Range
-    height_px: Range
-    aspect_ratio: Range
-    mm_per_px: Range | None = None
+    frames: Annotated[int, Meta(description="Number of training frames.")]
+    width_px: Annotated[Range, Meta(description="Range of the widths, in pixels.")]
+    height_px: Annotated[Range, Meta(description="Range of the heights, in pixels.")]
+    aspect_ratio: Annotated[Range, Meta(description="Range of the width divided by the height.")]
+    mm_per_px: Annotated[
+        Range | None,
+        Meta(
+            description="Range of the scale along the strip, in millimetres per pixel; null if training did not state "
+            "it."
+        ),
+    ] = None
 
     @classmethod
     def of(cls, sizes: Sequence[tuple[int, int]], mm_per_px: Sequence[float] = ()) -> Self:

@@ -10,7 +10,8 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.html_card import html_card
 from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
-from stripwatch.worker.model.bundle import Bin, ClassFigures, Validation, read_bundle
+from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
+from stripwatch.worker.model.bundle import read_bundle
 from tests.tiny import LABELS, SPEC, tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training

@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits, measure_fidelity, violated_limits
-from stripwatch.worker.model.bundle import Fidelity
+from stripwatch.worker.contracts.model_record import Fidelity
 
 pytestmark = pytest.mark.training
 

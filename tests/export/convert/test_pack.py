@@ -9,7 +9,8 @@ from stripwatch.export.convert.pack import Facts, describe
 from stripwatch.export.runs.run_evaluation import (
     Evaluation,
 )
-from stripwatch.worker.model.bundle import Bin, Fidelity, GoldenFrame, Manifest, Precision, Threshold
+from stripwatch.worker.contracts.model_record import Bin, Fidelity
+from stripwatch.worker.model.bundle import GoldenFrame, Manifest, Precision, Threshold
 from stripwatch.worker.model.verdict import decision_policy
 from tests.export.runs.records import EVALUATION, RUN
 

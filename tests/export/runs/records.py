@@ -11,8 +11,8 @@ from stripwatch.export.runs.run_evaluation import (
     OperatingPoint,
 )
 from stripwatch.export.runs.run_folder import Configuration, Run, Split, SplitFrame
+from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import Bin, ClassFigures, Validation
 
 MODEL = b"a model"
 RUN = Run(

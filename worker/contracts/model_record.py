@@ -1,0 +1,101 @@
+"""Records about a model that its bundle keeps: evaluation, comparison with Keras, and origin.
+
+The description of a field is part of the reference. Ratios are 0 to 1.
+"""
+
+from typing import Annotated
+
+import msgspec
+from msgspec import Meta
+
+
+class ClassFigures(msgspec.Struct, frozen=True):
+    """Metrics of one label on the validation frames. 0 / 0 counts as 0."""
+
+    precision: Annotated[float, Meta(description="Share of correct predictions among those of the label, 0 to 1.")]
+    recall: Annotated[float, Meta(description="Share of the label's frames that were predicted as it, 0 to 1.")]
+    f1: Annotated[float, Meta(description="F1 of the label, 0 to 1.")]
+    frames: Annotated[int, Meta(description="Number of validation frames with the label.")]
+
+
+class ThresholdFigures(msgspec.Struct, frozen=True):
+    """Precision and recall of a label at its thresholds, measured with the bundle on validation frames.
+
+    In a multiclass task only the best label of a frame counts. 0 / 0 counts as 0.
+    """
+
+    sure_precision: Annotated[float, Meta(description="Precision at the threshold `sure`, 0 to 1.")]
+    sure_recall: Annotated[float, Meta(description="Recall at the threshold `sure`, 0 to 1.")]
+    unsure_precision: Annotated[float, Meta(description="Precision at the threshold `unsure`, 0 to 1.")]
+    unsure_recall: Annotated[float, Meta(description="Recall at the threshold `unsure`, 0 to 1.")]
+
+
+class Bin(msgspec.Struct, frozen=True):
+    """Bin of a reliability diagram."""
+
+    answers: Annotated[int, Meta(description="Number of predictions in the bin.")]
+    confidence: Annotated[float, Meta(description="Mean confidence of the predictions, 0 to 1.")]
+    accuracy: Annotated[float, Meta(description="Share of the predictions that are correct, 0 to 1.")]
+
+
+class Validation(msgspec.Struct, frozen=True):
+    """Evaluation by Keras on frames that were not used for fitting."""
+
+    frames: Annotated[int, Meta(description="Number of validation frames.")]
+    accuracy: Annotated[float, Meta(description="Share of frames whose labels were all predicted correctly, 0 to 1.")]
+    classes: Annotated[dict[str, ClassFigures], Meta(description="Metrics of each label, by label.")]
+    macro_f1: Annotated[
+        float | None,
+        Meta(description="Macro-averaged F1, 0 to 1; null if the run was not evaluated on these frames."),
+    ] = None
+    confusion: Annotated[
+        list[list[int]] | None,
+        Meta(
+            description="Confusion matrix in number of frames. Rows are true labels, columns are predicted labels, "
+            "both in the order of `labels`. Null if the run was not evaluated, and with more than 50 labels."
+        ),
+    ] = None
+    reliability: Annotated[
+        list[Bin] | None,
+        Meta(
+            description="Reliability diagram of the scores before calibration: bins of equal width, without empty "
+            "bins. Null if the run was not evaluated."
+        ),
+    ] = None
+
+
+class Fidelity(msgspec.Struct, frozen=True):
+    """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it."""
+
+    frames: Annotated[int, Meta(description="Number of validation frames.")]
+    agreement: Annotated[float, Meta(description="Share of frames with the same predicted labels, 0 to 1.")]
+    score_difference: Annotated[float, Meta(description="Largest difference of any score, 0 to 1.")]
+    accuracy: Annotated[float, Meta(description="Accuracy of the bundle, 0 to 1.")]
+    macro_f1: Annotated[float, Meta(description="Macro-averaged F1 of the bundle, 0 to 1.")]
+    keras_accuracy: Annotated[float, Meta(description="Accuracy of the Keras model, 0 to 1.")]
+    keras_macro_f1: Annotated[float, Meta(description="Macro-averaged F1 of the Keras model, 0 to 1.")]
+    scheme: Annotated[str, Meta(description="Method that was used to reach the precision, such as `float32`.")]
+
+
+class Provenance(msgspec.Struct, frozen=True):
+    """Origin of a model."""
+
+    run_id: Annotated[str, Meta(description="Id of the run that was exported.")]
+    created_at: Annotated[str, Meta(description="Time at which the run was saved, RFC 3339 in UTC.")]
+    network: Annotated[str, Meta(description="Backbone, its width if it is not 1, and the layer where it was cut.")]
+    weights: Annotated[
+        str, Meta(description="Weights at the start of the run: `imagenet`, `none`, or the name of a file.")
+    ]
+    data: Annotated[str, Meta(description="Name of the data folder, without its path.")]
+    data_sha256: Annotated[str, Meta(description="SHA-256 of the names, bytes and labels of the data, hexadecimal.")]
+    seed: Annotated[int, Meta(description="Seed of the run's random numbers.")]
+    versions: Annotated[
+        dict[str, str], Meta(description="Versions of Python, Stripwatch and the libraries of training and export.")
+    ]
+    commit: Annotated[
+        str | None,
+        Meta(
+            description="Git commit of the code that trained the model, with `-dirty` if tracked files were modified; "
+            "null outside a checkout."
+        ),
+    ] = None

@@ -1,4 +1,4 @@
-"""Frames that a careless or hostile sender might send, and the reason each must be rejected for."""
+"""Invalid frames that a careless or hostile sender might send, and the reason for which each must be rejected."""
 
 import struct
 import zlib
@@ -19,7 +19,7 @@ def png(pixels: np.ndarray) -> bytes:
 
 
 def huge_jpeg() -> bytes:
-    """A small JPEG file whose header says 30,000 x 30,000 pixels."""
+    """Return a small JPEG file whose header states 30,000 x 30,000 pixels."""
     encoded = bytearray(encode_frame(0.5, suffix=".jpg"))
     at = encoded.index(b"\xff\xc0")
     encoded[at + 5 : at + 9] = struct.pack(">HH", 30_000, 30_000)
@@ -27,7 +27,7 @@ def huge_jpeg() -> bytes:
 
 
 def huge_png() -> bytes:
-    """A small PNG file whose header, checksum included, says 30,000 x 30,000 pixels."""
+    """Return a small PNG file whose header, with a correct checksum, states 30,000 x 30,000 pixels."""
     encoded = bytearray(encode_frame(0.5))
     encoded[16:24] = struct.pack(">II", 30_000, 30_000)
     encoded[29:33] = struct.pack(">I", zlib.crc32(encoded[12:29]))
@@ -35,7 +35,7 @@ def huge_png() -> bytes:
 
 
 def cmyk_jpeg() -> bytes:
-    """A JPEG file whose header says four channels: the start of frame of a CMYK file."""
+    """Return a JPEG file whose start of frame states four channels, as in a CMYK file."""
     encoded = encode_frame(0.5, suffix=".jpg")
     at = encoded.index(b"\xff\xc0")
     size = int.from_bytes(encoded[at + 2 : at + 4], "big")
@@ -45,21 +45,21 @@ def cmyk_jpeg() -> bytes:
 
 
 def two_headers_png() -> bytes:
-    """A PNG of 30,000 x 30,000 pixels with a second, harmless header before its end."""
+    """Return a PNG file of 30,000 x 30,000 pixels with a second, harmless header before its end."""
     small = encode_frame(0.5)
     end = small.index(b"IEND") - 4
     return huge_png()[:end] + small[8:33] + small[end:]
 
 
 def many_scans_jpeg() -> bytes:
-    """A progressive file that has its last scan 2,000 times."""
+    """Return a progressive file that repeats its last scan 2,000 times."""
     encoded = cv2.imencode(".jpg", np.full((32, 48), 128, np.uint8), [cv2.IMWRITE_JPEG_PROGRESSIVE, 1])[1].tobytes()
     scan = encoded[encoded.rindex(b"\xff\xda") : -2]
     return encoded[:-2] + scan * 2000 + encoded[-2:]
 
 
 def flipped(encoded: bytes) -> bytes:
-    """One bit changed in the middle."""
+    """Return the file with one bit flipped in the middle."""
     changed = bytearray(encoded)
     changed[len(changed) // 2] ^= 0x10
     return bytes(changed)

@@ -1,4 +1,4 @@
-"""Time that a test moves by hand."""
+"""Fake clock that a test advances."""
 
 
 class ManualClock:

@@ -1,7 +1,7 @@
-"""`python -m tests.demo_bundle DATA OUT`: state the training frames in the demo's bundle, which is older than that.
+"""Add the size of the training frames to the demo bundle, which lacks it: `python -m tests.demo_bundle DATA OUT`.
 
-DATA is the training set that README's section on the demo's model makes. Its digest must be the one that the bundle was
-trained on, so what is stated is measured on the very files. Graph, golden frames and every other fact stay as they are.
+DATA is the training set of the demo's model. Its digest must be that of the data the bundle was trained on, so the size
+is measured on the same files. Graph, golden frames and all other metadata are unchanged.
 """
 
 import hashlib
@@ -21,16 +21,16 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 
 
 def state_training_frames(data: Path, out: Path) -> TrainedFrames:
-    """Write the bundle with the field. The split is not known any more, so sizes must not differ between its parts."""
+    """Write the bundle with the field. The split is unknown, so all frames must have the same size."""
     bundle = read_bundle(DEMO_BUNDLE)
     files = {path.name: path.read_bytes() for path in sorted(data.glob("*.jpg"))}
     digests = ((name, name.rpartition("_")[0], hashlib.sha256(file).hexdigest()) for name, file in files.items())
     if data_sha256(digests) != bundle.manifest.provenance.data_sha256:
-        raise SystemExit(f"{data} is not the training set of {DEMO_BUNDLE.name}: its digest differs")
+        raise SystemExit(f"{data} is not the training set of {DEMO_BUNDLE.name}: the digest differs")
     headers = [read_header(file) for file in files.values()]
     sizes = {(header.width_px, header.height_px) for header in headers}
     if len(sizes) > 1:
-        raise SystemExit(f"{data} holds frames of several sizes, and which of them were trained on is not known")
+        raise SystemExit(f"{data} has frames of several sizes, and it is unknown which were used for training")
     validation = bundle.manifest.validation.frames
     trained = TrainedFrames.of([*sizes] * (len(files) - validation))
     manifest = msgspec.structs.replace(bundle.manifest, trained=trained)

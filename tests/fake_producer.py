@@ -1,4 +1,4 @@
-"""A producer for tests of delivery: keeps what was sent, with kafka-python's own futures; acknowledges on request."""
+"""Fake producer for delivery tests: keeps sent records with kafka-python's futures, and acknowledges on request."""
 
 import threading
 from dataclasses import dataclass, field
@@ -13,9 +13,11 @@ from stripwatch.worker.broker.producers import LINGER_MS
 
 @dataclass
 class FakeProducer:
-    """refuses: raised by send. acknowledges: at flush. Transactions: what was committed, or what the commit raises.
+    """Fake producer.
 
-    broken_by: what broke the producer as a whole.
+    refuses: error that `send` raises. acknowledges: whether `flush` acknowledges records. commit_raises: error that
+    committing a transaction raises. broken_by: error that broke the producer as a whole. committed: offsets of the
+    committed transactions.
     """
 
     refuses: Exception | None = None

@@ -1,4 +1,4 @@
-"""A frame of which only some fields matter."""
+"""Frame for tests that need only some of its fields."""
 
 import time
 from dataclasses import replace

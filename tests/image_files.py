@@ -1,4 +1,4 @@
-"""Image files written by hand, tag by tag, where OpenCV writes none of the kind."""
+"""Image files of kinds that OpenCV cannot write, built field by field."""
 
 import struct
 import zlib
@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 SHORT, LONG = 3, 4
-Tag = tuple[int, Sequence[int]]  # the number of its type, and its values
+Tag = tuple[int, Sequence[int]]  # type number and values of a tag
 _FORMATS = {1: "B", 3: "H", 4: "I", 8: "h"}
 
 
@@ -21,7 +21,7 @@ def tiff_file(
     compress: bool = False,
     next_page: int = 0,
 ) -> bytes:
-    """A TIFF file in one strip. pixels: [height, width] or [height, width, samples]; tags: added, or put in place."""
+    """Return a TIFF file of one strip. pixels: [height, width] or [height, width, samples]. tags: to add or replace."""
     order = ">" if big_endian else "<"
     height, width = pixels.shape[:2]
     samples = pixels.shape[2] if pixels.ndim == 3 else 1
@@ -72,7 +72,7 @@ def bmp_file(
     bits: int | None = None,
     colours: int = 0,
 ) -> bytes:
-    """A BMP file of rows [height, width] of palette indices or [height, width, 3 or 4] in BGR, from top to bottom."""
+    """Return a BMP file. rows, top to bottom: [height, width] palette indices, or [height, width, 3 or 4] in BGR."""
     height, width = rows.shape[:2]
     bits = bits or 8 * (rows.shape[2] if rows.ndim == 3 else 1)
     stored = rows if top_down else rows[::-1]
@@ -92,7 +92,7 @@ def bmp_file(
 
 
 def png_with_chunk(encoded: bytes, name: bytes, body: bytes) -> bytes:
-    """The PNG file with one chunk more, directly behind its header."""
+    """Return the PNG file with another chunk directly after its header."""
     return encoded[:33] + png_chunk(name, body) + encoded[33:]
 
 
@@ -107,7 +107,7 @@ def png_file(
     *,
     interlaced: bool = False,
 ) -> bytes:
-    """A PNG file of unfiltered rows. pixels: [height, width, samples]; chunks: between the header and the pixels."""
+    """Return a PNG file of unfiltered rows. pixels: [height, width, samples]. chunks: between header and pixels."""
     height, width = pixels.shape[:2]
     rows = b""
     for x, y, step_x, step_y in _ADAM7 if interlaced else ((0, 0, 1, 1),):

@@ -1,4 +1,4 @@
-"""JPEG files of every kind that cameras write, what may be odd about them without harm, and how they are damaged."""
+"""JPEG files of every kind that cameras write, harmless irregularities, and kinds of damage."""
 
 from collections.abc import Callable
 
@@ -7,11 +7,11 @@ import numpy as np
 
 from stripwatch.worker.images.decode_spec import Pixels
 
-_JFIF_BYTES = 18  # of the segment that OpenCV writes after the start marker
+_JFIF_BYTES = 18  # length of the segment that OpenCV writes after the start marker
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (120, 160), colour: bool = True) -> Pixels:
-    """Smoothed noise: its scan is long, and differs everywhere."""
+    """Return smoothed noise, whose scan is long and never repeats."""
     noise = np.random.default_rng(seed).integers(0, 256, (*size, 3 if colour else 1), np.uint8)
     return np.asarray(cv2.GaussianBlur(noise, (5, 5), 0), np.uint8)
 
@@ -36,12 +36,12 @@ def segment(marker: int, body: bytes) -> bytes:
 
 
 def insert(encoded: bytes, piece: bytes) -> bytes:
-    """Right after the start marker."""
+    """Insert a segment right after the start marker."""
     return encoded[:2] + piece + encoded[2:]
 
 
 def revised(encoded: bytes, major: int = 2, minor: int = 1) -> bytes:
-    """With this JFIF revision."""
+    """Return the file with this JFIF revision."""
     assert encoded[6:11] == b"JFIF\0"
     return encoded[:11] + bytes([major, minor]) + encoded[13:]
 
@@ -56,7 +56,7 @@ def _with_adobe(encoded: bytes, transform: int) -> bytes:
 
 
 def _with_scan_parameters(encoded: bytes) -> bytes:
-    """Coefficients 0 to 0: nonsense that some encoders of sequential files write, and every decoder ignores."""
+    """Set the coefficient range 0 to 0, a wrong value that some sequential encoders write and every decoder ignores."""
     at = encoded.index(b"\xff\xda")
     end = at + 2 + int.from_bytes(encoded[at + 2 : at + 4], "big")
     return encoded[: end - 2] + b"\0" + encoded[end - 1 :] if _is_sequential(encoded) else encoded
@@ -97,7 +97,7 @@ HARMLESS: dict[str, Callable[[bytes], bytes]] = {
 
 
 def scan_at(encoded: bytes) -> int:
-    """Where the data of the last scan that starts in the first half begin, as a progressive file has several."""
+    """Return the start of the data of the last scan in the first half; a progressive file has several scans."""
     starts = [at for at in range(len(encoded) // 2) if encoded[at : at + 2] == b"\xff\xda"]
     return starts[-1] + 14
 
@@ -140,7 +140,7 @@ DAMAGES: dict[str, Callable[[bytes, bytes], bytes]] = {
 
 
 def scan_ends(encoded: bytes) -> list[int]:
-    """Where a scan of several ends, and the next segment begins."""
+    """Return where one of several scans ends and the next segment begins."""
     starts = [at for at in range(len(encoded)) if encoded[at : at + 2] == b"\xff\xda"]
     ends = []
     for start in starts[:-1]:

@@ -1,4 +1,4 @@
-"""Random weights that compute something: a deep network just drawn answers nearly the same to all frames."""
+"""Random weights with varying outputs: a freshly initialized deep network gives all frames nearly the same scores."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ LABELS = 3
 
 
 def enliven(model: keras.Model, frames: Any) -> None:
-    """Set the statistics of every batch normalisation to those of these frames, as training would."""
+    """Set the statistics of every batch normalization to those of these frames, as training would."""
     norms = [layer for layer in model._flatten_layers() if isinstance(layer, keras.layers.BatchNormalization)]
     for norm in norms:
         norm.trainable, norm.momentum = True, 0.0
@@ -24,7 +24,7 @@ def enliven(model: keras.Model, frames: Any) -> None:
 
 
 def frames_of(side_px: int, count: int = 16) -> Pixels:
-    """Frames of coarse noise, different in contrast and brightness, so that no two are alike to a network."""
+    """Return frames of coarse noise with different contrast and brightness, which a network can tell apart."""
     rng = np.random.default_rng(2)
     coarse = rng.normal(0, 1, (count, side_px // 8, side_px // 8, 3)).repeat(8, axis=1).repeat(8, axis=2)
     contrast, brightness = rng.uniform(10, 60, (count, 1, 1, 1)), rng.uniform(60, 190, (count, 1, 1, 3))
@@ -34,8 +34,8 @@ def frames_of(side_px: int, count: int = 16) -> Pixels:
 def lively_classifier(
     name: str, frames: Pixels, head: Head, task: Task, cut: str = "", alpha: float = 1.0
 ) -> keras.Model:
-    """Scores that differ from frame to frame: logits with a deviation of about 0.5."""
-    keras.utils.set_random_seed(4)  # of the weights
+    """Return a classifier whose logits vary between frames with a standard deviation of about 0.5."""
+    keras.utils.set_random_seed(4)  # seed of the weights
     network = find_network(name)
     backbone = build_backbone(network, frames.shape[1:], alpha, "none", cut)
     classifier = build_classifier(network, backbone, OutputSpec(LABELS, task), 0.2, frozen=True, head=head)
@@ -52,9 +52,9 @@ def lively_classifier(
 
 
 def spread_places(model: keras.Model, frames: Pixels) -> None:
-    """Logits at the places whose mean over a frame has a deviation of 0.5 from frame to frame.
+    """Scale the weights so that the mean logits of a frame vary with a standard deviation of 0.5 between frames.
 
-    Along the directions in which the features vary most, or rounding would be blown up with what differs.
+    The weights follow the directions in which the features vary most, because others would amplify rounding errors.
     """
     layer = model.get_layer("places")
     features = keras.Model(model.inputs, layer.input).predict(frames, verbose=0).mean(axis=(1, 2))

@@ -1,4 +1,4 @@
-"""A model of which only some fields matter: it has no session that runs, unless a test gives it one."""
+"""Model for tests that need only some of its fields; it has no usable session unless a test provides one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ IMAGE = Image(np.zeros((1, 1, 1), np.uint8), 1, 1)
 
 
 def make_model(**changes: Any) -> LoadedModel:
-    """It decodes anything to one black pixel, and tells "clean" from "pits"."""
+    """Return a model that decodes any frame to one black pixel and has the labels "clean" and "pits"."""
     bundle = Bundle(Path("made.onnx"), tiny_contract(), "f" * 64, b"")
     return replace(
         LoadedModel(

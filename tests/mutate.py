@@ -1,4 +1,4 @@
-"""Image files of every kind the decoder reads, and what can happen to them on the way."""
+"""Image files of every kind that the decoder reads, and mutations of them."""
 
 import struct
 import zlib
@@ -14,7 +14,7 @@ from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 from tests.badframes import BAD_FRAMES, GOOD_FRAMES
 from tests.image_files import SHORT, bmp_file, png_chunk, png_file, tiff_file
 
-BYTES_MAX = 200_000  # some mutations grow
+BYTES_MAX = 200_000  # some mutations make files longer
 RAW_FORMATS = list(PIXEL_FORMATS)
 RAW_VALUES = [
     *(b"0", b"-1", b"1", b"7", b"8", b"100", b"65536", b"2147483648", b"9" * 40, b"1e3", b"12.5", b"", b" 64 ", None),
@@ -23,7 +23,7 @@ RAW_VALUES = [
 
 
 def _originals() -> dict[str, list[bytes]]:
-    """Files of every format the decoder reads; as "other", bad frames that have a test of their own."""
+    """Return files of every format that the decoder reads; "other" are bad frames that also have separate tests."""
     noise = np.random.default_rng(0).integers(0, 256, (64, 96, 3), np.uint8)
     smooth = np.asarray(cv2.GaussianBlur(noise, (9, 9), 0), np.uint8)
     files: dict[str, list[bytes]] = {kind: [] for kind in KINDS}
@@ -93,7 +93,7 @@ _ALL = [encoded for files in ORIGINALS.values() for encoded in files]
 
 
 def mutate(rng: np.random.Generator) -> tuple[str, bytes]:
-    """One of the originals, changed one to four times; which kind of file it was."""
+    """Return the kind of an original file, and the file after one to four mutations."""
     kind = KINDS[rng.integers(len(KINDS))]
     files = ORIGINALS[kind]
     encoded = files[rng.integers(len(files))]
@@ -108,12 +108,12 @@ def mutate(rng: np.random.Generator) -> tuple[str, bytes]:
     if kind == "webp" and rng.random() < 0.7:
         encoded = with_right_size(encoded)
     if kind == "jpeg" and rng.random() < 0.5:
-        encoded += b"\xff\xd9"  # or most would be turned down for their missing end
+        encoded += b"\xff\xd9"  # otherwise most would be rejected for their missing end
     return kind, bytes(encoded)
 
 
 def mutate_raw(rng: np.random.Generator) -> tuple[bytes, list[tuple[str, bytes | None]]]:
-    """A raw buffer of any pixel format and the headers that state it; more often than not something is wrong."""
+    """Return a raw buffer of any pixel format, and its headers; in most cases something is wrong."""
     name = RAW_FORMATS[rng.integers(len(RAW_FORMATS))]
     width, height, padding = int(rng.integers(1, 120)), int(rng.integers(1, 90)), int(rng.integers(0, 9))
     stride = -(-width * PIXEL_FORMATS[name].bits_per_pixel // 8) + padding
@@ -127,7 +127,7 @@ def mutate_raw(rng: np.random.Generator) -> tuple[bytes, list[tuple[str, bytes |
     if padding or rng.random() < 0.5:
         headers["ce_stridebytes"] = b"%d" % stride
     if rng.random() < 0.2:
-        buffer = buffer[: len(buffer) - padding]  # of the last row
+        buffer = buffer[: len(buffer) - padding]  # without the padding of the last row
     if rng.random() < 0.3:
         for _ in range(rng.integers(1, 3)):
             buffer = MUTATIONS[rng.integers(len(MUTATIONS))](bytearray(buffer), rng)[: BYTES_MAX + 1]
@@ -175,7 +175,7 @@ def _splice(data: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def _size(data: bytearray, rng: np.random.Generator) -> bytes:
-    """Another size in the header, up to the largest there is."""
+    """Write another size into the header, up to the maximum."""
     sides = [int(side) for side in rng.choice([0, 1, 7, 8, 63, 100, 1999, 2001, 65535], 2)]
     if data[:4] == b"\x89PNG" and len(data) > 24:
         data[16:24] = struct.pack(">II", *sides)
@@ -190,7 +190,7 @@ def _size(data: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def _field(data: bytearray, rng: np.random.Generator) -> bytes:
-    """A number in the header of a BMP or WebP file, or in the directory of a TIFF file, that is not what it was."""
+    """Change a number in the header of a BMP or WebP file, or in the directory of a TIFF file."""
     order, start, end = "<", 8, min(len(data), 64)
     if bytes(data[:4]) in TIFF_SIGNATURES and len(data) > 8:
         order = "<" if data[:2] == b"II" else ">"
@@ -206,7 +206,7 @@ def _field(data: bytearray, rng: np.random.Generator) -> bytes:
 
 
 def _marker(data: bytearray, rng: np.random.Generator) -> bytes:
-    """A JPEG marker, or the name of a PNG chunk, where none should be."""
+    """Insert a JPEG marker, or the name of a PNG chunk, at a wrong place."""
     start, _ = _span(data, rng)
     names = [b"IHDR", b"PLTE", b"IDAT", b"IEND", b"tRNS", b"acTL", b"iCCP", b"eXIf"]
     word = bytes([0xFF, int(rng.integers(0xC0, 0x100))]) if rng.random() < 0.5 else names[rng.integers(len(names))]
@@ -218,7 +218,7 @@ MUTATIONS = (_flip, _flip, _overwrite, _delete, _repeat, _cut, _splice, _size, _
 
 
 def with_right_checksums(encoded: bytes) -> bytes:
-    """A PNG whose checksums fit its changed chunks, or the decoder would never see them."""
+    """Correct the checksums of changed PNG chunks, because the decoder would ignore the chunks otherwise."""
     data, at = bytearray(encoded), 8
     while at + 12 <= len(data):
         end = at + 8 + int.from_bytes(data[at : at + 4], "big")
@@ -230,13 +230,13 @@ def with_right_checksums(encoded: bytes) -> bytes:
 
 
 def _with_another(encoded: bytes, rng: np.random.Generator) -> bytes:
-    """An intact file, and what a sender that fills one buffer again and again leaves behind it: another, or its end."""
+    """Append another file or its end to an intact file, as a sender does that reuses one buffer."""
     start = 0 if rng.random() < 0.5 else int(rng.integers(0, len(encoded) + 1))
     return encoded + bytes(int(rng.integers(0, 3))) + encoded[start:]
 
 
 def _with_changed_rows(encoded: bytes, rng: np.random.Generator) -> bytes:
-    """A PNG whose rows are changed before they are packed, so that zlib and the checksums accept them."""
+    """Change the rows of a PNG before compression, so that zlib and the checksums accept them."""
     chunks = [(name, bytes(body)) for name, body, _ in png_chunks(encoded)]
     rows = zlib.decompress(b"".join(body for name, body in chunks if name == b"IDAT"))
     changed = zlib.compress(MUTATIONS[rng.integers(3)](bytearray(rows), rng))
@@ -245,7 +245,7 @@ def _with_changed_rows(encoded: bytes, rng: np.random.Generator) -> bytes:
 
 
 def with_right_size(encoded: bytes) -> bytes:
-    """A WebP file whose outer size fits, or most would be turned down for it."""
+    """Correct the outer size of a WebP file, because most files would be rejected for it otherwise."""
     if encoded[:4] != b"RIFF" or len(encoded) < 12:
         return encoded
     return b"RIFF" + struct.pack("<I", len(encoded) - 8) + encoded[8:]

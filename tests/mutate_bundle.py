@@ -1,4 +1,4 @@
-"""Bundles with a right checksum and something wrong in them: bytes, the graph, or the manifest."""
+"""Bundles with a correct checksum but wrong bytes, a wrong graph or a wrong manifest."""
 
 import json
 from typing import Any
@@ -17,12 +17,12 @@ _OTHERS: tuple[Any, ...] = (None, True, [], {}, [[]], [[[]]], {"a": {}})
 
 
 def mutate_bundle(bundle: bytes, rng: np.random.Generator) -> bytes:
-    """A bundle that was changed one to three times. Its checksum is right wherever one can be written."""
+    """Return a bundle after one to three mutations, with a correct checksum if one can be written."""
     for _ in range(rng.integers(1, 4)):
         kind = rng.integers(4)
         try:
             bundle = (_bytes, _graph, _manifest, _name)[kind](bundle, rng)
-        except Exception:  # it is too broken already for this kind
+        except Exception:  # too damaged already for this kind of mutation
             bundle = _bytes(bundle, rng)
     try:
         return add_checksum(bundle)
@@ -47,7 +47,7 @@ def _bytes(bundle: bytes, rng: np.random.Generator) -> bytes:
 
 
 def _name(bundle: bytes, rng: np.random.Generator) -> bytes:
-    """A name of the graph that is not UTF-8, at one place or at all."""
+    """Make a name of the graph invalid UTF-8, in one place or everywhere."""
     name = (b"frames", b"scores", b"heatmaps", b"logits", b"batch")[rng.integers(5)]
     wrong = b"\xff" * len(name)
     return bundle.replace(name, wrong, -1 if rng.random() < 0.5 else int(rng.integers(1, 4)))

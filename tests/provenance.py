@@ -1,4 +1,4 @@
-"""Where, when and on what a long run was measured."""
+"""Provenance of a long measurement: machine, time and versions."""
 
 import os
 
@@ -7,7 +7,7 @@ from tests.gpu.machine import describe_machine
 
 
 def describe_run() -> dict[str, str]:
-    """For a file of results. Loads are how many processes wanted a core, in the last minute and the last fifteen."""
+    """Return the provenance for a file of results. Loads are the 1-minute and 15-minute load averages."""
     own = {name: value for name, value in describe_machine(commit() or "").items() if name not in ("GPU", "driver")}
     last, _, long = os.getloadavg()
     return own | {"niceness": str(os.nice(0)), "loads": f"{last:.1f}, {long:.1f}"}

@@ -1,4 +1,4 @@
-"""Raw buffers as cameras send them, packed bit by bit from the tables of the standards, and slow."""
+"""Raw buffers as cameras send them, packed bit by bit (slowly) according to the tables of the standards."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ Headers = list[tuple[str, bytes | None]]
 
 
 def pack(values: NDArray[Any], name: str, padding: int = 0) -> tuple[bytes, RawLayout]:
-    """values: [height, width] of a grey or Bayer format, [height, width, 3] of a colour one. padding: bytes a row."""
+    """Pack values: [height, width] of a grey or Bayer format, [height, width, 3] of colour. padding: bytes per row."""
     rows = [_pack_row([int(value) for value in row.ravel()], name) + b"\xaa" * padding for row in values]
     stride = len(rows[0]) if padding or values.shape[1] * PIXEL_FORMATS[name].bits_per_pixel % 8 else None
     return b"".join(rows), RawLayout(name, values.shape[1], values.shape[0], stride)

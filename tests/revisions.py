@@ -1,4 +1,4 @@
-"""Other revisions of this project, to run beside this checkout."""
+"""Other revisions of this project, to compare with this checkout."""
 
 import os
 import subprocess
@@ -14,14 +14,14 @@ ROOT = Path(__file__).parents[1]
 
 @dataclass(frozen=True, slots=True)
 class Version:
-    """A checkout that the worker's commands are started from."""
+    """A checkout from which the worker's commands are started."""
 
     name: str
     folder: Path
 
     @property
     def program(self) -> list[str]:
-        """Before the one import name the packages lay at the top of the checkout."""
+        """Return how to start the command; in early revisions the packages were at the top of the checkout."""
         module = "stripwatch.worker" if (self.folder / "src").is_dir() else "worker"
         return [sys.executable, "-P", "-m", module]
 
@@ -36,7 +36,7 @@ THIS = Version("this checkout", ROOT)
 
 @contextmanager
 def checkout(revision: str) -> Iterator[Version]:
-    """The files of a revision in a folder that is removed at the end."""
+    """Check out a revision into a temporary folder."""
     with tempfile.TemporaryDirectory(prefix="stripwatch-revision-") as folder:
         tree = Path(folder, "old")
         subprocess.run(

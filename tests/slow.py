@@ -1,4 +1,4 @@
-"""The tiny model with a load that takes milliseconds a frame, so that a worker has a backlog."""
+"""The tiny model with an extra load of milliseconds per frame, so that a worker has a backlog."""
 
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ _PIXELS, _WIDTH, _LAYERS = 16 * 24, 512, 2
 
 
 def write_slow_bundle(path: Path, layers: int = _LAYERS) -> Path:
-    """A bundle that judges as the tiny one does. layers: each costs a core about 5 ms a frame."""
+    """Write a bundle with the scores of the tiny one. layers: each costs about 5 ms of CPU time per frame."""
     model = build_model()
     graph = model.graph
     constants: dict[str, NDArray[Any]] = {

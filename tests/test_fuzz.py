@@ -1,4 +1,4 @@
-"""The short fuzz run; `python -m tests.fuzz` is the long one."""
+"""A short fuzz run; `python -m tests.fuzz` runs the long one."""
 
 import subprocess
 import sys
@@ -19,13 +19,13 @@ def test_every_mutated_frame_is_accounted_for() -> None:
     assert found.outcomes.total() == 3000
     assert set(found.by_kind()) == {*KINDS, "raw"}
     assert all("decoded" in found.by_kind()[kind] for kind in ("raw", *KINDS) if kind != "other")
-    # Two come after decoding; more than BYTES_MAX is rare among so few
+    # two reasons arise after decoding, and frames over BYTES_MAX are rare in a short run
     seldom = {RejectReason.INFERENCE_FAILED, RejectReason.UNTRAINED_SIZE, RejectReason.TOO_MANY_BYTES}
     flagged = {"decoded, bit_depth", "decoded, progressive", "decoded, second_image"}
     assert {"decoded", *flagged, *RejectReason} - seldom <= {outcome for _, outcome in found.outcomes}
 
 
-def test_what_a_child_process_writes_to_stderr_is_seen(tmp_path: Path) -> None:
+def test_output_of_a_child_process_on_stderr_is_detected(tmp_path: Path) -> None:
     script = f"""
 import os, sys
 from tests.fuzz import StderrWatch
@@ -39,7 +39,7 @@ print(repr(watch.new_text() + watch.new_text()))
     assert done.stdout == repr("libpng warningfrom Python\n") + "\n", done.stderr
 
 
-def test_a_run_in_a_child_process_adds_up() -> None:
+def test_the_counts_of_a_run_in_a_child_process_add_up() -> None:
     done: list[int] = []
     found = fuzz.fuzz_in_child(600, seed=2, each=done.append)
     assert found.crashes == {}
@@ -47,8 +47,8 @@ def test_a_run_in_a_child_process_adds_up() -> None:
     assert done == [500, 600]
 
 
-def test_nothing_that_a_sender_writes_is_opened() -> None:
-    """Paths, links and names of files in key, headers and image: no file is opened and no address is looked up."""
+def test_opens_no_path_or_address_from_a_frame() -> None:
+    """Paths, links and file names in key, headers and image are never opened, and no address is resolved."""
     opened: list[object] = []
     watching = False
 
@@ -64,11 +64,11 @@ def test_nothing_that_a_sender_writes_is_opened() -> None:
         b"C:\\a.jpg",
     ]
     good = GOOD_FRAMES["grey PNG"]
-    fuzz.account_record(Record(Position("frames", 0, 0), 0, b"", good, []))  # whatever is imported late is there now
-    sys.addaudithook(watch)  # for good, so it has to be quick when nobody watches
+    fuzz.account_record(Record(Position("frames", 0, 0), 0, b"", good, []))  # late imports are done now
+    sys.addaudithook(watch)  # an audit hook stays installed, so it must be fast when inactive
     watching = True
     Path(__file__).open().close()
-    assert opened.pop()  # it does see
+    assert opened.pop()  # the hook works
     for number, name in enumerate(names):
         for encoded in (name, good, good + name, b"\xff\xd8\xff" + name):
             headers = [(header, name) for header in fuzz.NAMES]
@@ -77,7 +77,7 @@ def test_nothing_that_a_sender_writes_is_opened() -> None:
     assert opened == []
 
 
-def test_an_exception_of_another_kind_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_any_other_exception_is_a_crash(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: object) -> None:
         raise ValueError("not a FrameRejected")
 

@@ -1,6 +1,6 @@
-"""The layout: few modules in a folder, short chains of packages. Import-linter checks who may import whom.
+"""Layout of the code: few modules per folder and short chains of packages. Import-linter checks the import rules.
 
-Tests stand alone: each passes in any order, and without the file of another.
+Tests are independent: each passes in any order, and without another test file.
 """
 
 import ast
@@ -18,14 +18,14 @@ MODULES_MAX = 15
 CHAIN_MAX = 11
 
 
-def test_no_folder_holds_more_modules_than_a_reader_can_survey() -> None:
+def test_folders_have_at_most_fifteen_modules() -> None:
     files = [file for top in ("worker", "training", "export") for file in (ROOT / top).rglob("*.py")]
     counts = Counter(file.parent for file in files if file.name != "__init__.py")
     assert len(counts) > 25
     assert {str(folder): count for folder, count in counts.items() if count > MODULES_MAX} == {}
 
 
-def test_the_longest_chain_of_packages_is_short_and_there_is_no_cycle() -> None:
+def test_package_imports_form_short_chains_without_cycles() -> None:
     chain = longest_chain(package_imports())
     assert 3 < len(chain) <= CHAIN_MAX, " -> ".join(chain)
 
@@ -44,7 +44,7 @@ def test_every_function_on_the_walk_of_one_frame_exists() -> None:
 
 @cache
 def functions(file: Path) -> set[str]:
-    """Names of the functions of a module, and of the methods of its classes with the name of the class."""
+    """Return the names of a module's functions, and its methods as Class.method."""
     found = set()
     for node in ast.parse(file.read_text(encoding="utf-8")).body:
         inside = node.body if isinstance(node, ast.ClassDef) else [node]
@@ -55,7 +55,7 @@ def functions(file: Path) -> set[str]:
 
 @cache
 def package_imports() -> dict[str, set[str]]:
-    """For each package with modules, the packages that its modules import."""
+    """Return the packages that the modules of each package import."""
     graph = grimp.build_graph("stripwatch", cache_dir=None)
     packages = {module for module in graph.modules if graph.find_children(module)}
 
@@ -70,7 +70,7 @@ def package_imports() -> dict[str, set[str]]:
 
 
 def longest_chain(imports: dict[str, set[str]]) -> list[str]:
-    """From the top down. Raises graphlib.CycleError where packages import each other in a circle."""
+    """Return the packages in import order. Raises graphlib.CycleError if packages import each other in a cycle."""
     chains: dict[str, list[str]] = {}
     for package in TopologicalSorter(imports).static_order():
         below = [chains[other] for other in imports.get(package, ()) if other in chains]
@@ -78,8 +78,8 @@ def longest_chain(imports: dict[str, set[str]]) -> list[str]:
     return max(chains.values(), key=len)
 
 
-def test_no_module_imports_one_that_holds_tests() -> None:
-    """What two files of tests need lies in a module without tests, or in the conftest.py above them."""
+def test_no_module_imports_a_test_file() -> None:
+    """Code shared by test files belongs in a module without tests, or in a conftest.py above them."""
     importing = {
         f"{file.relative_to(ROOT)} imports {name}"
         for file, module in sources_of_tests()
@@ -89,8 +89,8 @@ def test_no_module_imports_one_that_holds_tests() -> None:
     assert importing == set()
 
 
-def test_no_random_generator_is_shared_by_tests() -> None:
-    """What a shared generator gives depends on the tests that ran before. ruff's NPY002 sees numpy's own."""
+def test_tests_share_no_random_generator() -> None:
+    """The values of a shared generator depend on the tests that ran before. ruff's NPY002 covers numpy's global one."""
     shared = {
         f"{file.relative_to(ROOT)}:{value.lineno} keeps {ast.unparse(value)}"
         for file, module in sources_of_tests()
@@ -107,7 +107,7 @@ def sources_of_tests() -> Iterator[tuple[Path, ast.Module]]:
 
 
 def imported_names(module: ast.Module) -> Iterator[str]:
-    """Of every `from module import name`, also within functions: "module.name"."""
+    """Return "module.name" for every `from module import name`, also within functions."""
     for node in ast.walk(module):
         if isinstance(node, ast.ImportFrom):
             yield from (f"{node.module}.{alias.name}" for alias in node.names)

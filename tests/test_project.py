@@ -1,4 +1,4 @@
-"""The project file, the locks and the imports agree."""
+"""Project file, lock files and imports are consistent."""
 
 import ast
 import re
@@ -24,25 +24,25 @@ LOCKS = {
     "test": {"cpu", "demo", "view", "train", "docs", "dev"},
 }
 PAIR = ("test", "peers")
-# The locks bring the like of it: see requirements/*.in.
+# The lock files have an equivalent package; see requirements/*.in.
 IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}
 BROUGHT_BY = {"keras": "tensorflow", "pydantic": "pydantic-settings"}
 
 
 def read_pins(lock: str) -> list[Requirement]:
-    """The pins of a lock; fails on a line that is neither a pin with a hash nor a hash nor a comment."""
+    """Return the pins of a lock file; fail on a line that is not a pin with a hash, a hash or a comment."""
     text = (ROOT / "requirements" / f"{lock}.txt").read_text().replace("\\\n", " ")
     lines = [line for line in text.splitlines() if line and not line.lstrip().startswith("#")]
     pins = [
         re.fullmatch(r"(\S+==[^;]*?(?: ; .*?)?)((?:\s+--hash=sha256:[0-9a-f]{64})+)", line.strip()) for line in lines
     ]
-    assert all(pins), "every line of a lock is a pin with its hashes, without addresses"
+    assert all(pins), "every line of a lock file must be a pin with its hashes, without addresses"
     return [Requirement(pin[1]) for pin in pins if pin]
 
 
 @pytest.mark.parametrize("lock", LOCKS)
 @pytest.mark.parametrize("python", ["3.11", "3.12", "3.13"])
-def test_a_lock_has_what_the_project_asks_for(lock: str, python: str) -> None:
+def test_lock_files_meet_the_requirements_of_the_project(lock: str, python: str) -> None:
     environment: dict[str, str | Set[str]] = {
         **{key: str(value) for key, value in default_environment().items()},
         "sys_platform": "linux",
@@ -62,16 +62,16 @@ def test_a_lock_has_what_the_project_asks_for(lock: str, python: str) -> None:
         assert wanted.specifier.contains(pin), f"run make lock: {line}"
 
 
-def test_the_locks_agree() -> None:
-    """One version of each package: what the demo runs, and what makes a wheel, is what was tested."""
+def test_lock_files_agree() -> None:
+    """Demo and wheel build use the tested versions of all packages."""
     tested = {(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins("test")}
     for lock in {*LOCKS, "build"} - {"test", "gpu"}:
         found = {(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins(lock)}
         assert found.items() <= tested.items(), f"run make lock: {lock}.txt"
 
 
-def test_peers_run_on_what_the_worker_runs_on() -> None:
-    """Their lock is one apart, but what is measured with both must be the same."""
+def test_peers_use_the_same_versions_as_the_worker() -> None:
+    """The peers have a separate lock file, but the packages that the comparison depends on must be the same."""
     tested, peers = ({(pin.name, str(pin.marker)): str(pin.specifier) for pin in read_pins(lock)} for lock in PAIR)
     shared = {"crc32c", "kafka-python", "msgspec", "numpy", "onnxruntime", "opencv-python-headless"}
     found = {name: pin for name, pin in peers.items() if name[0] in shared}
@@ -79,15 +79,15 @@ def test_peers_run_on_what_the_worker_runs_on() -> None:
     assert found.items() <= tested.items(), "run make lock: peers.txt"
 
 
-def test_what_is_installed_is_what_is_locked() -> None:
-    """The hashes speak for what runs here only if it is the same."""
+def test_installed_packages_are_the_locked_ones() -> None:
+    """The hashes of the lock files verify only packages that are really used."""
     here = {pin.name: pin.specifier for pin in read_pins("test") if pin.marker is None or pin.marker.evaluate()}
     installed = {name: version(name) for name in here}
     assert {name for name, found in installed.items() if not here[name].contains(found)} == set(), "run make setup"
 
 
 def imported(*folders: str) -> set[str]:
-    """The packages that modules in these folders import, as pyproject.toml names them."""
+    """Return the packages imported by modules in these folders, by their names in pyproject.toml."""
     trees = [ast.parse(path.read_text()) for folder in folders for path in (ROOT / folder).rglob("*.py")]
     nodes = [node for tree in trees for node in ast.walk(tree)]
     names = {alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names}
@@ -98,8 +98,8 @@ def imported(*folders: str) -> set[str]:
     return {named.get(owner, owner) for owner in owners}
 
 
-def test_what_is_imported_is_what_pyproject_asks_for() -> None:
-    """An import of what the tests alone install fails for a user; what no module imports is downloaded for nothing."""
+def test_imported_packages_are_the_dependencies_in_pyproject() -> None:
+    """An import of a test-only package fails for users, and an unused dependency is downloaded needlessly."""
     optional = PROJECT["optional-dependencies"]
     extras = {extra: {Requirement(line).name for line in lines} for extra, lines in optional.items()}
     beside = {Requirement(line).name for line in PROJECT["dependencies"]} | extras["cpu"]
@@ -121,8 +121,8 @@ def test_an_error_about_a_missing_extra_names_its_packages(extra: str, file: str
     assert f"pip install {' '.join(packages)}" in (ROOT / file).read_text()
 
 
-def test_the_worker_loads_nothing_heavy() -> None:
-    """The import rules read the source; this one asks Python, so that a library's own imports count as well."""
+def test_the_worker_imports_no_heavy_package() -> None:
+    """Import rules check only the source. This test asks Python, so that imports by libraries count as well."""
     script = "import sys, stripwatch.worker.cli; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True)
     modules = set(loaded.stdout.split())

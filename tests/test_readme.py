@@ -1,4 +1,4 @@
-"""What the README shows works, and its figures are those of the benchmarks page."""
+"""The examples of the README work, and its figures are those of the benchmarks page."""
 
 import re
 import subprocess
@@ -24,7 +24,7 @@ def test_the_python_example_runs(tmp_path: Path) -> None:
     assert bool(defects) == (first.split()[0] == "defect")
 
 
-def test_each_figure_is_on_the_benchmarks_page_with_its_date_and_commit() -> None:
+def test_figures_are_on_the_benchmarks_page_with_date_and_commit() -> None:
     rows = re.findall(r"^\| (.+) \| ([\d.,]+) \| (\d{4}-\d\d-\d\d) \| (\w+) \|$", README, re.MULTILINE)
     assert len(rows) == 8
     missing = {part for row in rows for part in row[1:] if not re.search(rf"(?<![\w.,]){part}(?![\w])", BENCHMARKS)}

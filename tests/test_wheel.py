@@ -1,4 +1,4 @@
-"""What a wheel of this project brings: the package as a whole, and nothing else."""
+"""The wheel of this project contains the whole package and nothing else."""
 
 import email
 import shutil
@@ -19,7 +19,7 @@ _BUILD = "import sys; from setuptools import build_meta; getattr(build_meta, 'bu
 
 @pytest.fixture(scope="module")
 def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A copy of the checkout: a build writes beside its source, and reads what an earlier one left there."""
+    """Copy the checkout, because a build writes next to its source and reads files of an earlier build."""
     copy = tmp_path_factory.mktemp("source")
     ignore = shutil.ignore_patterns("__pycache__", "*.egg-info")
     for name in ("src", "tests", *PACKAGES):
@@ -35,7 +35,7 @@ def wheel(source: Path) -> Path:
 
 
 def build(kind: str, source: Path) -> Path:
-    """kind: wheel or sdist. With the setuptools of this environment, which is locked."""
+    """Build with the locked setuptools of this environment. kind: wheel or sdist."""
     out = source / "dist" / kind
     done = subprocess.run([sys.executable, "-c", _BUILD, kind, out], cwd=source, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
@@ -49,7 +49,7 @@ def contents(wheel: Path) -> dict[str, bytes]:
 
 
 def files_of_the_package() -> set[str]:
-    """As they lie in the checkout, where src/stripwatch links to the three folders."""
+    """Return the files of the package in the checkout, where src/stripwatch links to the three folders."""
     top = {f"stripwatch/{path.name}" for path in (ROOT / "src" / "stripwatch").iterdir() if path.is_file()}
     below = {
         f"stripwatch/{path.relative_to(ROOT).as_posix()}"
@@ -60,7 +60,7 @@ def files_of_the_package() -> set[str]:
     return top | below
 
 
-def test_a_wheel_has_every_file_of_the_package_and_no_other(wheel: Path) -> None:
+def test_a_wheel_has_exactly_the_files_of_the_package(wheel: Path) -> None:
     names = {name for name in contents(wheel) if not name.startswith(f"stripwatch-{__version__}.dist-info/")}
     assert names == files_of_the_package()
     assert {
@@ -86,17 +86,19 @@ def test_a_wheel_has_the_licence_and_complete_metadata(wheel: Path) -> None:
         assert metadata[field], field
 
 
-def test_a_wheel_from_the_source_distribution_is_the_same(source: Path, wheel: Path, tmp_path: Path) -> None:
+def test_a_wheel_built_from_the_source_distribution_is_the_same(source: Path, wheel: Path, tmp_path: Path) -> None:
     sdist = build("sdist", source)
     with tarfile.open(sdist) as archive:
-        assert all(member.isfile() or member.isdir() for member in archive), "a link may lead nowhere elsewhere"
+        assert all(member.isfile() or member.isdir() for member in archive), (
+            "a source distribution must not contain links"
+        )
         assert not any("/tests/" in member.name for member in archive)
     subprocess.run(["tar", "-xf", sdist, "-C", tmp_path], check=True)
     (unpacked,) = tmp_path.iterdir()
     assert contents(build("wheel", unpacked)) == contents(wheel)
 
 
-def test_the_demo_bundle_is_found_where_the_wheel_is_installed(wheel: Path, tmp_path: Path) -> None:
+def test_an_installed_wheel_finds_the_demo_bundle(wheel: Path, tmp_path: Path) -> None:
     with ZipFile(wheel) as archive:
         archive.extractall(tmp_path / "site")
     script = "from stripwatch.worker.bench.demo import DEMO_BUNDLE; print(DEMO_BUNDLE.resolve(strict=True))"

@@ -1,6 +1,6 @@
-"""A file or folder of the user's cannot take the place of a module of ours, nor of a library.
+"""Files in the user's working directory cannot replace modules of the project or of a library.
 
-`stripwatch` is started in a folder full of traps, where Python would look first: whoever imports one leaves a mark.
+`stripwatch` is started in a folder with trap modules, which Python would find first. An imported trap writes a file.
 """
 
 import json
@@ -25,13 +25,13 @@ __all__ = ["random_weights", "textures"]
 ROOT = Path(__file__).parents[1]
 OURS = ("worker", "training", "export")
 OTHERS = ("stripwatch", "deploy", "tests", "numpy", "kafka", "typer", "structlog", "ctypes", "json")
-RUN_S_MAX = 900.0  # two fits, one after the other, on a machine that has other work
+RUN_S_MAX = 900.0  # two fits, one after the other, on a busy machine
 FIT = ["--alpha", "0.25", "--input", "64x64", "--epochs", "1", "--batch", "8"]
 
 
 @pytest.fixture
 def trap(tmp_path: Path) -> Iterator[Path]:
-    """A folder with files and packages of these names; fails the test where one was imported."""
+    """Create a folder with modules and packages of these names, and fail the test if one is imported."""
     folder = tmp_path / "trap"
     mark = tmp_path / "imported"
     spring = f"open({str(mark)!r}, 'a').write(__name__ + ' ')\nraise SystemExit('the trap was imported: ' + __name__)\n"
@@ -39,7 +39,7 @@ def trap(tmp_path: Path) -> Iterator[Path]:
         (folder / name).mkdir(parents=True)
         (folder / name / "__init__.py").write_text(spring)
         (folder / name / "__main__.py").write_text(spring)
-    for name in OURS:  # a package wins over a module: the modules have a folder of their own
+    for name in OURS:  # packages take precedence over modules, so the modules have a separate folder
         (folder / "modules").mkdir(exist_ok=True)
         (folder / "modules" / f"{name}.py").write_text(spring)
     yield folder
@@ -48,7 +48,7 @@ def trap(tmp_path: Path) -> Iterator[Path]:
 
 @pytest.fixture(scope="module")
 def command(tmp_path_factory: pytest.TempPathFactory) -> list[str]:
-    """The console script, as pip writes it."""
+    """Write the console script as pip does."""
     (script,) = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["scripts"].items()
     name, target = script
     module, function = target.split(":")
@@ -78,8 +78,8 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-def test_the_trap_works(trap: Path) -> None:
-    """`python -m` looks into the working directory first, as the module of an earlier version did."""
+def test_a_trap_is_detected(trap: Path) -> None:
+    """`python -m` searches the working directory first, as the module of an earlier version did."""
     for name in OURS:
         for folder in (trap, trap / "modules"):
             done = subprocess.run([sys.executable, "-m", name], cwd=folder, capture_output=True, text=True)
@@ -87,22 +87,22 @@ def test_the_trap_works(trap: Path) -> None:
     (trap.parent / "imported").unlink()
 
 
-def test_help_and_check(command: list[str], trap: Path, bundle: Path) -> None:
+def test_help_and_check_import_no_trap(command: list[str], trap: Path, bundle: Path) -> None:
     for folder in (trap, trap / "modules"):
         assert run(command, folder, "--help").stdout.startswith("Usage: stripwatch ")
         assert run(command, folder, "train", "--help").stdout.startswith("Usage: stripwatch train ")
         assert summary_of(run(command, folder, "check", "--bundle", bundle))["name"]
 
 
-def test_python_m_stripwatch_where_only_our_names_are_taken(trap: Path) -> None:
-    """`python -m` itself looks into the working directory for `stripwatch` and libraries; -P says that it must not."""
+def test_python_m_stripwatch_imports_no_trap(trap: Path) -> None:
+    """`python -m` searches the working directory for `stripwatch` and libraries, unless -P is given."""
     for options, folder in (([], trap / "modules"), (["-P"], trap)):
         done = run([sys.executable, *options, "-m", "stripwatch"], folder, "train", "fit", "--help")
         assert done.stdout.startswith("Usage: stripwatch train fit "), done.stderr
 
 
 @pytest.mark.parametrize("processes", ["2", "auto"])
-def test_run_with_several_processes(
+def test_run_with_several_processes_imports_no_trap(
     command: list[str], trap: Path, line: Line, bundle: Path, tmp_path: Path, processes: str
 ) -> None:
     sent = line.send([encode_frame(number / 8) for number in range(8)], key=b"a")
@@ -122,7 +122,7 @@ def test_run_with_several_processes(
         worker.kill()
 
 
-def test_demo_with_its_worker_cameras_and_page(
+def test_demo_with_worker_cameras_and_page_imports_no_trap(
     command: list[str], trap: Path, bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
 ) -> None:
     write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
@@ -132,14 +132,14 @@ def test_demo_with_its_worker_cameras_and_page(
     assert "the live page exited" not in done.stderr
 
 
-def test_demo_with_simulated_cameras_and_a_broker_that_is_there(
+def test_demo_with_an_existing_broker_imports_no_trap(
     command: list[str], trap: Path, embedded_broker: BrokerHandle
 ) -> None:
     done = run(command, trap, "demo", "--seconds", "2", "--broker", embedded_broker.bootstrap_servers)
     assert summary_of(done)["results"] > 0
 
 
-def test_bench_with_its_workers_and_cameras(
+def test_bench_imports_no_trap(
     command: list[str], trap: Path, bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
 ) -> None:
     write_frames(tmp_path / "photos", [number / 20 for number in range(20)])
@@ -149,7 +149,7 @@ def test_bench_with_its_workers_and_cameras(
 
 
 @pytest.mark.training
-def test_crossval_with_its_fits(
+def test_crossval_imports_no_trap(
     command: list[str], trap: Path, textures: Path, random_weights: Path, tmp_path: Path
 ) -> None:
     words = ("train", "crossval", "--folds", "2", "--data", textures, "--out", tmp_path / "folds")
@@ -158,7 +158,7 @@ def test_crossval_with_its_fits(
 
 
 @pytest.mark.training
-def test_compare_with_its_fits(
+def test_compare_imports_no_trap(
     command: list[str], trap: Path, textures: Path, random_weights: Path, tmp_path: Path
 ) -> None:
     words = ("train", "compare", "--networks", "one=mobilenet,two=mobilenet", "--data", textures)
@@ -166,8 +166,8 @@ def test_compare_with_its_fits(
     assert summary_of(done)["winner"] in ("one", "two")
 
 
-def test_every_place_that_starts_a_process_is_known() -> None:
-    """Each is covered above, or starts no Python: a new one needs a test of its own here."""
+def test_every_module_that_starts_a_process_is_listed() -> None:
+    """Each is tested above or starts no Python process. A new one needs a test here."""
     starts = re.compile(
         r"\b(?:subprocess\.(?:Popen|run|call|check_\w+)\(|os\.(?:exec|spawn|posix_spawn)\w*\(|multiprocessing)"
     )

@@ -1,4 +1,4 @@
-"""A tiny real model and its bundle, made in a moment without TensorFlow: it judges a frame by its mean brightness."""
+"""A tiny real model and its bundle, built quickly without TensorFlow; it classifies a frame by its mean brightness."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,9 +20,9 @@ from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)
 SPEC = DecodeSpec(height_px=16, width_px=24)
-CELL_PX = 8  # of a heatmap's place
+CELL_PX = 8  # height and width of a heatmap cell, in pixels
 _SHARPNESS = 20.0
-# Of frames as encode_frame(0.5) makes them, and of a model that is sure of two in three answers "grey".
+# Statistics of frames of encode_frame(0.5), and of a model that gave two of its three labels.
 TINY_REFERENCE = Reference(
     frames=100,
     brightness=Spread(127.5, 5.0),
@@ -36,14 +36,14 @@ TINY_REFERENCE = Reference(
 def encode_frame(
     brightness: float, size: tuple[int, int] = (32, 48), suffix: str = ".png", seed: int = 0, noise: float = 3
 ) -> bytes:
-    """An encoded grey frame of this mean brightness (0 to 1), with a little noise. size: height, width."""
+    """Return an encoded grey frame with this mean brightness (0 to 1) and some noise. size: height, width."""
     grain = np.random.default_rng(seed).normal(0, noise, size)
     pixels = np.clip(brightness * 255 + grain, 0, 255).astype(np.uint8)
     return bytes(cv2.imencode(suffix, pixels)[1].tobytes())
 
 
 def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC, sharpness: float = _SHARPNESS) -> NDArray[np.float32]:
-    """What the tiny model says, by numpy: softmax of sharpness * (2 c m - c^2), so the nearest centre c wins."""
+    """Compute the tiny model's scores in numpy: softmax of sharpness * (2 c m - c^2), so the nearest centre c wins."""
     mean = decode(encoded, spec).pixels.astype(np.float64).mean() / 255
     centres = np.array(CENTRES)
     logits = sharpness * (2 * centres * mean - centres**2)
@@ -57,7 +57,7 @@ def build_model(
     heatmaps: bool = False,
     sharpness: float = _SHARPNESS,
 ) -> onnx.ModelProto:
-    """heatmaps: the same judgement of each cell of 8x8 pixels, as a second output. sharpness: tells models apart."""
+    """Build the model. heatmaps: adds the scores of each 8x8 pixel cell as output. sharpness: tells models apart."""
     centres = np.array([CENTRES])
     weights = np.repeat(sharpness * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
     bias = (-sharpness * centres[0] ** 2).astype(np.float32)
@@ -96,7 +96,7 @@ def build_model(
 
 
 def endless_model(mean_above: float = -1.0) -> onnx.ModelProto:
-    """It never comes back from a batch with a frame that is brighter than mean_above (0 to 1)."""
+    """Make the model hang on a batch with a frame that is brighter than mean_above (0 to 1)."""
     model = build_model()
     graph = model.graph
     kept = helper.make_node("Identity", ["kept_in"], ["kept_out"])
@@ -153,7 +153,7 @@ def tiny_contract(**changes: Any) -> Manifest:
 
 
 def mapped_contract(**changes: Any) -> Manifest:
-    """The contract of a model with heatmaps."""
+    """Return the manifest of a model with heatmaps."""
     grid = CellGrid(first_px=((CELL_PX - 1) / 2,) * 2, step_px=(CELL_PX, CELL_PX))
     return tiny_contract(**({"heatmaps": "place", "grid": grid} | changes))
 
@@ -167,7 +167,7 @@ def write_bundle(path: Path, manifest: Manifest | None = None, model: onnx.Model
 
 
 def write_frames(folder: Path, brightnesses: Sequence[float]) -> list[Path]:
-    """Numbered frames, named by the label that the tiny model gives them."""
+    """Write numbered frames, named after the label that the tiny model gives them."""
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for number, brightness in enumerate(brightnesses):

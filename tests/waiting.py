@@ -1,4 +1,4 @@
-"""Wait for something to come true, without a hopeful sleep."""
+"""Wait for a condition by polling instead of sleeping for a fixed time."""
 
 import threading
 import time
@@ -10,5 +10,5 @@ AWAIT_S_MAX = 60.0
 def wait_until(condition: Callable[[], bool]) -> None:
     deadline_s = time.monotonic() + AWAIT_S_MAX
     while not condition():
-        assert time.monotonic() < deadline_s, "it did not come true in time"
+        assert time.monotonic() < deadline_s, "the condition did not become true in time"
         threading.Event().wait(0.01)

@@ -1,4 +1,4 @@
-"""The broker with a line's topics, as the tools' tests have it."""
+"""Broker with the topics of a line, shared with the tests of the tools."""
 
 from tests.worker.conftest import command_line, empty_broker, line_broker
 

@@ -1,4 +1,4 @@
-"""The events that the golden files hold, made by the code as it is. `python -m tests.contract.made` adds new files."""
+"""Build the events of the golden files with the current code. `python -m tests.contract.made` adds new files."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +20,7 @@ _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", 
 
 
 def made_events() -> dict[str, Result | Reject | CoilSummary]:
-    """By the name of their file; the name begins with that of the schema."""
+    """Return the events by file name, which starts with the name of the schema."""
     maker = EventBuilder(CAMERAS)
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
     running = replace(MODEL, info=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider"))
@@ -45,5 +45,5 @@ if __name__ == "__main__":
     GOLDEN.mkdir(exist_ok=True)
     for name, event in made_events().items():
         path = GOLDEN / f"{name}.json"
-        if not path.exists():  # a golden event stays as it was when it was new
+        if not path.exists():  # golden events never change
             path.write_bytes(msgspec.json.format(msgspec.json.encode(event)) + b"\n")

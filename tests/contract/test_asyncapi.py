@@ -1,4 +1,4 @@
-"""asyncapi.json is judged by the JSON Schema of AsyncAPI 3.0, which its authors publish as an npm package."""
+"""Validate asyncapi.json against the JSON Schema of AsyncAPI 3.0, which its authors publish as an npm package."""
 
 import hashlib
 import json
@@ -33,22 +33,22 @@ def published() -> Draft7Validator:
 
 
 def _fetched() -> Path:
-    """The archive of the package (0.4 MB), fetched once."""
+    """Return the archive of the package (0.4 MB), which is downloaded once."""
     archive = CACHE / ARCHIVE
     if archive.exists():
         return archive
-    npm = require("npm", "install Node.js with npm, which fetches the schema of AsyncAPI")
+    npm = require("npm", "install Node.js with npm, which downloads the schema of AsyncAPI")
     CACHE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=CACHE) as part:
         command = [npm, "pack", "--silent", PACKAGE]
         done = subprocess.run(command, cwd=part, capture_output=True, text=True, timeout=FETCH_S_MAX)
         if done.returncode != 0:
-            skip_or_fail(f"npm could not fetch {PACKAGE}: {done.stderr.strip()[:500]}")
+            skip_or_fail(f"npm could not download {PACKAGE}: {done.stderr.strip()[:500]}")
         Path(part, ARCHIVE).rename(archive)
     return archive
 
 
-def test_the_document_is_asyncapi(published: Draft7Validator) -> None:
+def test_the_document_is_valid_asyncapi(published: Draft7Validator) -> None:
     assert [(error.json_path, error.message) for error in published.iter_errors(asyncapi())] == []
 
 
@@ -71,14 +71,12 @@ def _headers_of_no_type(document: dict[str, Any]) -> None:
 @pytest.mark.parametrize(
     "change", [_a_message_without_a_reference, _an_unknown_field, _another_action, _headers_of_no_type]
 )
-def test_a_document_that_is_not_is_refused(
-    published: Draft7Validator, change: Callable[[dict[str, Any]], None]
-) -> None:
+def test_an_invalid_document_fails(published: Draft7Validator, change: Callable[[dict[str, Any]], None]) -> None:
     document = deepcopy(asyncapi())
     change(document)
     assert not published.is_valid(document)
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_each_schema_is_a_json_schema(name: str) -> None:
+def test_each_schema_is_a_valid_json_schema(name: str) -> None:
     Draft202012Validator.check_schema(schema(name))

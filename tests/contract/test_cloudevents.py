@@ -1,4 +1,4 @@
-"""The CloudEvents SDK as an independent judge: it reads what we write, and we read the frames that it writes."""
+"""Compatibility with the CloudEvents SDK: it reads our events, and the worker reads frames that it writes."""
 
 import json
 from datetime import UTC, datetime, timedelta, timezone
@@ -40,12 +40,12 @@ OF_THE_FRAME: dict[str, Any] = {
 
 
 def parse(key: bytes | None, value: bytes, headers: Headers) -> tuple[dict[str, Any], Any]:
-    """Attributes and data of a record, as the SDK understands it."""
+    """Return attributes and data of a record, as the SDK reads it."""
     event = from_binary_event(KafkaMessage(dict(headers), key, value))
     return event.get_attributes(), event.get_data()
 
 
-def test_it_reads_results_defects_and_those_of_a_shadow() -> None:
+def test_the_sdk_reads_results_defects_and_shadow_results() -> None:
     made = prediction((0.1, 0.9), **_frame_fields())
     event = EventBuilder({}).result(made, now_s=100.0)
     result, defect = RecordBuilder(Topics(), 1000).build(event, made.frame)
@@ -58,7 +58,7 @@ def test_it_reads_results_defects_and_those_of_a_shadow() -> None:
         )
 
 
-def test_it_reads_what_holds_the_bytes_of_a_frame() -> None:
+def test_the_sdk_reads_events_with_the_bytes_of_a_frame() -> None:
     made = prediction((0.6, 0.4), **_frame_fields())
     frame, result = made.frame, EventBuilder({}).result(made, now_s=100.0)
     refusal = RejectedFrame(frame, make_model(), FrameRejected(RejectReason.DAMAGED, "cut"))
@@ -74,7 +74,7 @@ def test_it_reads_what_holds_the_bytes_of_a_frame() -> None:
         assert parse("cäm".encode(), reject.body, headers) == (OF_THE_FRAME | of_the_record, IMAGE)
 
 
-def test_it_reads_coils() -> None:
+def test_the_sdk_reads_coil_summaries() -> None:
     summary = made_events()["coil-1-ended"]
     assert isinstance(summary, CoilSummary)
     for revision, identity in ((1, summary.id), (3, f"{summary.id}-3")):
@@ -94,7 +94,7 @@ def test_it_reads_coils() -> None:
         }
 
 
-def test_it_reads_the_frames_of_a_simulated_line() -> None:
+def test_the_sdk_reads_the_frames_of_a_simulated_line() -> None:
     captured = CapturedFrame(SourceImage(IMAGE, "image/png"), "top-1", "C1", 250, CAPTURED, "run-3")
     assert parse(captured.camera.encode(), IMAGE, captured.headers()) == (
         {
@@ -115,7 +115,7 @@ def test_it_reads_the_frames_of_a_simulated_line() -> None:
 @pytest.mark.parametrize("source", [OF_THE_FRAME["source"], "/plant/line 1/cäm"])
 @pytest.mark.parametrize("zone", [UTC, timezone(timedelta(hours=-5, minutes=-30))])
 @pytest.mark.parametrize("key", ["cäm", None])
-def test_the_worker_reads_its_frames(source: str, zone: timezone, key: str | None) -> None:
+def test_the_worker_reads_frames_written_by_the_sdk(source: str, zone: timezone, key: str | None) -> None:
     stated = {"source": source, "time": CAPTURED.astimezone(zone), "strippositionmm": -7, "blockid": 2**53 - 1}
     stated |= {"partitionkey": key} if key else {}
     frame = _read(to_binary_event(_event(OF_THE_FRAME | {"partitionkey": None} | stated)))
@@ -124,8 +124,8 @@ def test_the_worker_reads_its_frames(source: str, zone: timezone, key: str | Non
     assert (frame.captured_ms, frame.encoded, frame.faults) == (round(CAPTURED.timestamp() * 1000), IMAGE, ())
 
 
-def test_a_frame_in_structured_mode_is_rejected_by_name() -> None:
-    """Its camera cannot be told either, unless it is the key."""
+def test_rejects_a_frame_in_structured_mode_with_a_reason() -> None:
+    """The camera of such a frame is unknown, unless it is the record's key."""
     frame = _read(to_structured_event(_event(OF_THE_FRAME)))
     assert frame.camera == "cäm"
     with pytest.raises(FrameRejected, match="JSON files are not supported") as caught:

@@ -1,4 +1,4 @@
-"""What downstream relies on: schemas as the code says, golden events readable for good, an example that runs."""
+"""Contracts with downstream systems: schemas match the code, golden events stay readable, and the example runs."""
 
 import json
 import subprocess
@@ -39,7 +39,7 @@ def load(path: Path) -> dict[str, Any]:
 
 
 def contains(whole: Any, part: Any) -> bool:
-    """Whether every field of the part is in the whole, with the same value."""
+    """Return whether every field of the part is in the whole, with the same value."""
     if isinstance(part, dict):
         return isinstance(whole, dict) and all(key in whole and contains(whole[key], part[key]) for key in part)
     if isinstance(part, list):
@@ -48,15 +48,15 @@ def contains(whole: Any, part: Any) -> bool:
 
 
 @pytest.mark.parametrize("name", EVENTS)
-def test_the_schemas_are_those_of_the_code(name: str) -> None:
+def test_the_schemas_match_the_code(name: str) -> None:
     assert (CONTRACTS / f"{name}.schema.json").read_text() == as_text(schema(name)), AGAIN
 
 
-def test_the_asyncapi_document_is_that_of_the_code() -> None:
+def test_the_asyncapi_document_matches_the_code() -> None:
     assert (CONTRACTS / "asyncapi.json").read_text() == as_text(asyncapi()), AGAIN
 
 
-def test_every_reference_leads_somewhere() -> None:
+def test_every_reference_can_be_resolved() -> None:
     document = asyncapi()
 
     def follow(value: Any) -> None:
@@ -75,16 +75,16 @@ def test_every_reference_leads_somewhere() -> None:
 
 
 @pytest.mark.parametrize("path", RELEASED, ids=lambda path: path.name)
-def test_a_released_schema_still_holds(path: Path) -> None:
+def test_released_schemas_stay_compatible(path: Path) -> None:
     assert broken(load(path), schema(path.name.removesuffix(".schema.json"))) == []
 
 
-def test_each_kind_of_event_is_released() -> None:
+def test_each_kind_of_event_has_a_released_schema() -> None:
     assert [path.name.removesuffix(".schema.json") for path in RELEASED] == sorted(EVENTS)
 
 
 @pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: path.stem)
-def test_a_golden_event_is_valid_and_can_be_read(path: Path) -> None:
+def test_golden_events_are_valid_and_readable(path: Path) -> None:
     kind = "-".join(path.stem.split("-")[:2])
     event = load(path)
     for document in (schema(kind), load(CONTRACTS / "released" / f"{kind}.schema.json")):
@@ -93,11 +93,11 @@ def test_a_golden_event_is_valid_and_can_be_read(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: path.stem)
-def test_the_code_still_makes_the_golden_event(path: Path) -> None:
+def test_the_code_still_writes_the_golden_events(path: Path) -> None:
     assert contains(msgspec.to_builtins(made_events()[path.stem]), load(path))
 
 
-def test_the_headers_are_those_of_the_document() -> None:
+def test_the_headers_match_the_document() -> None:
     frame = make_frame(5, coil="C1", line="/p/l", strip_position_mm=7, strip_direction="reverse")
     reject = EventBuilder({}).reject(
         RejectedFrame(frame, make_model(), FrameRejected(RejectReason.EMPTY, "nothing in it"))
@@ -114,7 +114,7 @@ def test_the_headers_are_those_of_the_document() -> None:
         assert set(found) <= set(stated["properties"])
 
 
-def test_a_replay_mark_is_a_message_of_the_rejects_topic() -> None:
+def test_a_replay_marker_is_a_message_of_the_rejects_topic() -> None:
     document = asyncapi()
     assert set(document["channels"]["reject"]["messages"]) == {"reject", "replay_mark"}
     stated = document["components"]["messages"]["replay_mark"]
@@ -150,13 +150,13 @@ def _maybe_absent(new: dict[str, Any]) -> None:
 
 
 @pytest.mark.parametrize("change", [_gone, _renamed_kind, _more_values, _null_now, _maybe_absent])
-def test_a_change_is_a_break(change: Any) -> None:
+def test_a_changed_or_removed_field_is_a_breaking_change(change: Any) -> None:
     new = deepcopy(schema("result-1"))
     change(new)
     assert broken(schema("result-1"), new)
 
 
-def test_an_added_field_is_none() -> None:
+def test_an_added_field_is_not_a_breaking_change() -> None:
     new = deepcopy(schema("result-1"))
     new["$defs"]["FrameInfo"]["properties"]["temperature"] = {"type": "number"}
     new["$defs"]["FrameInfo"]["required"].append("temperature")

@@ -1,6 +1,6 @@
-"""Rejects and review copies that are stored on a topic, as a released worker wrote them, stay readable.
+"""Rejects and review frames that a released worker stored on a topic stay readable.
 
-Writer, reader and AsyncAPI document come from one definition, so only literal headers notice a header that is renamed.
+Writer, reader and AsyncAPI document share one definition, so only literal headers can detect a renamed header.
 """
 
 import pytest
@@ -52,7 +52,7 @@ def stored(headers: list[tuple[str, bytes]]) -> Record:
     return Record(Position("stored", 0, 7), 1_700_000_005_000, b"top-1", b"half a frame", list(headers))
 
 
-def test_a_stored_reject_is_the_frame_that_it_was() -> None:
+def test_reads_the_frame_of_a_stored_reject() -> None:
     reject = read_reject(stored(REJECT))
     assert (reject.id, reject.camera, reject.reason, reject.detail) == (
         "inspection.frames-2-41-a401c305",
@@ -70,7 +70,7 @@ def test_a_stored_reject_is_the_frame_that_it_was() -> None:
     )
 
 
-def test_a_stored_review_copy_says_what_the_model_said() -> None:
+def test_reads_the_prediction_of_a_stored_review_frame() -> None:
     review = read_review(stored(REVIEW))
     assert (review.id, review.guess, review.score, review.scores) == (
         "inspection.frames-2-41-a401c305",
@@ -83,7 +83,7 @@ def test_a_stored_review_copy_says_what_the_model_said() -> None:
 
 
 @pytest.mark.parametrize("name", ["stripwatch_bytes", "stripwatch_partition", "stripwatch_timestamp_ms"])
-def test_a_number_that_is_none_names_its_header(name: str) -> None:
+def test_names_the_header_of_an_invalid_number(name: str) -> None:
     headers = [(header, b"many" if header == name else value) for header, value in REJECT]
     with pytest.raises(ValueError, match=name):
         read_reject(stored(headers))

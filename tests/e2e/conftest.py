@@ -1,4 +1,4 @@
-"""A bundle and a line for every end-to-end test."""
+"""Bundle and line for every end-to-end test."""
 
 from pathlib import Path
 

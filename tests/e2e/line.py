@@ -1,4 +1,4 @@
-"""A line for end-to-end tests: topics of its own on a broker, a sender, a real worker process, and a reader."""
+"""A line for end-to-end tests: new topics on a broker, a sender, a real worker process, and a reader."""
 
 import json
 import os
@@ -27,13 +27,13 @@ COLLECT_S_MAX = 120
 STOP_S_MAX = 40.0
 READ_S_MAX = 60.0
 READING = {"consumer_timeout_ms": round(READ_S_MAX * 1000), "isolation_level": "read_committed"}
-MARK = b"the end, as far as a test is concerned"
-SESSION_MS = 6000  # the embedded broker lets a first member wait for half of it
+MARK = b"end marker of a test"
+SESSION_MS = 6000  # the embedded broker delays the first member by half of it
 
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """One record as the broker acknowledged it, or one as it was read back."""
+    """A record as the broker acknowledged it or as it was read back."""
 
     partition: int
     offset: int
@@ -50,7 +50,7 @@ class Record:
 
 @dataclass(frozen=True, slots=True)
 class Line:
-    """Topics that no other test has. partitions: of the topic of frames."""
+    """Create topics with unique names. partitions: partitions of the frames topic."""
 
     broker: BrokerHandle
     partitions: int = 3
@@ -63,7 +63,7 @@ class Line:
         return cls(broker, partitions, topics)
 
     def send(self, values: Sequence[bytes | None], **record: Any) -> list[Record]:
-        """Send frames round robin over the partitions, and wait for the acknowledgements."""
+        """Send frames round robin to the partitions, and wait for the acknowledgements."""
         with self.broker.producer(max_request_size=20_000_000) as producer:
             futures = [
                 producer.send(self.topics["frames"], value, partition=i % self.partitions, **record)
@@ -77,11 +77,11 @@ class Line:
         ]
 
     def read(self, topic: str, count: int) -> list[Record]:
-        """The first `count` records of a topic, in order; fewer if they do not come in time."""
+        """Return the first `count` records of a topic, in order; fewer if they do not arrive in time."""
         return list(islice(self._records(topic), count))
 
     def read_until(self, topic: str, done: Callable[[list[Record]], bool]) -> list[Record]:
-        """The first records of a topic, in order, until they are `done`; or until no more come in time."""
+        """Return the first records of a topic, in order, until they are `done` or no more arrive in time."""
         found: list[Record] = []
         for record in self._records(topic):
             found.append(record)
@@ -90,7 +90,7 @@ class Line:
         return found
 
     def read_all(self, topic: str) -> list[Record]:
-        """Every record of a topic up to now: a record of our own marks the end, since brokers differ in end offsets."""
+        """Return every record of a topic so far. A marker record ends it, because brokers differ in end offsets."""
         mark = uuid4().bytes
         with self.broker.producer() as producer:
             producer.send(self.topics[topic], mark, key=MARK).get(timeout=READ_S_MAX)
@@ -107,7 +107,7 @@ class Line:
                 )
 
     def committed(self, group: str) -> dict[int, int]:
-        """What the group has committed, by partition."""
+        """Return the group's committed offsets by partition."""
         with self.broker.consumer(group_id=group) as consumer:
             partitions = [TopicPartition(self.topics["frames"], p) for p in range(self.partitions)]
             offsets = {partition.partition: consumer.committed(partition) for partition in partitions}
@@ -115,9 +115,9 @@ class Line:
 
 
 class WorkerProcess:
-    """`stripwatch run` as a child; its log lines are kept, and can be awaited.
+    """`stripwatch run` as a child process; its log lines are kept and can be awaited.
 
-    program: how it is started, and environment in what, where it is another version than this one. folder: where.
+    program, environment: command and environment of another version of the worker. folder: working directory.
     """
 
     def __init__(
@@ -146,14 +146,14 @@ class WorkerProcess:
         self._reader.start()
 
     def await_log(self, event: str) -> dict[str, Any]:
-        """The next log line with this event; fails if the process ends before."""
+        """Return the next log line with this event; fail if the process ends first."""
         while (entry := self._queue.get(timeout=START_S_MAX)) is not None:
             if entry.get("event") == event:
                 return entry
-        raise AssertionError(f"the worker ended with {self.process.wait()} before {event!r}: {self.lines}")
+        raise AssertionError(f"the worker exited with code {self.process.wait()} before {event!r}: {self.lines}")
 
     def await_ready(self) -> int:
-        """Until its partitions are assigned; the port of its metrics."""
+        """Wait until partitions are assigned; return the port of the metrics."""
         port: int = self.await_log("starting")["metrics_port"]
         self.await_log("partitions assigned")
         return port
@@ -186,7 +186,7 @@ class WorkerProcess:
 
 @contextmanager
 def running_worker(line: Line, bundle: Path, group: str, *arguments: str) -> Iterator[WorkerProcess]:
-    """A worker that is killed at the end of the block if it has not ended before."""
+    """Run a worker, and kill it at the end of the block if it still runs."""
     worker = WorkerProcess(line, bundle, group, *arguments)
     try:
         yield worker
@@ -195,7 +195,7 @@ def running_worker(line: Line, bundle: Path, group: str, *arguments: str) -> Ite
 
 
 def fetch(port: int, path: str) -> tuple[int, str]:
-    """Status and body of a request to the worker's health port."""
+    """Return status and body of a request to the worker's health port."""
     try:
         with urllib.request.urlopen(f"http://127.0.0.1:{port}{path}", timeout=10) as answer:
             return answer.status, answer.read().decode()
@@ -205,7 +205,7 @@ def fetch(port: int, path: str) -> tuple[int, str]:
 
 
 def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """`stripwatch` to its end."""
+    """Run a `stripwatch` command to its end."""
     return subprocess.run(
         [*module_command("worker"), *arguments],
         capture_output=True,
@@ -216,7 +216,7 @@ def run_cli(*arguments: str, **environment: str) -> subprocess.CompletedProcess[
 
 
 def collect(*arguments: str) -> dict[str, Any]:
-    """The summary of `stripwatch train collect`."""
+    """Run `stripwatch train collect`, and return its summary."""
     command = [*module_command("training"), "collect", *arguments]
     done = subprocess.run(command, capture_output=True, text=True, timeout=COLLECT_S_MAX)
     assert done.returncode == 0, done.stderr

@@ -1,4 +1,4 @@
-"""Frames that a line is sent, and what is read back of it."""
+"""Frames to send to a line, and checks of the records that it publishes."""
 
 from tests.e2e.line import Line, Record
 from tests.tiny import encode_frame
@@ -24,7 +24,10 @@ def in_partition_order(events: list[Record]) -> bool:
 
 
 def assert_complete(line: Line, sent: list[Record], delivery: str, group: str = "g") -> None:
-    """Nothing lost, and in order; at least once: after repeats are dropped; exactly once: there are none."""
+    """Check that no frame is lost and the order is kept.
+
+    At-least-once: after repeats are dropped. Exactly-once: without any repeat.
+    """
     results = line.read_all("results")
     if delivery == "at-least-once":
         results = list({result.json["id"]: result for result in reversed(results)}.values())[::-1]

@@ -1,4 +1,4 @@
-"""What Kafka's ACLs do not allow is one sentence and exit code 4, at once, and nothing is lost."""
+"""Missing ACLs: commands exit immediately with one error message and code 4, and no frame is lost."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -15,7 +15,7 @@ from tests.e2e.records import frames
 
 EVERYBODY = "User:ANONYMOUS"
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
-# What no rule is about is allowed; here everybody is anonymous.
+# Everything without an ACL is allowed; all clients are anonymous.
 RULES = """
 authorizer.class.name=org.apache.kafka.metadata.authorizer.StandardAuthorizer
 allow.everyone.if.no.acl.found=true
@@ -30,7 +30,7 @@ def line() -> Iterator[Line]:
 
 @contextmanager
 def forbidden(line: Line, kind: ResourceType, name: str, operation: ACLOperation) -> Iterator[None]:
-    """This alone; all else on the same thing is allowed."""
+    """Deny one operation; all others on the resource stay allowed."""
     pattern = ResourcePattern(kind, name)
     rules = (ACLOperation.ALL, ACLPermissionType.ALLOW), (operation, ACLPermissionType.DENY)
     with line.broker.admin() as admin:
@@ -55,7 +55,7 @@ def forbidden(line: Line, kind: ResourceType, name: str, operation: ACLOperation
         ),
     ],
 )
-def test_a_refusal_is_one_sentence(
+def test_a_missing_acl_gives_a_one_line_error(
     line: Line, bundle: Path, kind: ResourceType, name: str, operation: ACLOperation, delivery: str, sentence: str
 ) -> None:
     line.send(frames(9), key=b"a")
@@ -73,7 +73,7 @@ def test_a_refusal_is_one_sentence(
 
 
 @pytest.mark.parametrize("topic", ["frames", "rejects"])
-def test_a_replay_that_may_not_write_sends_nothing(line: Line, bundle: Path, topic: str) -> None:
+def test_a_replay_without_write_access_sends_nothing(line: Line, bundle: Path, topic: str) -> None:
     own = Line.on(line.broker)
     own.send([b"not an image"], key=b"a")
     with running_worker(own, bundle, "rejecting") as worker:
@@ -91,7 +91,7 @@ def test_a_replay_that_may_not_write_sends_nothing(line: Line, bundle: Path, top
     assert (len(own.read_all("frames")), len(own.read_all("rejects"))) == (2, 2)
 
 
-def test_a_limit_that_may_not_be_read_is_learned_from_one_refusal(line: Line, bundle: Path) -> None:
+def test_learns_a_topic_limit_it_cannot_read_from_one_rejected_record(line: Line, bundle: Path) -> None:
     topics = line.topics | {"rejects": line.broker.new_topic(1, max_message_bytes="1048588")}
     own = Line(line.broker, line.partitions, topics)
     own.send([b"x" * 10_000_000], key=b"a")

@@ -1,4 +1,4 @@
-"""Whatever a sender sends gives a result or a reject with a reason: never a crash, a stall or a loss."""
+"""Invalid input gives a result or a reject with a reason, and never causes a crash, a stall or a lost frame."""
 
 import re
 import time
@@ -13,20 +13,20 @@ from tests.e2e.line import Line, fetch, running_worker
 BAD_HEADERS: dict[str, list[tuple[str, bytes]]] = {
     "none": [],
     "no time": [("ce_time", b"yesterday"), ("ce_subject", b"C1")],
-    "a time without offset": [("ce_time", b"2026-11-23T02:00:00")],
-    "a position that is no number": [("ce_strippositionmm", b"12.5m")],
-    "a position too large": [("ce_strippositionmm", b"9" * 40)],
+    "time without UTC offset": [("ce_time", b"2026-11-23T02:00:00")],
+    "position that is not a number": [("ce_strippositionmm", b"12.5m")],
+    "position that is too large": [("ce_strippositionmm", b"9" * 40)],
     "bytes that are not UTF-8": [("ce_subject", b"\xff\xfe"), ("ce_source", b"\xff/\xfe")],
-    "a coil with control characters": [("ce_subject", b"C1\x00\n")],
+    "coil with control characters": [("ce_subject", b"C1\x00\n")],
     "empty values": [("ce_subject", b""), ("ce_source", b""), ("ce_time", b"")],
     "only slashes": [("ce_source", b"///")],
-    "a huge value": [("ce_subject", b"C" * 100_000)],
-    "one name twice": [("ce_subject", b"C1"), ("ce_subject", b"C2")],
-    "a broken traceparent": [("traceparent", b"00-zz")],
+    "huge value": [("ce_subject", b"C" * 100_000)],
+    "duplicate name": [("ce_subject", b"C1"), ("ce_subject", b"C2")],
+    "malformed traceparent": [("traceparent", b"00-zz")],
 }
 
 
-def test_bad_frames_are_rejected_with_reason_and_position(line: Line, bundle: Path) -> None:
+def test_rejects_bad_frames_with_reason_and_position(line: Line, bundle: Path) -> None:
     bad = line.send([value for value, _ in BAD_FRAMES.values()], key=b"top-1", headers=[("ce_subject", b"C1")])
     good = line.send(list(GOOD_FRAMES.values()), key=b"top-1")
     with running_worker(line, bundle, "g") as worker:
@@ -47,7 +47,7 @@ def test_bad_frames_are_rejected_with_reason_and_position(line: Line, bundle: Pa
     assert sum(line.committed("g").values()) == len(bad) + len(good)
 
 
-def test_bad_headers_and_keys_cost_no_frame(line: Line, bundle: Path) -> None:
+def test_inspects_frames_with_bad_headers_and_keys(line: Line, bundle: Path) -> None:
     frame = GOOD_FRAMES["grey PNG"]
     sent = [line.send([frame], headers=headers)[0] for headers in BAD_HEADERS.values()]
     sent += [line.send([frame], key=key)[0] for key in (b"\xff\xfe", b"", b"k" * 5000, b"a\nb")]
@@ -61,14 +61,14 @@ def test_bad_headers_and_keys_cost_no_frame(line: Line, bundle: Path) -> None:
     fallback = f"{line.topics['frames']}-0"
     assert {by_offset[frame.offset]["camera"] for frame in sent} == {fallback}
     assert frames["no time"]["coil"] == "C1"
-    assert frames["a position that is no number"]["strip_position_mm"] is None
-    assert frames["a huge value"]["coil"] is None
+    assert frames["position that is not a number"]["strip_position_mm"] is None
+    assert frames["huge value"]["coil"] is None
     assert frames["bytes that are not UTF-8"]["line"] is None
 
 
 @pytest.mark.long
 @pytest.mark.parametrize("codec", ["gzip", "snappy", "lz4", "zstd"])
-def test_a_sender_may_compress_as_it_likes(line: Line, bundle: Path, codec: str) -> None:
+def test_accepts_every_compression(line: Line, bundle: Path, codec: str) -> None:
     with line.broker.producer(compression_type=codec) as producer:
         for number in range(20):
             producer.send(line.topics["frames"], GOOD_FRAMES["grey PNG"], partition=number % 3)
@@ -79,10 +79,8 @@ def test_a_sender_may_compress_as_it_likes(line: Line, bundle: Path, codec: str)
 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-def test_a_batch_that_unpacks_to_too_much_is_rejected_without_its_bytes(
-    line: Line, bundle: Path, delivery: str
-) -> None:
-    """Each of its records by itself, with its key and headers; and the frames behind it are inspected."""
+def test_rejects_an_oversized_decompressed_batch_without_its_bytes(line: Line, bundle: Path, delivery: str) -> None:
+    """Each record is rejected separately, with its key and headers, and the frames after the batch are inspected."""
     frame = GOOD_FRAMES["grey PNG"]
     batching = {"compression_type": "gzip", "batch_size": 20_000_000, "linger_ms": 1000, "enable_idempotence": False}
     with line.broker.producer(max_request_size=20_000_000, **batching) as producer:
@@ -110,7 +108,7 @@ def test_a_batch_that_unpacks_to_too_much_is_rejected_without_its_bytes(
     assert line.committed("g") == {0: 44, 1: 4, 2: 4}
 
 
-def test_a_frame_over_the_limit_is_rejected_without_its_bytes(line: Line, bundle: Path) -> None:
+def test_rejects_a_frame_over_the_size_limit_without_its_bytes(line: Line, bundle: Path) -> None:
     line.send([b"x" * 3001, b"x" * 3000], key=b"top-1")
     with running_worker(line, bundle, "g", "--set", "frames.bytes_max=3000") as worker:
         worker.await_ready()
@@ -124,15 +122,15 @@ def test_a_frame_over_the_limit_is_rejected_without_its_bytes(line: Line, bundle
 
 
 class OddName(str):
-    """A header name that is not UTF-8."""
+    """Header name that is not UTF-8."""
 
     def encode(self, *_: object) -> bytes:
         return b"caf\xe9"
 
 
 @pytest.mark.long
-def test_hostile_headers_cost_no_frame(line: Line, bundle: Path) -> None:
-    headers = {"a name that is no UTF-8": [(OddName("x"), b"1")], "very many": [("", b"")] * 150_000}
+def test_inspects_frames_with_hostile_headers(line: Line, bundle: Path) -> None:
+    headers = {"name that is not UTF-8": [(OddName("x"), b"1")], "very many": [("", b"")] * 150_000}
     sent = [line.send([b"no image"], headers=found)[0] for found in headers.values()]
     sent += line.send([GOOD_FRAMES["grey PNG"]])
     with running_worker(line, bundle, "g") as worker:
@@ -142,7 +140,7 @@ def test_hostile_headers_cost_no_frame(line: Line, bundle: Path) -> None:
         assert worker.stop() == 0
 
 
-def test_a_frame_larger_than_a_reject_may_be_is_cut_and_says_so(line: Line, bundle: Path) -> None:
+def test_a_reject_of_a_too_large_frame_is_cut_and_marked(line: Line, bundle: Path) -> None:
     line.send([b"x" * 3000], key=b"top-1")
     with running_worker(line, bundle, "g", "--set", "rejects.bytes_max=1000") as worker:
         worker.await_ready()
@@ -153,7 +151,7 @@ def test_a_frame_larger_than_a_reject_may_be_is_cut_and_says_so(line: Line, bund
     assert reject.headers["stripwatch_bytes_kept"] == b"1000"
 
 
-def test_record_times_in_other_units_are_counted_and_make_no_frame_late(line: Line, bundle: Path) -> None:
+def test_record_times_in_other_units_are_counted_and_do_not_make_frames_late(line: Line, bundle: Path) -> None:
     now_ms = round(time.time() * 1000)
     times_ms = [now_ms, now_ms // 1000, 0, 946_684_799_999]
     source = b"/plant/line%201/cam%C3%A4"

@@ -1,4 +1,4 @@
-"""A short bench: every figure is there, and they agree with each other."""
+"""A short `stripwatch bench`: every figure is present, and the figures are consistent."""
 
 import json
 import os
@@ -13,10 +13,8 @@ from tests.tiny import write_frames
 
 
 @pytest.mark.long
-def test_a_bench_measures_the_worker_and_its_limits(
-    bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle
-) -> None:
-    photos = tmp_path / os.fsdecode(b"photos\xff")  # names of any bytes go through every step
+def test_bench_measures_the_worker_and_its_limits(bundle: Path, tmp_path: Path, embedded_broker: BrokerHandle) -> None:
+    photos = tmp_path / os.fsdecode(b"photos\xff")  # file names with any bytes work in every step
     write_frames(photos, [number / 20 for number in range(20)])
     copy = shutil.copy(bundle, tmp_path / os.fsdecode(b"model\xff.onnx"))
     flags = ["--count", "3000", "--runs", "1", "--seconds", "1", "--load", "0.3", "--plan", "2 cameras 10 fps 200x200"]
@@ -26,7 +24,7 @@ def test_a_bench_measures_the_worker_and_its_limits(
     found = json.loads(done.stdout.splitlines()[-1])
     assert found["runs"] == [found["frames_per_second"]]
     costs = found["cpu_s_per_1000_frames"]
-    assert costs.pop("broker") is None  # it is not our child
+    assert costs.pop("broker") is None  # not a child of this process
     assert all(cost > 0 for cost in costs.values())
     alone_s = sum(cost for step, cost in costs.items() if step != "worker") / 1000
     assert found["limits"]["cpu"] == pytest.approx(found["cores"] / alone_s, rel=0.01)
@@ -38,7 +36,7 @@ def test_a_bench_measures_the_worker_and_its_limits(
     assert "bottleneck" in done.stderr
 
 
-def test_what_cannot_be_measured_is_one_sentence(bundle: Path, tmp_path: Path) -> None:
+def test_bench_gives_a_one_line_error_if_it_cannot_measure(bundle: Path, tmp_path: Path) -> None:
     for flags, word in ((["--load", "2"], "--load"), (["--plan", "x"], "--plan"), (["--frames", str(tmp_path)], "no")):
         done = run_cli("bench", "--bundle", str(bundle), *flags)
         assert done.returncode in (2, 6)

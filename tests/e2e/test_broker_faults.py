@@ -1,4 +1,4 @@
-"""What brokers and connections do to a worker, by a real one on an Apache Kafka of its own, behind a proxy."""
+"""Broker and connection faults: a real worker on a separate Apache Kafka behind a proxy."""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -30,14 +30,14 @@ def line(kafka: Kafka) -> Iterator[Line]:
 
 
 def by_proxy(kafka: Kafka, delivery: str = "at-least-once", limits: Mapping[str, float] | None = None) -> list[str]:
-    """Options of a worker that reaches Kafka by the proxy alone."""
+    """Return the options of a worker that reaches Kafka only through the proxy."""
     pairs = {"delivery": delivery, "instance_id": "one", "inflight.frames_max": 64, **(limits or {})}
     options = [part for key, value in pairs.items() for part in ("--set", f"{key}={value}")]
     return ["--bootstrap-servers", f"127.0.0.1:{kafka.proxies[0].port}", *options]
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_broker_that_stops_and_starts(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
+def test_survives_a_broker_restart(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
     sent = line.send(frames(1500), key=b"a")
     with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
         port = worker.await_ready()
@@ -53,13 +53,13 @@ def test_a_broker_that_stops_and_starts(kafka: Kafka, line: Line, bundle: Path, 
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_connection_that_is_cut_in_the_middle_of_an_answer(
+def test_survives_a_connection_cut_in_the_middle_of_a_response(
     kafka: Kafka, line: Line, bundle: Path, delivery: str
 ) -> None:
     sent = line.send(frames(300), key=b"a")
     with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:
         worker.await_ready()
-        for _ in range(8):  # what is being answered is a matter of chance: frames, results, commits, heartbeats
+        for _ in range(8):  # the response that is cut is random: frames, results, commits or heartbeats
             kafka.proxies[0].set(Mode.TEAR)
             sent += line.send(frames(100), key=b"a")
         wait_until(lambda: sum(line.committed("g").values()) == len(sent))
@@ -68,7 +68,7 @@ def test_a_connection_that_is_cut_in_the_middle_of_an_answer(
 
 
 @pytest.mark.parametrize("mode", [Mode.SHUT, Mode.MUTE])
-def test_a_broker_that_stays_away_ends_an_idle_worker(kafka: Kafka, line: Line, bundle: Path, mode: Mode) -> None:
+def test_an_idle_worker_exits_if_the_broker_stays_away(kafka: Kafka, line: Line, bundle: Path, mode: Mode) -> None:
     with running_worker(
         line, bundle, "g", *by_proxy(kafka, limits={"broker.away_s_max": 4, "drain_s_max": 1})
     ) as worker:
@@ -79,7 +79,7 @@ def test_a_broker_that_stays_away_ends_an_idle_worker(kafka: Kafka, line: Line, 
     assert "no response from Kafka for" in worker.lines[-1]["event"]
 
 
-def test_a_worker_that_starts_while_the_connection_drops(kafka: Kafka, line: Line, bundle: Path) -> None:
+def test_starts_while_connections_drop(kafka: Kafka, line: Line, bundle: Path) -> None:
     sent = line.send(frames(30), key=b"a")
     with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
         worker.await_log("connecting")
@@ -91,7 +91,7 @@ def test_a_worker_that_starts_while_the_connection_drops(kafka: Kafka, line: Lin
     assert_complete(line, sent, "at-least-once")
 
 
-def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle: Path) -> None:
+def test_counts_frames_deleted_by_kafka(kafka: Kafka, line: Line, bundle: Path) -> None:
     sent = line.send(frames(90), key=b"a")
     with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
         worker.await_ready()
@@ -100,7 +100,8 @@ def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle:
     sent += line.send(frames(90), key=b"a")
     partitions = [TopicPartition(line.topics["frames"], number) for number in range(3)]
     with line.broker.admin() as admin:
-        admin.delete_records({partitions[0]: 50, partitions[1]: 35})  # each had 60 frames, 30 of them inspected
+        # each partition had 60 frames, 30 of them inspected
+        admin.delete_records({partitions[0]: 50, partitions[1]: 35})
     with running_worker(line, bundle, "g", *by_proxy(kafka)) as worker:
         port = worker.await_ready()
         deleted = {0: 20, 1: 5, 2: 0}
@@ -114,7 +115,7 @@ def test_frames_that_kafka_deleted_are_counted(kafka: Kafka, line: Line, bundle:
     assert {number: 60 - sum(p == number for p, _ in inspected) for number in range(3)} == deleted
 
 
-def test_a_topic_that_is_recreated_and_one_that_stays_away(kafka: Kafka, line: Line, bundle: Path) -> None:
+def test_follows_a_recreated_topic_and_reports_a_deleted_one(kafka: Kafka, line: Line, bundle: Path) -> None:
     line.send(frames(30), key=b"a")
     with running_worker(
         line, bundle, "g", *by_proxy(kafka, limits={"broker.away_s_max": 10, "drain_s_max": 1})
@@ -137,7 +138,7 @@ def test_a_topic_that_is_recreated_and_one_that_stays_away(kafka: Kafka, line: L
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_reject_that_is_too_large_for_its_topic(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
+def test_cuts_a_reject_that_is_too_large_for_its_topic(kafka: Kafka, line: Line, bundle: Path, delivery: str) -> None:
     line.topics["rejects"] = kafka.handle.new_topic(max_message_bytes="3000")
     sent = line.send([*frames(60), b"no image" * 1000, *frames(60)], key=b"a")
     with running_worker(line, bundle, "g", *by_proxy(kafka, delivery)) as worker:

@@ -1,4 +1,4 @@
-"""Cameras as workers of one group see them: each knows its own, and misses no other."""
+"""Silent cameras in a consumer group: each worker reports only the cameras of its partitions."""
 
 import re
 from pathlib import Path
@@ -14,7 +14,7 @@ pytestmark = pytest.mark.long
 
 
 def shown(port: int) -> dict[str, float]:
-    """Whether each camera that the worker knows is silent."""
+    """Return, for each camera that the worker knows, whether it is silent."""
     found = re.findall(r'camera_condition\{camera="(.+)",condition="silent"\} (.+)', fetch(port, "/metrics")[1])
     return {camera: float(value) for camera, value in found}
 
@@ -23,7 +23,7 @@ def called_silent(worker: WorkerProcess, since: int) -> list[str]:
     return [line["camera"] for line in worker.lines[since:] if line["event"] == "camera silent"]
 
 
-def test_a_camera_that_moves_to_another_worker_is_missed_by_that_one_alone(
+def test_a_camera_that_moves_is_reported_silent_only_by_its_new_worker(
     embedded_broker: BrokerHandle, bundle: Path
 ) -> None:
     line, cameras = Line.on(embedded_broker, partitions=2), Cameras({"top-1": GREY, "top-2": GREY})
@@ -31,7 +31,7 @@ def test_a_camera_that_moves_to_another_worker_is_missed_by_that_one_alone(
     with running_worker(line, bundle, "g", *settings) as one:
         port = one.await_ready()
         with playing(cameras, line.broker, line.topics["frames"]):
-            until(lambda: len(shown(port)) == 2, "it knows both")
+            until(lambda: len(shown(port)) == 2, "it knows both cameras")
             with running_worker(line, bundle, "g", *settings) as two:
                 other_port = two.await_ready()
                 until(lambda: len(shown(port)) == len(shown(other_port)) == 1, "each knows its own")
@@ -39,7 +39,10 @@ def test_a_camera_that_moves_to_another_worker_is_missed_by_that_one_alone(
                 assert kept != moved
                 before = len(one.lines), len(two.lines)
                 cameras.images = {}
-                until(lambda: shown(port) == {kept: 1} and shown(other_port) == {moved: 1}, "each misses its own")
+                until(
+                    lambda: shown(port) == {kept: 1} and shown(other_port) == {moved: 1},
+                    "each reports its own as silent",
+                )
                 assert moved not in called_silent(one, before[0])
                 assert kept not in called_silent(two, before[1])
                 assert (one.stop(), two.stop()) == (0, 0)

@@ -1,4 +1,4 @@
-"""A coil of which everything is known, through Kafka and a worker: every figure of it equals the truth."""
+"""A simulated coil with known content, sent through Kafka and a worker: every figure of its report is correct."""
 
 import csv
 import json
@@ -32,13 +32,13 @@ FRAME_MS = 10  # 20 m/s
 FRAMES, RESET_AT = 300, 150
 CLEAN, DEFECT = encode_frame(0.5), encode_frame(0.9)
 WRONG_MM = 2**32 - 1
-# The page waits for as long as a worker may hold up frames: 32 s with these.
+# The page waits as long as a worker may delay frames, which is 32 s with these settings.
 QUICK = ("--set", "session_timeout_ms=1000", "--set", "drain_s_max=1")
 
 
 @dataclass(frozen=True, slots=True)
 class Shot:
-    """place: of the strip, in frames from its head. at: of the capture, in frames since the first."""
+    """A frame. place: strip position, in frames from the head. at: capture time, in frames since the first."""
 
     camera: str
     coil: str
@@ -50,16 +50,16 @@ class Shot:
 
 
 def stated_mm(place: int) -> int:
-    """The encoder is reset in the middle of the strip."""
+    """Return the position that the frame states: the encoder is reset in the middle of the strip."""
     return round((place - (RESET_AT if place >= RESET_AT else 0)) * FRAME_MM)
 
 
 class Truth:
-    """Two cameras see the coil and a third is dead. In the second half of the strip the line runs back for a while.
+    """A coil that two cameras see while a third is dead. In its second half the line runs in reverse for a while.
 
-    top-1: one frame is damaged, one states a position that cannot be. top-2: lost some frames of its own. Both: a hole.
-    A defect runs over frames 10 to 14, and over the reset; one is where the strip passed three times. Ten frames of
-    top-1, with one more defect, are inspected when the coil was summarised already.
+    top-1: one frame is damaged, and one states an impossible position. top-2 lost some frames of its own. Both cameras
+    missed a section. One defect extends over frames 10 to 14, one over the reset, and one is where the strip passed
+    three times. Ten frames of top-1, with one more defect, are inspected after the coil was summarized.
     """
 
     hole = range(60, 65)
@@ -91,13 +91,13 @@ class Truth:
             position = WRONG_MM
         return Shot(camera, "T", place, at, value, position, direction)
 
-    # --- what every reader must say
+    # --- what every reader must report
 
     length_mm = round(FRAMES * FRAME_MM)
     uncovered_mm = round(len(hole) * FRAME_MM)
 
     def check(self, coil: dict[str, Any]) -> None:
-        """Lengths to the millimetre that rounding of a position and a length leaves for each gap; all else exactly."""
+        """Check lengths to the millimetres that rounding allows for each gap, and everything else exactly."""
         shots = list(self.shots())
         lost = {"top-1": len(self.hole) + 2, "top-2": len(self.hole) + len(self.lost_by_2), "bottom-1": FRAMES}
         assert abs(coil["length_mm"] - self.length_mm) <= 2
@@ -108,7 +108,7 @@ class Truth:
         assert abs(gap["end"] - self.hole.stop * FRAME_MM) <= 1
         for camera, frames in lost.items():
             assert abs(coil["cameras"][camera]["uncovered_mm"] - frames * FRAME_MM) <= 3, camera
-        assert coil["partly_uncovered_mm"] == coil["length_mm"], "the dead camera has shown nothing"
+        assert coil["partly_uncovered_mm"] == coil["length_mm"], "the dead camera has covered nothing"
         assert coil["cameras_silent"] == ["bottom-1"]
         assert coil["position_faults"] == {"outlier": 1, "reset": 1}
         assert coil["frames"] == {"inspected": len(shots) - 1, "skipped": 0, "rejected": 1}
@@ -120,19 +120,19 @@ class Truth:
 
 
 def neighbour(coil: str, cameras: Sequence[str], at: int) -> Iterator[Shot]:
-    """A short coil before or after it."""
+    """Yield the frames of a short coil before or after the tested one."""
     for camera in cameras:
         for place in range(5):
             yield Shot(camera, coil, place, at + place, CLEAN, round(place * FRAME_MM))
 
 
 def send(line: Line, shots: Sequence[Shot], begin: datetime) -> None:
-    """Each camera to a partition of its own, in the order of capture."""
+    """Send each camera's frames to its partition, in capture order."""
     partitions = {camera: number for number, camera in enumerate(("top-1", "top-2", "bottom-1"))}
     with line.broker.producer() as producer:
         for shot in sorted(shots, key=lambda shot: shot.at):
             captured = begin + timedelta(milliseconds=shot.at * FRAME_MS)
-            time.sleep(max(0.0, (captured - datetime.now(UTC)).total_seconds()))  # as a line does, or clocks look wrong
+            time.sleep(max(0.0, (captured - datetime.now(UTC)).total_seconds()))  # in real time, or clocks look wrong
             headers = {
                 "ce_source": f"{LINE_URI}/{shot.camera}",
                 "ce_time": captured.isoformat(timespec="milliseconds"),
@@ -155,7 +155,7 @@ def coil_named(coils: list[dict[str, Any]], name: str) -> dict[str, Any]:
 
 
 def ended_on_page(address: str, name: str) -> dict[str, Any]:
-    """The coil as the live page has it, once it has ended there."""
+    """Return the coil from the live page, once it has ended there."""
     found: list[dict[str, Any]] = []
 
     def ended() -> bool:
@@ -168,14 +168,14 @@ def ended_on_page(address: str, name: str) -> dict[str, Any]:
 
 
 def printed_facts(address: str, identity: str) -> dict[str, str]:
-    """What stands at the head of the report in a browser."""
+    """Return the header of the report in a browser."""
     with chromium() as browser:
         browser.get(f"{address}report?coil={identity}")
         facts = WebDriverWait(browser, 30).until(lambda _: browser.find_elements(By.CSS_SELECTOR, "#facts dt"))
         return {fact.text: fact.find_element(By.XPATH, "following-sibling::dd").text for fact in facts}
 
 
-def test_every_figure_of_a_coil_equals_the_truth(broker: BrokerHandle, bundle: Path, tmp_path: Path) -> None:
+def test_every_figure_of_a_coil_is_correct(broker: BrokerHandle, bundle: Path, tmp_path: Path) -> None:
     line, truth = Line.on(broker), Truth()
     line.topics["coils"] = broker.new_topic()
     everyone = ("top-1", "top-2", "bottom-1")

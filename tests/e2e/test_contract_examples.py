@@ -39,7 +39,7 @@ def images(tmp_path: Path) -> Path:
     return folder
 
 
-def test_frames_sent_by_one_example_are_defects_read_by_the_other(images: Path, bundle: Path) -> None:
+def test_one_example_sends_frames_and_the_other_reads_their_defects(images: Path, bundle: Path) -> None:
     with running_embedded_broker() as broker:
         servers = broker.bootstrap_servers
         line = Line(BrokerHandle("embedded", servers, SESSION_MS), topics=TOPICS)
@@ -55,7 +55,7 @@ def test_frames_sent_by_one_example_are_defects_read_by_the_other(images: Path, 
 
 
 @pytest.mark.parametrize(("name", "arguments"), [("send_frames.py", ["."]), ("read_defects.py", [])])
-def test_an_absent_broker_is_one_sentence_and_exit_code_4(name: str, arguments: list[str]) -> None:
+def test_an_absent_broker_gives_a_one_line_error_and_exit_code_4(name: str, arguments: list[str]) -> None:
     servers = f"127.0.0.1:{free_port()}"
     code, out, err = run(name, servers, *arguments)
     assert (code, out) == (4, "")

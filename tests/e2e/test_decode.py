@@ -1,4 +1,4 @@
-"""Grey and scaled decoding from training to the worker: what a fit saw is what the line sees."""
+"""Grey and scaled decoding: training and worker see the same pixels."""
 
 import json
 from pathlib import Path
@@ -21,7 +21,7 @@ __all__ = ["random_weights", "textures"]
 
 @pytest.fixture
 def photographs(textures: Path, tmp_path: Path) -> Path:
-    """The textures as cameras send them: JPEG."""
+    """Return the textures as JPEG files, as cameras send them."""
     folder = tmp_path / "photographs"
     folder.mkdir()
     for file in textures.iterdir():
@@ -30,7 +30,7 @@ def photographs(textures: Path, tmp_path: Path) -> Path:
     return folder
 
 
-def test_the_worker_sees_what_the_fit_saw(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
+def test_the_worker_decodes_the_same_pixels_as_the_fit(photographs: Path, random_weights: Path, tmp_path: Path) -> None:
     from stripwatch.export.convert.export_run import ExportSettings, export_run
     from stripwatch.export.convert.verify import verify
     from stripwatch.export.runs.keras_model import load_model

@@ -1,4 +1,4 @@
-"""The demo as a newcomer runs it, and what it says when something is wrong."""
+"""The demo as a new user runs it, and its error messages."""
 
 import json
 import signal
@@ -39,7 +39,7 @@ def summary_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
     return found
 
 
-def test_the_demo_bundle_judges_a_strip_it_has_never_seen(embedded_broker: BrokerHandle) -> None:
+def test_the_demo_bundle_classifies_an_unseen_strip(embedded_broker: BrokerHandle) -> None:
     assert DEMO_BUNDLE.stat().st_size <= 4_000_000
     done = run_cli("demo", "--seconds", "8")
     assert done.returncode == 0, done.stderr
@@ -53,7 +53,7 @@ def test_the_demo_bundle_judges_a_strip_it_has_never_seen(embedded_broker: Broke
 
 
 @pytest.mark.long
-def test_a_folder_through_another_bundle_on_a_kafka_that_is_there(
+def test_inspects_a_folder_with_another_bundle_on_an_existing_kafka(
     broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:
     arguments = ("--frames", str(photos), "--bundle", str(bundle), "--broker", broker.bootstrap_servers)
@@ -77,7 +77,7 @@ def test_wrong_labels_fail_the_demo(embedded_broker: BrokerHandle, photos: Path,
 
 
 @pytest.mark.long
-def test_where_no_name_tells_the_truth_the_ratio_is_null(
+def test_the_accuracy_is_null_if_no_file_name_has_a_label(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:
     for number, path in enumerate(sorted(photos.glob("*_*.png"))):
@@ -88,7 +88,7 @@ def test_where_no_name_tells_the_truth_the_ratio_is_null(
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_ends_it_in_order(
+def test_a_signal_stops_the_demo_cleanly(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path, number: signal.Signals
 ) -> None:
     command = [*module_command("worker"), "demo", "--frames", str(photos), "--bundle", str(bundle)]
@@ -104,7 +104,7 @@ def test_a_signal_ends_it_in_order(
     assert found["results"] + found["rejects"] == found["frames_sent"]
 
 
-def test_a_signal_before_the_first_frame_ends_it_at_once(
+def test_a_signal_before_the_first_frame_stops_the_demo_at_once(
     embedded_broker: BrokerHandle, photos: Path, bundle: Path
 ) -> None:
     command = [*module_command("worker"), "demo", "--frames", str(photos), "--bundle", str(bundle)]
@@ -113,7 +113,7 @@ def test_a_signal_before_the_first_frame_ends_it_at_once(
         assert process.stderr.readline().startswith("starting the worker")
         process.send_signal(signal.SIGINT)
         _, errors = process.communicate(timeout=START_S_MAX)
-    assert process.returncode in (0, 9), errors  # 0: it was quicker than the signal
+    assert process.returncode in (0, 9), errors  # 0: the demo finished before the signal
     assert "Traceback" not in errors
 
 
@@ -125,7 +125,7 @@ def test_a_signal_before_the_first_frame_ends_it_at_once(
         (["--broker", "127.0.0.1:1", "--bundle", "BUNDLE"], 4, "127.0.0.1:1"),
     ],
 )
-def test_what_is_missing_is_named(bundle: Path, arguments: list[str], code: int, sentence: str) -> None:
+def test_errors_name_what_is_missing(bundle: Path, arguments: list[str], code: int, sentence: str) -> None:
     done = run_cli("demo", *[str(bundle) if argument == "BUNDLE" else argument for argument in arguments])
     assert done.returncode == code
     assert sentence in done.stderr

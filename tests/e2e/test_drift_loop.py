@@ -1,6 +1,6 @@
-"""The loop from line to model: the light changes, the unsure frames are collected, labelled, learned from.
+"""Retraining loop: the lighting changes, and the unsure frames are collected, labelled and used to retrain the model.
 
-With `-s` it prints what it measured, as one JSON line; the README shows it.
+With `-s` the test prints its measurements as one JSON line.
 """
 
 import csv
@@ -22,9 +22,9 @@ pytestmark = pytest.mark.long
 
 KINDS = ("clean", "edge_crack", "patch")
 SHAPE = (64, 64)
-DIM = 0.3  # of the light the model has learned in
+DIM = 0.3  # brightness relative to the training images
 SURE = 0.98
-COILS = 5  # one after the other: a burst that is longer than the worker's queue for review would lose some of it
+COILS = 5  # sent one after the other: a longer burst would overflow the worker's review queue
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,7 +34,7 @@ class Shot:
 
 
 def shots(frames_a_kind: int, seed: int, brightness_factor: float) -> list[Shot]:
-    """Kind by kind in turn, no two alike."""
+    """Return distinct frames of every kind, in turn."""
     return [
         Shot(encode_jpeg(render(kind, SHAPE, frame_seed(seed, number), brightness_factor).pixels), kind)
         for number in range(frames_a_kind)
@@ -50,7 +50,7 @@ def write_set(folder: Path, frames: list[Shot]) -> Path:
 
 
 def train(out: Path, data: Path, *also: Path) -> Path:
-    """The bundle of a tiny network, every layer of it fitted."""
+    """Fit all layers of a tiny network, and return its bundle."""
     from stripwatch.export.convert.export_run import ExportSettings, export_run
     from stripwatch.training.fitting.fit import fit
     from stripwatch.training.fitting.fit_settings import FitSettings
@@ -64,7 +64,7 @@ def train(out: Path, data: Path, *also: Path) -> Path:
 
 
 def accuracy(bundle: Path, images: Path) -> float:
-    """Of the worker, on files named by their class."""
+    """Return the worker's accuracy on files named after their class."""
     out = images.with_name(f"{bundle.stem}-{images.name}.jsonl")
     inspect_folder(load_settings(None, {"bundle": bundle}), images, out)
     events = [json.loads(line) for line in out.read_text().splitlines()]
@@ -73,7 +73,7 @@ def accuracy(bundle: Path, images: Path) -> float:
 
 
 def write_labels(folder: Path, truths: Mapping[tuple[int, int], str]) -> Path:
-    """What a person would say of each frame: truths, by the partition and the offset that its id holds."""
+    """Write the labels that a person would assign. truths: labels by the partition and offset that an id holds."""
     with (folder / "collected.csv").open(newline="") as listed:
         ids = [row["id"] for row in csv.DictReader(listed)]
     path = folder.with_name("labels.csv")
@@ -85,8 +85,8 @@ def write_labels(folder: Path, truths: Mapping[tuple[int, int], str]) -> Path:
 
 
 @pytest.mark.training
-@pytest.mark.kafka  # the end offsets of the embedded broker are not the end
-def test_what_the_line_was_unsure_of_makes_the_next_model_right(apache_broker: BrokerHandle, tmp_path: Path) -> None:
+@pytest.mark.kafka  # the embedded broker returns wrong end offsets
+def test_retraining_on_unsure_frames_improves_the_model(apache_broker: BrokerHandle, tmp_path: Path) -> None:
     line = Line.on(apache_broker)
     images = write_set(tmp_path / "images", shots(80, seed=1, brightness_factor=1.0))
     usual = write_set(tmp_path / "usual", shots(40, seed=3, brightness_factor=1.0))
@@ -127,4 +127,4 @@ def test_what_the_line_was_unsure_of_makes_the_next_model_right(apache_broker: B
     }
     print("\n" + json.dumps(measured))
     assert measured["dim_after"] >= measured["dim_before"] + 0.15
-    assert measured["usual_after"] > 0.55  # what was learned before is not forgotten; chance is 0.33
+    assert measured["usual_after"] > 0.55  # accuracy on the usual light is kept; chance is 0.33

@@ -1,4 +1,4 @@
-"""delivery = "exactly-once", by real workers on Apache Kafka: nothing lost, nothing twice, in order."""
+"""delivery = "exactly-once" with real workers on Apache Kafka: no frame is lost or repeated, and the order is kept."""
 
 import signal
 from pathlib import Path
@@ -29,7 +29,7 @@ def assert_exactly_once(line: Line, sent: list[Record], rejects: int = 0) -> Non
     assert sum(line.committed("g").values()) == len(sent) + rejects
 
 
-def test_a_stop_and_a_start_repeat_nothing(line: Line, bundle: Path) -> None:
+def test_a_restart_repeats_nothing(line: Line, bundle: Path) -> None:
     sent = line.send([*frames(600), b"no image"], key=b"a")
     with running_worker(line, bundle, "g", *named("one")) as one:
         one.await_ready()
@@ -87,7 +87,7 @@ def test_a_worker_that_hangs_past_its_session_repeats_nothing(line: Line, bundle
         line.read("results", 50)
         one.process.send_signal(signal.SIGSTOP)
         sent += line.send(frames(300), key=b"a")
-        line.read("results", len(sent))  # by the other, once the session has ended
+        line.read("results", len(sent))  # by the other worker, once the session has ended
         one.process.send_signal(signal.SIGCONT)
         one.await_log("partitions assigned")
         sent += line.send(frames(300), key=b"a")
@@ -96,7 +96,7 @@ def test_a_worker_that_hangs_past_its_session_repeats_nothing(line: Line, bundle
     assert_exactly_once(line, sent)
 
 
-def test_two_workers_with_one_name_do_not_work_side_by_side(line: Line, bundle: Path) -> None:
+def test_the_older_of_two_workers_with_one_instance_id_is_fenced(line: Line, bundle: Path) -> None:
     sent = line.send(frames(300), key=b"a")
     with running_worker(line, bundle, "g", *named("one")) as one:
         one.await_ready()

@@ -1,4 +1,4 @@
-"""A model that never comes back, on Apache Kafka: the worker ends all the same, in time and with an exit code."""
+"""A model that hangs: the worker on Apache Kafka still exits in time, with an exit code."""
 
 import os
 import shutil
@@ -43,7 +43,7 @@ def test_sigterm_ends_a_worker_whose_next_bundle_never_loads(
     assert any("session.py" in place for place in forced["threads"]["model-reload"])
 
 
-def test_sigterm_ends_a_worker_that_a_frame_hangs_in(line: Line, group: str, tmp_path: Path) -> None:
+def test_sigterm_ends_a_worker_whose_model_hangs_on_a_frame(line: Line, group: str, tmp_path: Path) -> None:
     bundle = write_bundle(tmp_path / "endless.onnx", model=endless_model(mean_above=0.97))
     with running_worker(line, bundle, group, *SOON) as worker:
         port = worker.await_ready()
@@ -61,7 +61,7 @@ def test_sigterm_ends_a_worker_whose_first_bundle_never_loads(line: Line, group:
         assert worker.stop() == -signal.SIGTERM
 
 
-def test_a_bundle_that_is_a_pipe_is_refused(line: Line, group: str, tmp_path: Path) -> None:
+def test_rejects_a_bundle_that_is_a_pipe(line: Line, group: str, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe.onnx")
     with running_worker(line, tmp_path / "pipe.onnx", group) as worker:
         assert worker.process.wait(60) == BundleError.exit_code

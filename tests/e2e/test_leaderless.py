@@ -1,4 +1,4 @@
-"""A partition without a leader: it is said, the others continue, and its frames are inspected when it is back."""
+"""A partition without a leader is reported, the others continue, and its frames are inspected when it is back."""
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -40,7 +40,7 @@ controlled.shutdown.enable=false
 
 @contextmanager
 def second_node(folder: Path, cluster_id: str, controller_port: int) -> Iterator[Broker]:
-    """A node of the cluster that can be entered again: its data stay in the folder."""
+    """Run a node of the cluster that can be restarted, because its data stay in the folder."""
     java, settings = [find_tool("java"), "-Xmx512m", "-cp", f"{fetch_jars()}/*"], folder / "server.properties"
     if not settings.exists():
         address = f"127.0.0.1:{free_port()}"
@@ -59,7 +59,7 @@ def test_a_partition_without_leader_is_reported_and_the_others_continue(bundle: 
         stack.enter_context(absence_is_a_skip(KafkaUnavailableError))
         first = stack.enter_context(apache_broker(CONTROLLER.format(port=port)))
         line = Line.on(BrokerHandle("apache", first.bootstrap_servers, APACHE_SESSION_MS), partitions=4)
-        line.committed("g")  # so that the group's own topic is on the first node
+        line.committed("g")  # so that the topic of the group's offsets is on the first node
         with second_node(tmp_path, first.cluster_id, port):
             line.topics["frames"] = line.broker.new_topic(4)  # two partitions on each node
             sent = line.send(frames(200), key=b"a")

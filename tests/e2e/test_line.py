@@ -1,4 +1,4 @@
-"""The worker as a process on a real broker: frames in, events out, offsets committed."""
+"""A worker process on a real broker reads frames, publishes events and commits offsets."""
 
 import json
 import signal
@@ -30,7 +30,7 @@ HEADERS = [
 ]
 
 
-def test_every_frame_becomes_one_result_with_the_scores_of_the_model(line: Line, bundle: Path) -> None:
+def test_every_frame_gives_one_result_with_the_scores_of_the_model(line: Line, bundle: Path) -> None:
     sent = line.send(frames(200), key=b"top-1", headers=HEADERS)
     with running_worker(line, bundle, "g") as worker:
         worker.await_ready()
@@ -49,7 +49,7 @@ def test_every_frame_becomes_one_result_with_the_scores_of_the_model(line: Line,
     assert line.committed("g") == {p: sum(f.partition == p for f in sent) for p in range(line.partitions)}
 
 
-def test_an_event_knows_coil_camera_time_and_metre(line: Line, bundle: Path) -> None:
+def test_an_event_has_coil_camera_time_and_strip_position(line: Line, bundle: Path) -> None:
     line.send([encode_frame(0.9)], key=b"top-1", headers=HEADERS)
     with running_worker(line, bundle, "g", "--set", "cameras.top-1.mm_per_px=0.5") as worker:
         worker.await_ready()
@@ -74,7 +74,7 @@ def test_an_event_knows_coil_camera_time_and_metre(line: Line, bundle: Path) -> 
     assert defect.headers["ce_id"] == result.headers["ce_id"] + b"-defect"
 
 
-def test_a_worker_continues_where_the_last_one_stopped(line: Line, bundle: Path) -> None:
+def test_a_worker_continues_where_the_previous_one_stopped(line: Line, bundle: Path) -> None:
     first = line.send(frames(30), key=b"a")
     with running_worker(line, bundle, "g") as worker:
         worker.await_ready()
@@ -89,14 +89,14 @@ def test_a_worker_continues_where_the_last_one_stopped(line: Line, bundle: Path)
     assert sorted(positions(results)) == sorted((f.partition, f.offset) for f in first + second)
 
 
-def test_a_stop_under_load_settles_and_commits_what_it_took(line: Line, bundle: Path) -> None:
+def test_a_stop_under_load_publishes_and_commits_all_frames_in_flight(line: Line, bundle: Path) -> None:
     sent = line.send(frames(2000), key=b"a")
     with running_worker(line, bundle, "g", "--set", "inflight.frames_max=64") as worker:
         worker.await_ready()
         line.read("results", 1)
         assert worker.stop() == 0
         assert worker.lines[-1]["everything_settled"] is True
-        assert worker.lines[-1]["seconds"] < Settings.model_fields["drain_s_max"].default  # the deadline it promises
+        assert worker.lines[-1]["seconds"] < Settings.model_fields["drain_s_max"].default  # the documented deadline
     results = line.read_all("results")
     committed = line.committed("g")
     assert sum(committed.values()) == len(results) == len(set(positions(results)))
@@ -126,7 +126,7 @@ def test_two_workers_that_join_and_leave_repeat_nothing(line: Line, bundle: Path
     assert sum(line.committed("g").values()) == len(sent)
 
 
-def test_a_killed_worker_loses_nothing_and_a_repeat_has_the_same_id(line: Line, bundle: Path) -> None:
+def test_a_killed_worker_loses_nothing_and_repeated_events_keep_their_id(line: Line, bundle: Path) -> None:
     sent = line.send(frames(1500), key=b"a")
     with running_worker(line, bundle, "g", "--set", "commit_ms=60000", "--set", "inflight.frames_max=64") as one:
         one.await_ready()
@@ -134,7 +134,7 @@ def test_a_killed_worker_loses_nothing_and_a_repeat_has_the_same_id(line: Line, 
         one.kill()
     with running_worker(line, bundle, "g") as two:
         two.await_ready()
-        wait_until(lambda: sum(line.committed("g").values()) == len(sent))  # nothing was: all of it comes again
+        wait_until(lambda: sum(line.committed("g").values()) == len(sent))  # nothing was, so all are repeated
         assert two.stop() == 0
     results = line.read_all("results")
     assert set(positions(results)) == {(frame.partition, frame.offset) for frame in sent}
@@ -144,7 +144,7 @@ def test_a_killed_worker_loses_nothing_and_a_repeat_has_the_same_id(line: Line, 
     assert in_partition_order(sorted(first.values(), key=lambda result: result.offset))
 
 
-def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) -> None:
+def test_metrics_add_up_and_readiness_is_correct(line: Line, bundle: Path) -> None:
     line.send([*frames(50), b"no image"], key=b"top-1")
     with running_worker(line, bundle, "g") as worker:
         port = worker.await_ready()
@@ -153,7 +153,7 @@ def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) 
         status, body = fetch(port, "/readyz")
         assert (status, json.loads(body)["ready"]) == (200, True)
         assert fetch(port, "/healthz")[0] == 200
-        # A reader can be faster than the acknowledgement that settles a frame.
+        # A reader can see a result before the worker receives its acknowledgement.
         wait_until(lambda: "stripwatch_inflight_frames 0.0" in fetch(port, "/metrics")[1].splitlines())
         metrics = fetch(port, "/metrics")[1].splitlines()
         worker.stop()
@@ -166,11 +166,11 @@ def test_metrics_add_up_and_readiness_tells_the_truth(line: Line, bundle: Path) 
     assert values['stripwatch_stage_seconds_count{stage="inference"}'] == "50.0"
 
 
-def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: Path) -> None:
+def test_a_broker_that_dies_under_load_gives_a_one_line_error_and_exit_code_4(bundle: Path) -> None:
     with running_embedded_broker() as broker:
         line = Line.on(BrokerHandle("embedded", broker.bootstrap_servers, 3000))
-        line.send(frames(100) * 200, key=b"a")  # seconds of work: the broker dies in the middle
-        times = {"send_s_max": 2, "drain_s_max": 5, "broker.away_s_max": 5}  # whether a frame is in flight or none
+        line.send(frames(100) * 200, key=b"a")  # seconds of work, so that the broker dies in the middle
+        times = {"send_s_max": 2, "drain_s_max": 5, "broker.away_s_max": 5}  # with or without a frame in flight
         quick = [part for name, seconds in times.items() for part in ("--set", f"{name}={seconds}")]
         worker = WorkerProcess(line, bundle, "g", *quick)
         worker.await_ready()
@@ -184,7 +184,7 @@ def test_a_broker_that_dies_under_load_is_one_sentence_and_exit_code_4(bundle: P
     assert not any("Traceback" in event for event in said)
 
 
-def test_it_can_be_asked_and_stopped_while_it_waits_for_a_broker(bundle: Path) -> None:
+def test_answers_health_checks_and_stops_while_waiting_for_a_broker(bundle: Path) -> None:
     command = [*module_command("worker"), "run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"]
     with subprocess.Popen(
         [*command, "--metrics-port", "0", "--log-format", "json"], stderr=subprocess.PIPE, text=True

@@ -1,4 +1,4 @@
-"""The log of a worker, as the person reads it who is woken by it."""
+"""The log of a worker, as an operator reads it."""
 
 from pathlib import Path
 
@@ -8,7 +8,7 @@ from tests.tiny import encode_frame
 STATES = ["starting", "settings", "connecting", "started", "partitions assigned", "ready", "stopping", "stopped"]
 
 
-def test_each_state_is_a_line_and_a_line_leads_to_its_event(line: Line, bundle: Path) -> None:
+def test_each_state_is_logged_and_a_line_has_the_id_of_its_event(line: Line, bundle: Path) -> None:
     line.send([b"no image", encode_frame(0.5)], key=b"top-7", headers=[("ce_time", b"yesterday")])
     with running_worker(line, bundle, "g", "--set", "inflight.frames_max=32") as worker:
         worker.await_log("ready")
@@ -26,7 +26,7 @@ def test_each_state_is_a_line_and_a_line_leads_to_its_event(line: Line, bundle: 
     assert {entry["frame"] for entry in unread} == {rejected["frame"], result.json["id"]}
 
 
-def test_the_settings_are_shown_without_their_secrets(bundle: Path) -> None:
+def test_settings_are_logged_without_secrets(bundle: Path) -> None:
     pairs = ("security.protocol=SASL_SSL", "security.mechanism=PLAIN", "security.username=a", "broker.wait_s_max=0.5")
     done = run_cli(
         *("run", "--bundle", str(bundle), "--bootstrap-servers", "127.0.0.1:1"),

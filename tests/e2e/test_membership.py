@@ -1,4 +1,4 @@
-"""Members that come and go, on Apache Kafka: cooperative rebalancing, and members that keep their place."""
+"""Group membership on Apache Kafka: cooperative rebalancing and static members."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from tests.e2e.records import assert_complete, frames, positions
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
-LONG = ("--set", "session_timeout_ms=300000")  # nothing may wait for its end, so each group is used once
+LONG = ("--set", "session_timeout_ms=300000")  # no test may wait for a session to end, so each group is used once
 COOPERATIVE = ("--set", "rebalance=cooperative", "--set", "inflight.frames_max=32")
 
 
@@ -27,7 +27,7 @@ def logged(worker: WorkerProcess, event: str) -> list[list[int]]:
     return [entry["partitions"] for entry in worker.lines if entry["event"] == event]
 
 
-def test_cooperative_workers_let_go_only_what_moves_and_repeat_nothing(line: Line, bundle: Path) -> None:
+def test_cooperative_workers_release_only_the_partitions_that_move_and_repeat_nothing(line: Line, bundle: Path) -> None:
     sent = line.send(frames(900), key=b"a")
     with running_worker(line, bundle, "g", *COOPERATIVE) as one:
         one.await_ready()
@@ -47,7 +47,7 @@ def test_cooperative_workers_let_go_only_what_moves_and_repeat_nothing(line: Lin
     assert len(positions(line.read_all("results"))) == len(sent)
 
 
-def test_a_member_that_dies_and_is_back_disturbs_nobody(line: Line, bundle: Path) -> None:
+def test_a_static_member_that_restarts_causes_no_rebalance(line: Line, bundle: Path) -> None:
     group = line.broker.new_name("group")
     sent = line.send(frames(90), key=b"a")
     with running_worker(line, bundle, group, *LONG) as one:
@@ -68,9 +68,7 @@ def test_a_member_that_dies_and_is_back_disturbs_nobody(line: Line, bundle: Path
 
 
 @pytest.mark.parametrize("name", [(), static("two")])
-def test_a_member_that_is_stopped_hands_its_partitions_over_at_once(
-    line: Line, bundle: Path, name: tuple[str, ...]
-) -> None:
+def test_a_stopped_member_hands_its_partitions_over_at_once(line: Line, bundle: Path, name: tuple[str, ...]) -> None:
     group = line.broker.new_name("group")
     with running_worker(line, bundle, group, *LONG) as one, running_worker(line, bundle, group, *LONG, *name) as two:
         one.await_ready()
@@ -82,7 +80,7 @@ def test_a_member_that_is_stopped_hands_its_partitions_over_at_once(
     assert_complete(line, sent, "at-least-once", group)
 
 
-def test_a_member_whose_name_is_taken_continues_without_and_takes_it_from_nobody(line: Line, bundle: Path) -> None:
+def test_a_fenced_static_member_continues_as_a_dynamic_member(line: Line, bundle: Path) -> None:
     group = line.broker.new_name("group")
     name = ("--set", "instance_id=same")
     with running_worker(line, bundle, group, *LONG, *name) as one:
@@ -102,7 +100,7 @@ def test_a_member_whose_name_is_taken_continues_without_and_takes_it_from_nobody
     assert_complete(line, sent, "at-least-once", group)
 
 
-def test_of_two_static_members_with_one_name_the_first_ends(line: Line, bundle: Path) -> None:
+def test_the_older_of_two_static_members_with_one_instance_id_exits(line: Line, bundle: Path) -> None:
     with running_worker(line, bundle, "g", *static("one")) as one:
         one.await_ready()
         with running_worker(line, bundle, "g", *static("one")) as two:

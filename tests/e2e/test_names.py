@@ -1,4 +1,4 @@
-"""Files and folders whose names are not UTF-8, through the commands that read and write them."""
+"""Files and folders whose names are not UTF-8, with the commands that read and write them."""
 
 import json
 import os
@@ -21,7 +21,7 @@ def named(folder: Path, name: bytes) -> Path:
 
 @pytest.fixture
 def plant(tmp_path: Path) -> Path:
-    """A folder with three photographs, and a bundle that is unsure of each of them."""
+    """A folder with three images, and a bundle that is unsure about each of them."""
     plant = named(tmp_path, b"plant\xff [x]")
     photos = named(plant, b"photos\xff")
     for name, path in zip(NAMES, write_frames(named(photos, b"top\xfe"), [0.1, 0.5, 0.9]), strict=True):
@@ -31,8 +31,8 @@ def plant(tmp_path: Path) -> Path:
     return plant
 
 
-@pytest.mark.kafka  # the end offsets of the embedded broker are not the end, which collect asks for
-def test_frames_are_replayed_inspected_and_collected(apache_broker: BrokerHandle, plant: Path) -> None:
+@pytest.mark.kafka  # collect needs end offsets, and those of the embedded broker are wrong
+def test_replays_inspects_and_collects_frames_with_such_names(apache_broker: BrokerHandle, plant: Path) -> None:
     line, sent = Line.on(apache_broker), named(plant, b"sent\xff.jsonl")
     kafka = ("--bootstrap-servers", line.broker.bootstrap_servers)
     config = named(plant, b"worker\xff.toml")

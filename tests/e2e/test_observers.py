@@ -1,4 +1,4 @@
-"""Evidence and frames for review beside the results of a real worker, and topics of theirs that are away."""
+"""Evidence images and review frames of a real worker, and missing topics for them."""
 
 from pathlib import Path
 from uuid import uuid4
@@ -16,12 +16,12 @@ from tests.waiting import wait_until
 
 SURE = {"dark": Threshold(0.9, 0.3), "grey": Threshold(0.9, 0.3), "bright": Threshold(0.9, 0.3)}
 ON = ("--set", "evidence.enabled=true", "--set", "review.enabled=true")
-DEFECT, CLEAN, UNSURE = 0.95, 0.5, 0.3  # of brightness
+DEFECT, CLEAN, UNSURE = 0.95, 0.5, 0.3  # change of brightness
 
 
 @pytest.fixture(scope="module")
 def mapped_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """With heatmaps, and unsure halfway between two classes."""
+    """Return a bundle with heatmaps that is unsure halfway between two classes."""
     return write_bundle(tmp_path_factory.mktemp("mapped") / "mapped.onnx", mapped_contract(thresholds=SURE))
 
 
@@ -35,7 +35,7 @@ def images(*brightnesses: float) -> list[bytes | None]:
 
 
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-def test_what_was_promised_lies_there_also_when_the_worker_was_stopped_at_once(
+def test_evidence_and_review_frames_are_published_even_if_the_worker_stops_at_once(
     embedded: Line, mapped_bundle: Path, delivery: str
 ) -> None:
     settings = (
@@ -68,7 +68,7 @@ def test_what_was_promised_lies_there_also_when_the_worker_was_stopped_at_once(
         assert picture.shape == (120, 200, 3)
         assert record.headers["ce_subject"] == b"C1"
     review = embedded.read_all("review")
-    assert len(review) == 3  # of four, by the quota
+    assert len(review) == 3  # of four, limited by the quota
     for topic in ("results", "defects", "evidence", "review"):
         for record in embedded.read_all(topic):
             parsed = from_binary_event(KafkaMessage(record.headers, record.key, record.value or b""))
@@ -81,9 +81,7 @@ def test_what_was_promised_lies_there_also_when_the_worker_was_stopped_at_once(
         assert (record.value, record.headers["original.ce_subject"]) == (frames[place], b"C1")
 
 
-def test_topics_that_are_missing_are_named_at_the_start_where_they_are_needed(
-    embedded: Line, mapped_bundle: Path
-) -> None:
+def test_missing_topics_are_named_at_the_start_if_they_are_needed(embedded: Line, mapped_bundle: Path) -> None:
     embedded.topics["evidence"] = "there-is-no-such-topic"
     with running_worker(embedded, mapped_bundle, "g", *ON) as worker:
         assert worker.process.wait(60) == 4
@@ -94,8 +92,8 @@ def test_topics_that_are_missing_are_named_at_the_start_where_they_are_needed(
         assert worker.stop() == 0
 
 
-@pytest.mark.kafka  # the embedded broker still takes records of a topic that was deleted
-def test_a_topic_that_goes_away_stops_nothing_and_what_failed_is_counted(
+@pytest.mark.kafka  # the embedded broker still accepts records for a deleted topic
+def test_a_deleted_topic_stops_nothing_and_failures_are_counted(
     apache_broker: BrokerHandle, mapped_bundle: Path
 ) -> None:
     line = Line.on(apache_broker)

@@ -1,4 +1,4 @@
-"""A topic that is deleted under a running worker: /readyz names it, and no frame is lost."""
+"""An output topic that is deleted while a worker runs: /readyz names it, and no frame is lost."""
 
 import json
 from pathlib import Path
@@ -12,7 +12,7 @@ from tests.waiting import wait_until
 pytestmark = pytest.mark.long
 
 
-def test_a_results_topic_that_is_deleted_is_named_until_it_is_back(line: Line, bundle: Path) -> None:
+def test_readiness_names_a_deleted_results_topic_until_it_is_back(line: Line, bundle: Path) -> None:
     results = line.topics["results"]
 
     def failing(port: int) -> list[str]:

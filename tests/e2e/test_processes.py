@@ -15,7 +15,7 @@ from tests.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
-LONG = ("session_timeout_ms=300000",)  # nothing may wait for its end, so each group is used once
+LONG = ("session_timeout_ms=300000",)  # no test may wait for a session to end, so each group is used once
 FRAMES = [encode_frame((number % 100) / 100, seed=number) for number in range(100)]
 
 
@@ -25,7 +25,7 @@ def inspected(line: Line) -> list[tuple[int, int]]:
 
 
 @pytest.mark.kafka
-def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_broker: BrokerHandle, bundle: Path) -> None:
+def test_two_processes_share_the_frames_and_a_dead_one_is_restarted(apache_broker: BrokerHandle, bundle: Path) -> None:
     line = Line.on(apache_broker, partitions=4)
     sent = line.send(FRAMES * 4, key=b"a")
     settings = ("delivery=exactly-once", "instance_id=plant", "processes=2", *LONG)
@@ -51,7 +51,7 @@ def test_two_processes_share_the_frames_and_one_that_dies_comes_back(apache_brok
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("rebalance", ["eager", "cooperative"])
-def test_one_process_that_dies_stops_neither_the_others_nor_its_own_partitions(
+def test_a_dead_process_delays_neither_the_others_nor_its_own_partitions(
     apache_broker: BrokerHandle, bundle: Path, rebalance: str
 ) -> None:
     line = Line.on(apache_broker, partitions=4)
@@ -75,12 +75,12 @@ def test_one_process_that_dies_stops_neither_the_others_nor_its_own_partitions(
     assert set(inspected(line)) == {(frame.partition, frame.offset) for frame in sent}
 
 
-def test_settings_that_no_worker_can_start_with_end_the_supervisor(line: Line, tmp_path: Path) -> None:
+def test_invalid_settings_end_the_supervisor(line: Line, tmp_path: Path) -> None:
     with running_worker(line, tmp_path / "no.onnx", "g", "--set", "processes=2") as supervisor:
         assert supervisor.process.wait(60) == 3
 
 
-def test_the_layout_is_found_by_trying_and_remembered(line: Line, bundle: Path, tmp_path: Path) -> None:
+def test_the_layout_is_tuned_by_trials_and_stored(line: Line, bundle: Path, tmp_path: Path) -> None:
     found, sent, results = [], 0, 0
     for group in ("first", "second"):
         sent += len(line.send(FRAMES[:20], key=b"a"))

@@ -1,4 +1,4 @@
-"""Records that Kafka refuses: only they suffer. On Apache Kafka, in both modes of delivery."""
+"""Records that Apache Kafka rejects affect no other records, with both delivery settings."""
 
 import json
 import sys
@@ -14,7 +14,7 @@ from tests.e2e.records import frames, in_partition_order, positions
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
-DEFAULT_BYTES_MAX = "1048588"  # of Kafka's max.message.bytes
+DEFAULT_BYTES_MAX = "1048588"  # Kafka's default of max.message.bytes
 MODES = {
     "at-least-once": ("--set", "delivery=at-least-once"),
     "exactly-once": ("--set", "delivery=exactly-once", "--set", "instance_id=one"),
@@ -31,13 +31,13 @@ SKEWED = (
 
 @pytest.fixture(params=MODES)
 def delivery(request: pytest.FixtureRequest) -> tuple[str, ...]:
-    """The options of a worker with this mode of delivery."""
+    """Return the options of a worker with this delivery setting."""
     return MODES[request.param]
 
 
 @pytest.fixture
 def line(apache_broker: BrokerHandle) -> Line:
-    """One partition of frames, which takes large ones, and topics for results with Kafka's default limit."""
+    """Return a line with one frames partition for large frames, and output topics with Kafka's default limit."""
     topics = {"frames": apache_broker.new_topic(1)}
     topics |= {
         kind: apache_broker.new_topic(1, max_message_bytes=DEFAULT_BYTES_MAX)
@@ -47,7 +47,7 @@ def line(apache_broker: BrokerHandle) -> Line:
 
 
 def limit(line: Line, kind: str, **settings: str) -> None:
-    """Change settings of a topic; underscores stand for dots."""
+    """Change settings of a topic, named with underscores instead of dots."""
     changes = {name.replace("_", "."): value for name, value in settings.items()}
     with line.broker.admin() as admin:
         admin.alter_configs([ConfigResource(ConfigResourceType.TOPIC, line.topics[kind], changes)])
@@ -60,7 +60,7 @@ def counted(port: int) -> dict[str, float]:
 
 
 def assert_settled(line: Line, sent: list[Record], rejects: int, delivery: tuple[str, ...]) -> None:
-    """Each frame once, in order; at least once, a result may be there twice, with the same id."""
+    """Check that each frame has one result, in order. At-least-once allows a second result with the same id."""
     results = line.read_all("results")
     if "delivery=at-least-once" in delivery:
         results = list({result.json["id"]: result for result in reversed(results)}.values())
@@ -79,7 +79,7 @@ def assert_cut(reject: Record, size: int, kept_min: int, kept_max: int) -> None:
 
 
 @pytest.mark.parametrize("size", [10_000_000, 6_000_000])
-def test_a_reject_is_cut_to_the_limit_of_its_topic_before_it_is_sent(
+def test_a_reject_is_cut_to_its_topics_limit_before_it_is_sent(
     line: Line, bundle: Path, delivery: tuple[str, ...], size: int
 ) -> None:
     line.send([b"x" * size], key=b"a")
@@ -95,8 +95,8 @@ def test_a_reject_is_cut_to_the_limit_of_its_topic_before_it_is_sent(
     assert_settled(line, sent, 1, delivery)
 
 
-def test_a_limit_that_is_lowered_costs_one_producer(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
-    """It is below the size of a batch, and no small record is refused for the company that it keeps."""
+def test_a_lowered_limit_replaces_one_producer(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
+    """The limit is below the size of a batch, and small records in a batch with a large one are not rejected."""
     kept = 2_000
     with running_worker(line, bundle, "g", *delivery) as worker:
         port = worker.await_ready()
@@ -121,7 +121,7 @@ def test_a_limit_that_is_lowered_costs_one_producer(line: Line, bundle: Path, de
     assert_settled(line, sent, 1, delivery)
 
 
-def test_a_result_that_no_limit_fits_ends_the_worker_with_topic_limit_and_size(
+def test_a_result_over_its_topics_limit_ends_the_worker_and_the_error_names_topic_limit_and_size(
     line: Line, bundle: Path, delivery: tuple[str, ...]
 ) -> None:
     limit(line, "results", max_message_bytes="500")
@@ -135,7 +135,7 @@ def test_a_result_that_no_limit_fits_ends_the_worker_with_topic_limit_and_size(
 
 @pytest.fixture
 def skewed(line: Line, bundle: Path, delivery: tuple[str, ...]) -> Iterator[WorkerProcess]:
-    """A worker whose clock is one day ahead."""
+    """Start a worker whose clock is one day ahead."""
     worker = WorkerProcess(line, bundle, "g", *delivery, program=(sys.executable, "-c", SKEWED))
     yield worker
     worker.kill()
@@ -169,7 +169,7 @@ def test_a_clock_that_is_a_day_ahead_is_reported_and_delays_nothing(
         assert result.timestamp_ms == frame_ms[result.json["frame"]["offset"]]
 
 
-def test_a_topic_that_is_deleted_is_named_and_readiness_tells(
+def test_a_deleted_topic_is_named_and_makes_the_worker_unready(
     line: Line, bundle: Path, delivery: tuple[str, ...]
 ) -> None:
     patience = ("--set", "send_s_max=6", "--set", "broker.away_s_max=10")
@@ -198,7 +198,7 @@ def test_a_topic_that_is_deleted_is_named_and_readiness_tells(
     assert line.topics["rejects"] in said
 
 
-def test_a_topic_that_comes_back_in_time_ends_nothing(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
+def test_survives_a_topic_that_comes_back_in_time(line: Line, bundle: Path, delivery: tuple[str, ...]) -> None:
     with running_worker(line, bundle, "g", *delivery) as worker:
         port = worker.await_ready()
         sent = line.send(frames(5), key=b"a")

@@ -1,4 +1,4 @@
-"""Raw buffers on Kafka: judged as the same pixels in a PNG file, drawn, kept and sent again."""
+"""Raw buffers on Kafka get the verdicts of the same pixels in a PNG file, and are annotated, stored and replayed."""
 
 import subprocess
 import time
@@ -20,12 +20,12 @@ pytestmark = pytest.mark.long
 
 
 def frames() -> list[np.ndarray]:
-    """Dark to bright strips of 12 bits."""
+    """Return 12-bit strips from dark to bright."""
     rng = np.random.default_rng(0)
     return [np.clip(rng.normal(mean, 60, (32, 48)), 0, 4095).astype(int) for mean in (200, 1200, 2100, 3000, 3900)]
 
 
-def test_a_camera_of_12_bits_gets_the_verdicts_of_its_pixels_in_a_png(line: Line, bundle: Path) -> None:
+def test_a_12_bit_camera_gets_the_verdicts_of_the_same_pixels_in_a_png(line: Line, bundle: Path) -> None:
     for values in frames():
         buffer, layout = pack(values, "Mono12p")
         line.send([buffer], key=b"raw", headers=[*raw_headers(layout), ("ce_blockid", b"7")])
@@ -46,13 +46,13 @@ def test_a_camera_of_12_bits_gets_the_verdicts_of_its_pixels_in_a_png(line: Line
         assert [raw[name] for name in ("verdict", "label", "flags")] == [
             png[name] for name in ("verdict", "label", "flags")
         ]
-        assert raw["scores"] == pytest.approx(png["scores"], abs=1e-5), "batches differ, and with them the rounding"
-    assert len({answer["score"] for answer in answers["raw"]}) == 5, "each strip has an answer of its own"
+        assert raw["scores"] == pytest.approx(png["scores"], abs=1e-5), "rounding differs with the batch size"
+    assert len({answer["score"] for answer in answers["raw"]}) == 5, "each strip has different scores"
     info = answers["raw"][0]["frame"]
     assert (info["width_px"], info["height_px"], info["block_id"]) == (48, 32, 7)
 
 
-def test_a_raw_buffer_that_is_rejected_can_be_sent_again_with_its_layout(line: Line, bundle: Path) -> None:
+def test_replays_a_rejected_raw_buffer_with_its_layout(line: Line, bundle: Path) -> None:
     buffer, layout = pack(frames()[0], "Mono12p")
     headers: Headers = [*raw_headers(layout), ("ce_time", b"2026-11-23T02:00:00Z")]
     line.send([buffer[:-1]], key=b"top-1", headers=headers)
@@ -80,7 +80,7 @@ def test_a_raw_buffer_that_is_rejected_can_be_sent_again_with_its_layout(line: L
     assert dict(stored.headers_again()).items() >= dict(headers).items()
 
 
-def test_simulated_cameras_send_raw_frames_that_are_inspected(line: Line, bundle: Path) -> None:
+def test_inspects_raw_frames_of_simulated_cameras(line: Line, bundle: Path) -> None:
     broker, topic = line.broker.bootstrap_servers, line.topics["frames"]
     command = [*module_command("worker"), "simulate", "--bootstrap-servers", broker, "--topic", topic]
     for pixel_format in ("Mono10p", "Mono12Packed", "BayerRG8"):

@@ -1,6 +1,6 @@
-"""Real photographs of steel through everything: trained, exported, sent as four cameras, inspected, read back.
+"""Real photographs of steel: train and export a model, send the images as four cameras, inspect and read the results.
 
-With `-s` it prints what it measured, as one JSON line a broker; the README shows these lines.
+With `-s` the test prints its measurements as one JSON line per broker.
 """
 
 import json
@@ -27,7 +27,7 @@ FIT_S_MAX = 600
 
 @dataclass(frozen=True, slots=True)
 class Steel:
-    """A run on the NEU photographs, its bundle, and what Keras says of each photograph."""
+    """A run on the NEU photographs, its bundle, and the Keras scores of each photograph."""
 
     run: Run
     bundle: Path
@@ -65,7 +65,9 @@ def accuracy(labels: dict[str, str], names: list[str]) -> float:
 
 
 @pytest.mark.training
-def test_real_photographs_through_the_whole_path(line: Line, steel: Steel, shared: Path, tmp_path: Path) -> None:
+def test_the_worker_gives_real_photographs_the_labels_of_keras(
+    line: Line, steel: Steel, shared: Path, tmp_path: Path
+) -> None:
     with running_worker(line, steel.bundle, "steel") as worker:
         worker.await_ready()
         sent_path = tmp_path / "sent.jsonl"
@@ -89,7 +91,7 @@ def test_real_photographs_through_the_whole_path(line: Line, steel: Steel, share
 
 
 def labels_by_file(sent: list[SentFrame], events: list[dict[str, Any]]) -> dict[str, str]:
-    """The label that the worker gave each photograph of the NEU set."""
+    """Return the worker's label of each photograph of the NEU set."""
     files = {(frame.partition, frame.offset): Path(frame.file or "") for frame in sent}
     labels = {files[e["frame"]["partition"], e["frame"]["offset"]]: e["label"] for e in events}
     return {file.name: label for file, label in labels.items() if "neu-det" in file.parts}

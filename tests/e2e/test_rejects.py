@@ -1,4 +1,4 @@
-"""Rejects through the commands, on Apache Kafka: its end offsets are counts, those of the embedded broker are not."""
+"""The commands for rejects, on Apache Kafka, because the end offsets of the embedded broker are not counts."""
 
 import json
 from pathlib import Path
@@ -15,7 +15,7 @@ HEADERS = [("ce_subject", b"C1"), ("ce_time", b"2026-11-23T02:00:00.123Z")]
 
 
 def rejects(line: Line, what: str, *arguments: str) -> tuple[list[str], dict[str, Any], str]:
-    """The lines, the summary and what was said on stderr."""
+    """Return the lines, the summary and the text on stderr."""
     topics = (
         "--rejects-topic",
         line.topics["rejects"],
@@ -28,7 +28,9 @@ def rejects(line: Line, what: str, *arguments: str) -> tuple[list[str], dict[str
 
 
 @pytest.mark.kafka
-def test_a_frame_that_its_topic_takes_no_more_holds_up_no_other(apache_broker: BrokerHandle, bundle: Path) -> None:
+def test_a_frame_too_large_for_its_topic_does_not_block_other_replays(
+    apache_broker: BrokerHandle, bundle: Path
+) -> None:
     line = Line.on(apache_broker)
     line.send([b"x" * 500_000, b"no image"], key=b"a")
     with running_worker(line, bundle, "g") as worker:
@@ -44,7 +46,7 @@ def test_a_frame_that_its_topic_takes_no_more_holds_up_no_other(apache_broker: B
 
 
 @pytest.mark.kafka
-def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: Path) -> None:
+def test_lists_and_replays_rejects(apache_broker: BrokerHandle, bundle: Path) -> None:
     line = Line.on(apache_broker)
     sent = line.send([b"\xff\xd8\xff half", b"x" * 3000, b"no image"], key=b"top-7", headers=HEADERS)
     with running_worker(line, bundle, "g", "--set", "rejects.bytes_max=1000") as worker:
@@ -60,7 +62,7 @@ def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: 
         _, summary, said = rejects(line, "replay")
         assert (summary["sent"], summary["refused"]) == (2, 1)
         assert "only 1000 of its 3000 bytes were kept" in said
-        later = line.read("rejects", 7)[3:]  # two rejects, and a mark for each frame that was sent again
+        later = line.read("rejects", 7)[3:]  # two rejects, and a replay marker for each replayed frame
         assert sum("stripwatch_replayed" in record.headers for record in later) == 2
         again = [record for record in later if "stripwatch_replayed" not in record.headers]
         assert {reject.value for reject in again} == {sent[0].value, sent[2].value}
@@ -79,7 +81,7 @@ def test_rejects_are_listed_and_sent_again(apache_broker: BrokerHandle, bundle: 
 
 @pytest.mark.kafka
 @pytest.mark.parametrize("delivery", ["at-least-once", "exactly-once"])
-def test_a_frame_that_was_sent_again_counts_once(apache_broker: BrokerHandle, bundle: Path, delivery: str) -> None:
+def test_a_replayed_frame_counts_once(apache_broker: BrokerHandle, bundle: Path, delivery: str) -> None:
     line = Line.on(apache_broker)
     ours = ("--set", f"delivery={delivery}", "--set", "instance_id=replayed")
     line.send(frames(10), key=b"top-1", headers=HEADERS)

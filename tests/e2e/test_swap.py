@@ -1,4 +1,4 @@
-"""Models that come and go under load, on a real broker: nothing lost, and every event names the model that made it."""
+"""Model reloads under load on a real broker: no frame is lost, and every event names the model that made it."""
 
 import json
 import shutil
@@ -28,18 +28,18 @@ def sample(port: int, name: str) -> float:
 
 @pytest.fixture
 def embedded(embedded_broker: BrokerHandle) -> Line:
-    """For what no broker changes."""
+    """Broker for behaviour that does not depend on the kind of broker."""
     return Line.on(embedded_broker)
 
 
 @pytest.fixture
 def bundles(tmp_path: Path) -> tuple[Path, Path]:
-    """Two that are alike but for their version and their decode spec: a frame decoded for the other fails."""
+    """Return two bundles that differ only in version and decode spec: a frame decoded for the other one fails."""
     old = write_bundle(tmp_path / "old.onnx", tiny_contract(version="1"))
     return old, write_bundle(tmp_path / "new.onnx", tiny_contract(version="2", decode=SMALL))
 
 
-def test_a_swap_under_load_loses_nothing_and_each_event_is_of_the_model_it_names(
+def test_a_model_reload_under_load_loses_nothing_and_events_name_the_right_model(
     line: Line, bundles: tuple[Path, Path], tmp_path: Path
 ) -> None:
     path = Path(shutil.copy(bundles[0], tmp_path / "model.onnx"))
@@ -49,7 +49,7 @@ def test_a_swap_under_load_loses_nothing_and_each_event_is_of_the_model_it_names
         line.read("results", 1)
         shutil.copy(bundles[1], tmp_path / "part")
         (tmp_path / "part").replace(path)
-        while sample(port, 'bundle_swaps_total{outcome="swapped"}') == 0:  # frames come all the while
+        while sample(port, 'bundle_swaps_total{outcome="swapped"}') == 0:  # frames arrive all the time
             sent += line.send(frames(100), key=b"top-1")
         sent += line.send(frames(100), key=b"top-1")
         line.read("results", len(sent))
@@ -63,7 +63,7 @@ def test_a_swap_under_load_loses_nothing_and_each_event_is_of_the_model_it_names
 
 
 def check_models(sent: list[Record], results: list[Record], bundles: tuple[Path, Path]) -> None:
-    """Each frame once; each scored by the model it names; in each partition the old one first, then the new one."""
+    """Check for one result per frame, by the model it names, first the old and then the new one per partition."""
     by_position = {(frame.partition, frame.offset): frame.value or b"" for frame in sent}
     decode = {read_bundle(path).sha256: read_bundle(path).manifest.decode for path in bundles}
     seen: list[tuple[int, int]] = []
@@ -79,7 +79,9 @@ def check_models(sent: list[Record], results: list[Record], bundles: tuple[Path,
     assert {version for found in versions.values() for version in found} == {"1", "2"}
 
 
-def test_an_unfit_bundle_never_replaces_a_good_one(embedded: Line, bundles: tuple[Path, Path], tmp_path: Path) -> None:
+def test_an_invalid_bundle_never_replaces_a_good_one(
+    embedded: Line, bundles: tuple[Path, Path], tmp_path: Path
+) -> None:
     path = Path(shutil.copy(bundles[0], tmp_path / "model.onnx"))
     with running_worker(embedded, path, "g", *CHECK) as worker:
         port = worker.await_ready()
@@ -97,7 +99,7 @@ def test_an_unfit_bundle_never_replaces_a_good_one(embedded: Line, bundles: tupl
 SHADOW = ("--set", "shadow.share=1", "--set")
 
 
-def test_a_shadow_is_compared_and_speaks_on_its_own_topic(embedded: Line, bundles: tuple[Path, Path]) -> None:
+def test_a_shadow_is_compared_and_publishes_to_a_separate_topic(embedded: Line, bundles: tuple[Path, Path]) -> None:
     embedded.topics["shadow"] = embedded.broker.new_topic(1)
     with running_worker(embedded, bundles[0], "g", *CHECK, *SHADOW, f"shadow.bundle={bundles[1]}") as worker:
         port = worker.await_ready()
@@ -115,7 +117,9 @@ def test_a_shadow_is_compared_and_speaks_on_its_own_topic(embedded: Line, bundle
 
 
 @pytest.mark.kafka
-def test_a_shadow_without_its_topic_is_nobodys_trouble(apache_broker: BrokerHandle, bundles: tuple[Path, Path]) -> None:
+def test_a_shadow_without_its_topic_does_not_affect_results(
+    apache_broker: BrokerHandle, bundles: tuple[Path, Path]
+) -> None:
     line = Line.on(apache_broker)
     line.topics["shadow"] = "no-such-topic"
     with running_worker(line, bundles[0], "g", *CHECK, *SHADOW, f"shadow.bundle={bundles[1]}") as worker:
@@ -128,7 +132,7 @@ def test_a_shadow_without_its_topic_is_nobodys_trouble(apache_broker: BrokerHand
         assert worker.stop() == 0
 
 
-def test_late_frames_are_skipped_and_many_rejects_make_it_unready(embedded: Line, bundles: tuple[Path, Path]) -> None:
+def test_skips_late_frames_and_becomes_unready_with_many_rejects(embedded: Line, bundles: tuple[Path, Path]) -> None:
     late = ("--set", "deadline_ms=3600000", "--set", "late_frames=skip-late")
     old = [("ce_time", b"2026-01-01T00:00:00Z")]
     sent = embedded.send(frames(10), key=b"top-1", headers=old)

@@ -1,6 +1,6 @@
-"""The topic of frames is deleted and created again, or gains partitions, on Apache Kafka. No frame goes unnoticed.
+"""The frames topic is deleted and recreated, or gains partitions, on Apache Kafka. No frame is missed silently.
 
-Not on the embedded broker: it fetches by name alone.
+The embedded broker is not tested, because it does not support fetching by topic id.
 """
 
 import signal
@@ -20,9 +20,9 @@ from tests.slow import write_slow_bundle
 from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.kafka, pytest.mark.long]
-OLD, NEW = b"old", b"new"  # the camera of the frames before the change, and of those after it
+OLD, NEW = b"old", b"new"  # camera of the frames before and after the change
 SMALL = ("--set", "inflight.frames_max=16", "--set", "instance_id=one")
-# Kafka refuses the offsets of a topic that is gone; the worker must notice that before it takes Kafka for lost.
+# Kafka rejects the offsets of a deleted topic; the worker must notice that before it considers Kafka unreachable.
 SEND_SOON = ("--set", "send_s_max=6")
 LATEST = ("--set", "start_at=latest")
 
@@ -46,7 +46,7 @@ def results_of(line: Line, camera: bytes) -> list[Record]:
 
 
 def await_all_inspected(line: Line, sent: list[Record]) -> list[Record]:
-    """The results of the new frames, once each of them has one."""
+    """Wait until each of the new frames has a result, and return the results."""
     missing = {(frame.partition, frame.offset) for frame in sent}
 
     def is_complete(results: list[Record]) -> bool:
@@ -66,7 +66,7 @@ def change_partitions(line: Line, count: int) -> Line:
 
 
 def commit(line: Line, offset: int, metadata: str) -> None:
-    """As somebody who is no member does while the group is empty."""
+    """Commit offsets as a client that is not a member, while the group is empty."""
     partitions = [TopicPartition(line.topics["frames"], number) for number in range(line.partitions)]
     with line.broker.consumer(group_id="g") as consumer:
         consumer.assign(partitions)
@@ -88,7 +88,9 @@ def deleted_unread(worker_lines: list[dict[str, object]]) -> int:
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 @pytest.mark.parametrize("stopped", [False, True], ids=["busy", "stopped"])
-def test_a_topic_recreated_under_a_backlog(line: Line, slow_bundle: Path, delivery: str, stopped: bool) -> None:
+def test_reads_a_topic_that_is_recreated_under_a_backlog(
+    line: Line, slow_bundle: Path, delivery: str, stopped: bool
+) -> None:
     old = line.send(frames(240), key=OLD)
     with running_worker(line, slow_bundle, "g", *delivered(delivery)) as worker:
         port = worker.await_ready()
@@ -122,7 +124,7 @@ def create_topic(line: Line) -> None:
 
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
-def test_a_topic_that_is_deleted_and_comes_back_later(line: Line, slow_bundle: Path, delivery: str) -> None:
+def test_reads_a_deleted_topic_that_comes_back_later(line: Line, slow_bundle: Path, delivery: str) -> None:
     old = line.send(frames(600), key=OLD)
     with running_worker(line, slow_bundle, "g", *delivered(delivery), *SEND_SOON) as worker:
         port = worker.await_ready()
@@ -145,8 +147,10 @@ def test_a_topic_that_is_deleted_and_comes_back_later(line: Line, slow_bundle: P
 
 @pytest.mark.parametrize("delivery", DELIVERIES)
 @pytest.mark.parametrize("away_s_max", [1, 5])
-def test_a_topic_that_is_deleted_and_stays_away(line: Line, slow_bundle: Path, delivery: str, away_s_max: int) -> None:
-    """1: the worker ends before it can be sure that the topic is gone."""
+def test_exits_if_a_deleted_topic_does_not_come_back(
+    line: Line, slow_bundle: Path, delivery: str, away_s_max: int
+) -> None:
+    """With 1 second, the worker exits before it can be sure that the topic was deleted."""
     away = ("--set", f"broker.away_s_max={away_s_max}")
     old = line.send(frames(600), key=OLD)
     with running_worker(line, slow_bundle, "g", *delivered(delivery), *SEND_SOON, *away) as worker:
@@ -163,7 +167,9 @@ def test_a_topic_that_is_deleted_and_stays_away(line: Line, slow_bundle: Path, d
 
 
 @pytest.mark.parametrize("partitions", [1, 5])
-def test_a_topic_recreated_with_fewer_or_more_partitions(line: Line, bundle: Path, partitions: int) -> None:
+def test_reads_a_topic_that_is_recreated_with_fewer_or_more_partitions(
+    line: Line, bundle: Path, partitions: int
+) -> None:
     line.send(frames(30), key=OLD)
     with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
         worker.await_ready()
@@ -189,7 +195,7 @@ def test_two_workers_follow_a_recreated_topic(line: Line, bundle: Path) -> None:
 
 
 def test_an_offset_of_the_old_topic_is_not_used_after_a_restart(line: Line, bundle: Path) -> None:
-    """A commit that came late: Kafka has deleted the offsets with the topic, and takes this one for the new topic's."""
+    """A late commit: Kafka deleted the offsets with the topic, and takes this one as an offset of the new topic."""
     old = line.send(frames(60), key=OLD)
     with running_worker(line, bundle, "g", *SMALL) as worker:
         worker.await_ready()
@@ -206,7 +212,7 @@ def test_an_offset_of_the_old_topic_is_not_used_after_a_restart(line: Line, bund
         assert worker.stop() == 0
 
 
-def test_an_offset_that_an_administrator_has_set_is_used(line: Line, bundle: Path) -> None:
+def test_uses_an_offset_set_by_an_administrator(line: Line, bundle: Path) -> None:
     sent = line.send(frames(60), key=NEW)
     commit(line, 15, "")
     with running_worker(line, bundle, "g", *SMALL) as worker:
@@ -216,7 +222,7 @@ def test_an_offset_that_an_administrator_has_set_is_used(line: Line, bundle: Pat
 
 
 @pytest.mark.parametrize("start_at", ["latest", "earliest"])
-def test_partitions_that_are_added_are_read_from_their_beginning(line: Line, bundle: Path, start_at: str) -> None:
+def test_reads_added_partitions_from_their_beginning(line: Line, bundle: Path, start_at: str) -> None:
     line.send(frames(30), key=OLD)
     with running_worker(line, bundle, "g", *SMALL, "--set", f"start_at={start_at}") as worker:
         port = worker.await_ready()
@@ -229,7 +235,7 @@ def test_partitions_that_are_added_are_read_from_their_beginning(line: Line, bun
         assert worker.stop() == 0
 
 
-def test_partitions_that_are_added_while_no_worker_runs_are_read_from_their_beginning(line: Line, bundle: Path) -> None:
+def test_reads_partitions_that_were_added_while_no_worker_ran_from_their_beginning(line: Line, bundle: Path) -> None:
     line.send(frames(30), key=OLD)
     with running_worker(line, bundle, "g", *SMALL, *LATEST) as worker:
         worker.await_ready()

@@ -1,4 +1,4 @@
-"""A record batch is read into memory whatever its unpacked size, and a damaged one is never got past.
+"""A record batch is unpacked into memory whatever its size, and reading never gets past a damaged batch.
 
 Version: kafka-python 3.0.12
 Symptom: A batch of 1 MB that unpacks to 1 GB takes 2 GB. One forged number of headers takes gigabytes. After an error

@@ -1,4 +1,4 @@
-"""A client whose password is refused tries it again until its time is up, and raises a timeout.
+"""A client whose password is refused retries until its timeout, and reports only the timeout.
 
 Version: kafka-python 3.0.12
 Symptom: The answer that says why often comes in one read with the end of the connection, and is thrown away. The step

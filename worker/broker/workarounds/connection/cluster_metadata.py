@@ -1,4 +1,4 @@
-"""What a client knows of the cluster cannot be asked for: ids, leaders, and the addresses of brokers.
+"""A client does not expose its cluster metadata: ids, leaders, and the addresses of brokers.
 
 Version: kafka-python 3.0.12
 Symptom: Where none of the addresses that brokers advertise can be reached, the error names no address. No client has a

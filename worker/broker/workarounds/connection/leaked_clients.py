@@ -1,4 +1,4 @@
-"""A client that cannot be made leaves its sockets and its selector open.
+"""A client whose constructor fails leaves its sockets and its selector open.
 
 Version: kafka-python 3.0.12
 Symptom: Each try to reach a broker that is away costs files, up to the limit of the process.

@@ -1,4 +1,4 @@
-"""Reading takes 31 calls for a frame of 125 KB, and each wait for a socket formats an exception.
+"""Sockets are read 4 KB at a time, 31 calls for 125 KB, and each wait for a socket formats an exception.
 
 Version: kafka-python 3.0.12
 Symptom: It reads 4 KB a call, each of which releases the GIL and waits to have it back. Before it waits for a socket it

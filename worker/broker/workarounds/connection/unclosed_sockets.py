@@ -1,4 +1,4 @@
-"""Three kinds of sockets are left to the garbage collector instead of being closed.
+"""In three cases a socket is left to the garbage collector instead of being closed.
 
 Version: kafka-python 3.0.12
 Symptom: A file stays open until the collector runs, after a connection that is refused, times out, or is given up

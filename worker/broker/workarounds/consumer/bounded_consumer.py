@@ -1,4 +1,4 @@
-"""A poll hands out up to max_poll_records records whatever their size, and hangs after an error in a batch.
+"""A poll returns up to max_poll_records records whatever their size, and hangs after an error in a batch.
 
 Version: kafka-python 3.0.12
 Symptom: One poll of 64 frames returned a gigabyte. After an exception from a record batch the next poll ran in circles,

@@ -1,4 +1,4 @@
-"""A topic that was deleted and created again is read on at the position of the old one.
+"""A topic that was deleted and created again is read from the position in the old topic.
 
 Version: kafka-python 3.0.12
 Symptom: It fetches by the name of a topic only (Fetch versions up to 12), so nobody notices that it is another topic.

@@ -1,4 +1,4 @@
-"""Losses of membership in a group are hidden, a join can be lost, and a static member never leaves.
+"""The loss of group membership is hidden, a join can be lost, and a static member never leaves its group.
 
 Version: kafka-python 3.0.12
 Symptom: A membership that is lost while joining, or by fencing, goes unreported. A lost partition is claimed on. A

@@ -1,4 +1,4 @@
-"""A rebalance listener can neither wait nor commit by what a consumer offers.
+"""A rebalance listener can neither wait nor commit with the public API of the consumer.
 
 Version: kafka-python 3.0.12
 Symptom: The listener runs on the consumer's network thread, where `commit` raises. `commit_async` gives up where the

@@ -1,4 +1,4 @@
-"""A consumer that gets no answer does not say so: it tries again forever, and counts no bytes.
+"""A consumer that gets no answer retries forever without reporting it, and does not count received bytes.
 
 Version: kafka-python 3.0.12
 Symptom: Its metrics have the rate of incoming bytes, which decays, and not their sum.

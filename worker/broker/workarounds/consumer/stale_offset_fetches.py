@@ -1,4 +1,4 @@
-"""The answer to a question for committed offsets that timed out is given to a later question.
+"""The late answer to a request for committed offsets that timed out is given to a later request.
 
 Version: kafka-python 3.0.12
 Symptom: It keeps an answer that nobody waited for, and gives it to whoever asks next for the same partitions, however

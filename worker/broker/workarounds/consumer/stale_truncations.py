@@ -1,4 +1,4 @@
-"""What was found about a position is raised after that position was left.
+"""A truncation that was detected at an earlier position is raised after a seek to another position.
 
 Version: kafka-python 3.0.12
 Symptom: It asks the broker in the background whether a partition still reaches to the position (KIP-320). If not, the

@@ -1,4 +1,4 @@
-"""A consumer cannot be asked whether topics exist without waiting for the answer.
+"""A consumer offers no way to ask whether topics exist without blocking until the answer.
 
 Version: kafka-python 3.0.12
 Symptom: `topics` and `partitions_for_topic` block until Kafka has answered: the consumer's thread, which must poll.

@@ -1,4 +1,4 @@
-"""The error of one batch is given to every record that waits behind it.
+"""The error of one batch fails every record that waits behind it.
 
 Version: kafka-python 3.0.12
 Symptom: A record of 800 bytes fails as "too large", because another one was. A batch of which several records are

@@ -1,4 +1,4 @@
-"""The end of a transaction, and of sending its offsets, is waited for without limit.
+"""Ending a transaction, and sending its offsets, blocks without a time limit.
 
 Version: kafka-python 3.0.12
 Symptom: A commit hangs while Kafka does not answer; Java gives up after max.block.ms. The commit of offsets to a topic

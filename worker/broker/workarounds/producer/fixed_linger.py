@@ -1,4 +1,4 @@
-"""How long a record waits for others is fixed when the producer is made.
+"""The linger time cannot be changed after the producer was created.
 
 Version: kafka-python 3.0.12
 Symptom: There is no public way to change linger_ms, while the best value depends on the load.

@@ -1,4 +1,4 @@
-"""A record that times out does not tell why it was tried again and again.
+"""A record that times out does not report the errors for which it was retried.
 
 Version: kafka-python 3.0.12
 Symptom: "Expiring 1 record(s)" may mean too few replicas, a leader that is gone, or a topic that was deleted. Only the

@@ -1,4 +1,4 @@
-"""After a fatal error a transactional producer reports only that it is broken, at whatever call comes next.
+"""After a fatal error, the next call of a transactional producer raises a plain error with the cause only as text.
 
 Version: kafka-python 3.0.12
 Symptom: The calls raise a plain KafkaError, which holds the first error as text alone.

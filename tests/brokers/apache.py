@@ -1,7 +1,7 @@
-"""Real Apache Kafka for the tests: one node in KRaft mode on loopback, its data in a temporary folder.
+"""Apache Kafka for the tests: one node in KRaft mode on loopback, with its data in a temporary folder.
 
-Tests run on the newest version; KAFKA_VERSION names the oldest that the worker supports instead. Brokers of both run on
-Java 17. `python -m tests.brokers.apache` fetches both ahead, so that the first test need not wait.
+Tests use the newest version by default. Set KAFKA_VERSION to use the oldest version that the worker supports. Both run
+on Java 17. `python -m tests.brokers.apache` downloads both in advance, so that the first test does not have to wait.
 """
 
 import base64
@@ -27,7 +27,7 @@ FORMAT_S_MAX = 60
 READY_S_MAX = 60.0
 BATCH_BYTES_MAX = 20_971_520
 
-# One node holds every internal topic alone, and a group starts without waiting for more members.
+# One node holds every internal topic, and a group starts without waiting for more members.
 SETTINGS = f"""
 process.roles=broker,controller
 node.id=1
@@ -48,14 +48,15 @@ message.max.bytes={BATCH_BYTES_MAX}
 
 
 class KafkaUnavailableError(Exception):
-    """Apache Kafka cannot be had here; the text is the reason."""
+    """Apache Kafka is not available; the text is the reason."""
 
 
 @contextmanager
 def apache_broker(more_settings: str = "", format_options: Sequence[str] = ()) -> Iterator[Broker]:
     """Run Apache Kafka while the block lasts. Raises KafkaUnavailableError without Java, or without jars and Maven.
 
-    more_settings: they win; {address} and {controller_port} are filled in. format_options: of StorageTool.
+    more_settings: override the default settings; {address} and {controller_port} are replaced. format_options: options
+    of Kafka's StorageTool.
     """
     java, jars = find_tool("java"), fetch_jars()
     cluster_id = base64.urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
@@ -74,23 +75,23 @@ def apache_broker(more_settings: str = "", format_options: Sequence[str] = ()) -
 
 
 def format_storage(run: Sequence[str], cluster_id: str, settings: Path, options: Sequence[str] = ()) -> None:
-    """Make the empty data folder that a node starts from. run: Java with the jars."""
+    """Format the empty data folder of a node. run: Java with the jars."""
     command = [*run, "kafka.tools.StorageTool", "format", f"--cluster-id={cluster_id}", "-c", str(settings), *options]
     subprocess.run(command, check=True, capture_output=True, timeout=FORMAT_S_MAX)
 
 
 def kafka_version() -> str:
-    """KAFKA_VERSION, or the newest. Raises KafkaUnavailableError for one that pom.xml was not tried with."""
+    """Return KAFKA_VERSION, or the newest version. Raises KafkaUnavailableError for an unsupported one."""
     version = os.environ.get("KAFKA_VERSION") or NEWEST
     if version not in (NEWEST, OLDEST):
-        raise KafkaUnavailableError(f"KAFKA_VERSION is {version!r}; the tests know {NEWEST} and {OLDEST}")
+        raise KafkaUnavailableError(f"unsupported KAFKA_VERSION {version!r}; use {NEWEST} or {OLDEST}")
     return version
 
 
 def fetch_jars(version: str = "") -> Path:
-    """The folder with Apache Kafka and all it needs, fetched once for each version and state of pom.xml (45 MB).
+    """Return the folder with Apache Kafka and its dependencies.
 
-    version: empty for the one that the tests run on.
+    They are downloaded once per version and state of pom.xml (45 MB). version: empty for the version of the tests.
     """
     version = version or kafka_version()
     jars = STORE / hashlib.sha256(POM.read_bytes() + version.encode()).hexdigest()[:12]
@@ -107,7 +108,7 @@ def fetch_jars(version: str = "") -> Path:
             timeout=FETCH_S_MAX,
         )
         if done.returncode != 0:
-            raise KafkaUnavailableError(f"Maven could not fetch Apache Kafka {version}: {done.stdout.strip()[:500]}")
+            raise KafkaUnavailableError(f"Maven could not download Apache Kafka {version}: {done.stdout.strip()[:500]}")
         with suppress(OSError):  # another process was faster
             Path(part, "jars").rename(jars)
     return jars
@@ -117,7 +118,7 @@ def find_tool(name: str) -> str:
     path = shutil.which(name)
     if path is None:
         raise KafkaUnavailableError(
-            f"'{name}' is not there: it takes Java 17 and Maven, or KAFKA_BOOTSTRAP_SERVERS=host:port"
+            f"'{name}' is not installed; install Java 17 and Maven, or set KAFKA_BOOTSTRAP_SERVERS=host:port"
         )
     return path
 

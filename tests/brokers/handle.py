@@ -1,4 +1,4 @@
-"""What a test holds of a broker: its address, fresh names, and clients that are closed with the block."""
+"""Handle of a broker in a test: its address, unique names, and clients that are closed with the block."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -9,9 +9,9 @@ from kafka import KafkaAdminClient, KafkaConsumer, KafkaProducer
 
 @dataclass(frozen=True, slots=True)
 class BrokerHandle:
-    """A broker that runs for the whole session; tests share it and keep apart by fresh topics and groups.
+    """A broker that runs for the whole session. Tests share it, and use separate topics and groups.
 
-    replication: of new topics.
+    replication: replication factor of new topics.
     """
 
     name: str
@@ -20,11 +20,11 @@ class BrokerHandle:
     replication: int = 1
 
     def new_name(self, stem: str) -> str:
-        """A name for a topic, group or transactional id that no other test has."""
+        """Return a unique name for a topic, group or transactional id."""
         return f"{stem}-{uuid4().hex[:12]}"
 
     def new_topic(self, partitions: int = 1, **settings: str) -> str:
-        """A new, empty topic; `settings` are Kafka's topic settings, with underscores for dots."""
+        """Create an empty topic. settings: Kafka's topic settings, with underscores instead of dots."""
         topic = self.new_name("topic")
         configs = {key.replace("_", "."): value for key, value in settings.items()}
         options = {"num_partitions": partitions, "replication_factor": self.replication, "configs": configs}
@@ -39,7 +39,7 @@ class BrokerHandle:
         return KafkaProducer(bootstrap_servers=self.bootstrap_servers, **settings)
 
     def consumer(self, *topics: str, **settings: Any) -> KafkaConsumer:
-        """A consumer that starts at the beginning, commits by hand, and is soon missed in its group."""
+        """Open a consumer that starts at the beginning, commits manually, and has a short session timeout."""
         consumer = KafkaConsumer(
             bootstrap_servers=self.bootstrap_servers,
             **{
@@ -52,5 +52,5 @@ class BrokerHandle:
         )
         if topics:
             consumer.subscribe(topics)
-            consumer.topics()  # as the worker does: kafka-python 3.0.12 may otherwise join and be assigned nothing
+            consumer.topics()  # as in the worker: otherwise kafka-python 3.0.12 may join and get no partitions
         return consumer

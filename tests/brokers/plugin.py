@@ -1,4 +1,4 @@
-"""Broker fixtures. Each broker starts once per session, and only if a test that was chosen needs it."""
+"""Broker fixtures. Each broker starts once per session, and only if a selected test needs it."""
 
 import os
 from collections.abc import Iterator
@@ -11,22 +11,22 @@ from stripwatch.worker.common.errors import SettingsError
 from tests.brokers import apache
 from tests.brokers.handle import BrokerHandle
 
-# The embedded broker holds a join back for half the session timeout and more (23 s at the default of 45 s); Apache
-# Kafka takes no session timeout under 6 s.
+# The embedded broker delays a join by more than half the session timeout (23 s at the default of 45 s). Apache Kafka
+# accepts no session timeout below 6 s.
 EMBEDDED_SESSION_MS = 1_500
 APACHE_SESSION_MS = 6_000
 
 
 @pytest.fixture(scope="session")
 def embedded_broker() -> Iterator[BrokerHandle]:
-    """The embedded broker of the demo; skips where there is none for the platform."""
+    """The embedded broker of the demo. Skips tests on platforms without it."""
     with absence_is_a_skip(SettingsError), embedded.embedded_broker() as running:
         yield BrokerHandle("embedded", running.bootstrap_servers, EMBEDDED_SESSION_MS)
 
 
 @pytest.fixture(scope="session")
 def apache_broker() -> Iterator[BrokerHandle]:
-    """Apache Kafka: KAFKA_BOOTSTRAP_SERVERS if set, else our own with Java and Maven; skips without either."""
+    """Apache Kafka at KAFKA_BOOTSTRAP_SERVERS, or started with Java and Maven. Skips tests without either."""
     if address := os.environ.get("KAFKA_BOOTSTRAP_SERVERS"):
         yield BrokerHandle("apache", address, APACHE_SESSION_MS)
         return
@@ -36,17 +36,17 @@ def apache_broker() -> Iterator[BrokerHandle]:
 
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
 def broker(request: pytest.FixtureRequest) -> BrokerHandle:
-    """A test that takes this runs on both brokers."""
+    """Both brokers: a test with this fixture runs on each."""
     handle: BrokerHandle = request.getfixturevalue(f"{request.param}_broker")
     return handle
 
 
 @contextmanager
 def absence_is_a_skip(absence: type[Exception]) -> Iterator[None]:
-    """On a laptop a missing broker skips its tests; with CI=true it fails them."""
+    """Skip tests whose broker is not available, or fail them with CI=true."""
     try:
         yield
     except absence as error:
         if os.environ.get("CI") == "true":
-            pytest.fail(f"with CI=true a broker must be there: {error}", pytrace=False)
+            pytest.fail(f"with CI=true a broker must be available: {error}", pytrace=False)
         pytest.skip(str(error))

@@ -1,4 +1,4 @@
-"""Apache Kafka behind TLS and SASL, with certificates that openssl makes on the spot."""
+"""Apache Kafka with TLS and SASL, and certificates made by openssl for each run."""
 
 import subprocess
 import tempfile
@@ -14,7 +14,7 @@ USER, PASSWORD = "line1", "rolled-cold-secret"
 _SASL = "org.apache.kafka.common.security"
 _UNSECURED = f"{_SASL}.oauthbearer.internals.unsecured.OAuthBearerUnsecuredValidatorCallbackHandler"
 
-# {{ and }}: what apache.py fills in later.
+# apache.py replaces the names in {{ and }} later.
 _SETTINGS = """
 listeners=PLAINTEXT://{{address}},CONTROLLER://127.0.0.1:{{controller_port}},SASL://127.0.0.1:{sasl},\
 MUTUAL://127.0.0.1:{mutual},EXPIRED://127.0.0.1:{expired}
@@ -38,7 +38,7 @@ listener.name.sasl.oauthbearer.sasl.server.callback.handler.class={handler}
 
 @dataclass(frozen=True, slots=True)
 class SecureBroker:
-    """One broker with four doors. folder: ca.pem, other.pem (another authority), client.pem and client.key."""
+    """Broker with four listeners. folder: holds ca.pem, other.pem (another authority), client.pem and client.key."""
 
     plaintext: str
     sasl: str
@@ -49,7 +49,7 @@ class SecureBroker:
 
 @contextmanager
 def secure_broker() -> Iterator[SecureBroker]:
-    """Run it while the block lasts. Raises KafkaUnavailableError, also without openssl."""
+    """Run the broker while the block lasts. Raises KafkaUnavailableError, also without openssl."""
     with tempfile.TemporaryDirectory(prefix="stripwatch-tls-") as name:
         folder = Path(name)
         make_certificates(folder)
@@ -68,7 +68,7 @@ def secure_broker() -> Iterator[SecureBroker]:
 
 
 def make_certificates(folder: Path) -> None:
-    """An authority and three certificates of it, one of them of yesterday; and an authority that nobody knows."""
+    """Make an authority with three certificates, one of them expired, and another authority that is not trusted."""
     for authority in ("ca", "other"):
         files = ["-keyout", f"{authority}.key", "-out", f"{authority}.pem"]
         _openssl(folder, "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2", "-subj", "/CN=a", *files)
@@ -76,7 +76,7 @@ def make_certificates(folder: Path) -> None:
         _sign(folder, name, days)
     for name in ("broker", "expired"):
         key, certificate = (Path(folder, f"{name}.{end}") for end in ("key", "pem"))
-        certificate.write_text(key.read_text() + certificate.read_text())  # Kafka takes both in one file
+        certificate.write_text(key.read_text() + certificate.read_text())  # Kafka expects both in one file
 
 
 def _sign(folder: Path, name: str, days: int) -> None:

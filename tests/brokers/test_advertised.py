@@ -1,4 +1,4 @@
-"""A broker that answers at the bootstrap server and advertises an address that is of no use."""
+"""A broker that responds at the bootstrap server but advertises an unusable address."""
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,7 +22,9 @@ from tests.brokers.plugin import absence_is_a_skip
 
 pytestmark = [
     pytest.mark.kafka,
-    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),  # kafka-python forgets a socket here
+    pytest.mark.filterwarnings(
+        "ignore::pytest.PytestUnraisableExceptionWarning"
+    ),  # kafka-python leaves a socket open here
 ]
 _NAME = "kafka-7.plant.invalid"
 
@@ -63,7 +65,7 @@ def test_the_fault_names_the_advertised_address(listeners: Listeners, client: Ca
         connected.close()
 
 
-def test_a_command_names_the_advertised_address(listeners: Listeners) -> None:
+def test_the_error_of_a_command_names_the_advertised_address(listeners: Listeners) -> None:
     with pytest.raises(BrokerUnavailableError) as raised, open_admin(ClientConfig(listeners.nameless)) as admin:
         admin.describe_topics(["frames"])
     text = str(raised.value)
@@ -76,7 +78,7 @@ def test_a_command_names_the_advertised_address(listeners: Listeners) -> None:
     consumer.close()
 
 
-def test_a_name_that_stops_resolving_while_the_client_runs(
+def test_reports_a_host_name_that_stops_resolving_while_the_client_runs(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     consumer = connect(KafkaConsumer, ClientConfig(listeners.good))
@@ -86,9 +88,7 @@ def test_a_name_that_stops_resolving_while_the_client_runs(
     consumer.close()
 
 
-def test_a_tool_that_reads_already_says_why_it_cannot_continue(
-    listeners: Listeners, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_reader_reports_why_it_cannot_continue(listeners: Listeners, monkeypatch: pytest.MonkeyPatch) -> None:
     consumer = connect(KafkaConsumer, ClientConfig(listeners.good))
     error = KafkaTimeoutError("timed out")
     with pytest.raises(BrokerUnavailableError, match="reading from Kafka failed: KafkaTimeoutError"):
@@ -105,7 +105,7 @@ def test_a_tool_that_reads_already_says_why_it_cannot_continue(
 
 
 @pytest.mark.parametrize("reached", [True, False])
-def test_a_topic_that_stands_still_says_whether_its_brokers_answer(
+def test_a_stalled_reader_reports_whether_the_brokers_can_be_reached(
     listeners: Listeners, monkeypatch: pytest.MonkeyPatch, reached: bool
 ) -> None:
     monkeypatch.setattr(topic_drain, "STANDSTILL_S_MAX", 0.1)

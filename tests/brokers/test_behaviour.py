@@ -1,4 +1,4 @@
-"""What the worker relies on, line by line the same on the embedded broker and on Apache Kafka."""
+"""Broker behaviour that the worker relies on, the same on the embedded broker and on Apache Kafka."""
 
 from collections.abc import Collection
 from typing import Any
@@ -12,7 +12,7 @@ from tests.brokers.clients import AWAIT_S_MAX, partitions, poll_until, read, wri
 from tests.brokers.handle import BrokerHandle
 
 
-def test_a_record_comes_back_as_it_was_sent(broker: BrokerHandle) -> None:
+def test_a_record_is_read_as_it_was_sent(broker: BrokerHandle) -> None:
     topic = broker.new_topic()
     headers = [("ce_id", b"1"), ("ce_subject", "Stra\u00dfe".encode()), ("bytes", b"\xff\x00"), ("ce_id", b"again")]
     with broker.producer() as producer:
@@ -26,7 +26,7 @@ def test_a_record_comes_back_as_it_was_sent(broker: BrokerHandle) -> None:
     assert (empty.key, empty.value) == (None, b"")
 
 
-def test_an_acknowledgement_names_the_position(broker: BrokerHandle) -> None:
+def test_an_acknowledgement_has_the_position_of_the_record(broker: BrokerHandle) -> None:
     topic = broker.new_topic(partitions=2)
     with broker.producer() as producer:
         sent = [producer.send(topic, b"x", partition=1).get(AWAIT_S_MAX) for _ in range(3)]
@@ -41,23 +41,23 @@ def test_records_of_a_partition_keep_their_order(broker: BrokerHandle) -> None:
     assert [record.offset for record in records] == list(range(500))
 
 
-def test_records_of_one_key_share_a_partition(broker: BrokerHandle) -> None:
+def test_records_with_the_same_key_share_a_partition(broker: BrokerHandle) -> None:
     topic = broker.new_topic(partitions=4)
     with broker.producer() as producer:
         sent = [producer.send(topic, b"x", b"camera-7").get(AWAIT_S_MAX) for _ in range(5)]
     assert len({record.partition for record in sent}) == 1
 
 
-def test_a_producer_takes_another_linger_while_it_runs(broker: BrokerHandle) -> None:
+def test_the_linger_of_a_running_producer_can_be_changed(broker: BrokerHandle) -> None:
     topic, patience = broker.new_topic(partitions=2), {"linger_ms": 600_000, "delivery_timeout_ms": 700_000}
     with broker.producer(**patience) as producer:
         waits = producer.send(topic, b"0", partition=0)
         set_linger(producer, 0)
-        producer.send(topic, b"1", partition=1)  # wakes the thread that sends
+        producer.send(topic, b"1", partition=1)  # wakes the sender thread
         assert waits.get(AWAIT_S_MAX).offset == 0
 
 
-def test_a_frame_of_many_megabytes_passes(broker: BrokerHandle) -> None:
+def test_accepts_a_frame_of_many_megabytes(broker: BrokerHandle) -> None:
     topic = broker.new_topic(max_message_bytes="10000000")
     value = bytes(8_000_000)
     with broker.producer(max_request_size=10_000_000) as producer:
@@ -65,7 +65,7 @@ def test_a_frame_of_many_megabytes_passes(broker: BrokerHandle) -> None:
     assert read(broker, topic, 1)[0].value == value
 
 
-def test_a_compressed_record_comes_back(broker: BrokerHandle) -> None:
+def test_a_compressed_record_is_read_as_it_was_sent(broker: BrokerHandle) -> None:
     topic = broker.new_topic()
     write(broker, topic, 50, compression_type="gzip", linger_ms=10)
     assert [int(record.value) for record in read(broker, topic, 50)] == list(range(50))
@@ -86,7 +86,7 @@ def test_topics_can_be_listed_and_described(broker: BrokerHandle) -> None:
     assert len(description["partitions"]) == 3
 
 
-def test_the_high_watermark_tells_the_lag(broker: BrokerHandle) -> None:
+def test_the_lag_is_computed_from_the_high_watermark(broker: BrokerHandle) -> None:
     topic = broker.new_topic()
     partition = TopicPartition(topic, 0)
     write(broker, topic, 7)
@@ -96,7 +96,7 @@ def test_the_high_watermark_tells_the_lag(broker: BrokerHandle) -> None:
         assert consumer.highwater(partition) - consumer.position(partition) == 5
 
 
-def test_a_group_continues_where_it_committed(broker: BrokerHandle) -> None:
+def test_a_group_continues_at_its_committed_offsets(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(), broker.new_name("group")
     write(broker, topic, 10)
     records: list[Any] = []
@@ -120,7 +120,7 @@ def test_two_members_share_the_partitions(broker: BrokerHandle) -> None:
         poll_until(lambda: first.assignment() == partitions(topic, 2), first)
 
 
-def test_paused_partitions_lose_nothing(broker: BrokerHandle) -> None:
+def test_paused_partitions_lose_no_records(broker: BrokerHandle) -> None:
     topic, group = broker.new_topic(partitions=2), broker.new_name("group")
     write(broker, topic, 20, partition=0)
     records: list[Any] = []
@@ -137,10 +137,10 @@ def test_paused_partitions_lose_nothing(broker: BrokerHandle) -> None:
     ]
 
 
-def test_the_client_forgets_records_of_one_paused_partition_among_others(broker: BrokerHandle) -> None:
-    """A fault of kafka-python 3.0.12: so pause and resume all partitions together, as in the test above.
+def test_the_client_drops_records_if_only_one_partition_is_paused(broker: BrokerHandle) -> None:
+    """A fault of kafka-python 3.0.12; therefore pause and resume all partitions together, as in the test above.
 
-    Fetched records of a paused partition come back only while no other partition's records have taken their place.
+    Fetched records of a paused partition are returned only until records of another partition replace them.
     """
     topic = broker.new_topic(partitions=2)
     stuck, other = TopicPartition(topic, 0), TopicPartition(topic, 1)
@@ -150,7 +150,7 @@ def test_the_client_forgets_records_of_one_paused_partition_among_others(broker:
         consumer.assign([stuck, other])
         poll_until(lambda: len(records) == 3, consumer, into=records)
         consumer.pause(stuck)
-        for _ in range(2):  # the second time after resume: polling continues, the records do not
+        for _ in range(2):  # after resume, polls continue but return no records
             records.clear()
             write(broker, topic, 5, partition=other.partition)
             poll_until(lambda: len(records) == 5, consumer, into=records)
@@ -159,7 +159,7 @@ def test_the_client_forgets_records_of_one_paused_partition_among_others(broker:
 
 
 class CommitOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
-    """Commits what its owner has done before the partitions go to another member."""
+    """Listener that commits finished records before the partitions are revoked."""
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self.consumer = consumer
@@ -177,8 +177,8 @@ class CommitOnRevoke(AsyncConsumerRebalanceListener):  # type: ignore[misc]
 
 @pytest.mark.long
 @pytest.mark.kafka
-def test_a_member_can_commit_while_its_partitions_are_taken(apache_broker: BrokerHandle) -> None:
-    """On Apache Kafka alone: on a busy machine the embedded broker lets such a group rebalance forever (3 of 25)."""
+def test_a_member_can_commit_while_its_partitions_are_revoked(apache_broker: BrokerHandle) -> None:
+    """Only on Apache Kafka: on a busy machine the embedded broker may rebalance such a group endlessly (3 of 25)."""
     broker = apache_broker
     topic, group = broker.new_topic(partitions=2), broker.new_name("group")
     for partition in partitions(topic, 2):
@@ -196,7 +196,7 @@ def test_a_member_can_commit_while_its_partitions_are_taken(apache_broker: Broke
         assert moved in listener.committed
         write(broker, topic, 1, partition=moved.partition)
         poll_until(lambda: len(repeats) > 0, first, second, into=repeats)
-        listener.done.clear()  # the group may be rebalancing once more, and then a commit while closing is refused
+        listener.done.clear()  # the group may rebalance again, and then a commit during close is rejected
     assert [(record.partition, record.offset) for record in repeats] == [(moved.partition, 10)]
 
 
@@ -219,7 +219,7 @@ def test_results_and_offsets_are_committed_together(broker: BrokerHandle) -> Non
     assert [record.value for record in read(broker, results, 1, isolation_level="read_committed")] == [b"result"]
 
 
-def test_a_zombie_is_fenced_when_it_sends(broker: BrokerHandle) -> None:
+def test_a_fenced_producer_cannot_send(broker: BrokerHandle) -> None:
     topic, worker = broker.new_topic(), broker.new_name("worker")
     with broker.producer(transactional_id=worker) as zombie, broker.producer(transactional_id=worker) as heir:
         zombie.init_transactions()

@@ -1,6 +1,6 @@
-"""Where the embedded broker differs from Apache Kafka. Each test fails on the day its difference is gone.
+"""Differences between the embedded broker and Apache Kafka. A test fails once its difference has been removed.
 
-The promises that rest on these lines are tested on Apache Kafka alone.
+Guarantees that depend on this behaviour are tested only on Apache Kafka.
 """
 
 import time
@@ -15,7 +15,7 @@ from tests.brokers.handle import BrokerHandle
 
 
 def abort_then_write(broker: BrokerHandle) -> list[Any]:
-    """The first record that a reader of committed records sees after an aborted and a good one."""
+    """Return the first record that a read_committed consumer gets after an aborted and a committed one."""
     topic = broker.new_topic()
     with broker.producer(transactional_id=broker.new_name("worker")) as producer:
         producer.init_transactions()
@@ -27,7 +27,7 @@ def abort_then_write(broker: BrokerHandle) -> list[Any]:
 
 
 def commit_as_a_zombie(broker: BrokerHandle) -> None:
-    """A producer commits its transaction after another has taken over its transactional id."""
+    """Commit the transaction of a producer whose transactional id another producer has taken over."""
     topic, worker = broker.new_topic(), broker.new_name("worker")
     with broker.producer(transactional_id=worker) as zombie, broker.producer(transactional_id=worker) as heir:
         zombie.init_transactions()
@@ -38,7 +38,7 @@ def commit_as_a_zombie(broker: BrokerHandle) -> None:
 
 
 def end_after_seven(broker: BrokerHandle) -> int:
-    """The end of a partition that seven records were sent to in one batch."""
+    """Return the end offset of a partition with seven records in one batch."""
     topic = broker.new_topic()
     partition = TopicPartition(topic, 0)
     write(broker, topic, 7, linger_ms=1_000)
@@ -48,7 +48,7 @@ def end_after_seven(broker: BrokerHandle) -> int:
 
 
 def join_seconds(broker: BrokerHandle, session_timeout_ms: int) -> float:
-    """How long the first member of a group waits for its partition."""
+    """Return how many seconds the first member of a group waits for its partition."""
     topic = broker.new_topic()
     with broker.consumer(group_id=broker.new_name("group"), session_timeout_ms=session_timeout_ms) as consumer:
         began_s = time.monotonic()
@@ -75,32 +75,32 @@ def test_embedded_shows_aborted_records(embedded_broker: BrokerHandle) -> None:
 
 @pytest.mark.kafka
 def test_apache_fences_a_zombie_that_commits(apache_broker: BrokerHandle) -> None:
-    """The embedded broker has no answer to it: there the client would ask forever."""
+    """The embedded broker has no such response, so the client would retry endlessly."""
     with pytest.raises(ProducerFencedError):
         commit_as_a_zombie(apache_broker)
 
 
 @pytest.mark.kafka
-def test_apache_tells_the_end_of_a_partition(apache_broker: BrokerHandle) -> None:
+def test_apache_returns_the_end_offset_of_a_partition(apache_broker: BrokerHandle) -> None:
     assert end_after_seven(apache_broker) == 7
 
 
-def test_embedded_tells_the_first_record_of_the_last_batch(embedded_broker: BrokerHandle) -> None:
+def test_embedded_returns_the_offset_of_the_last_batch_as_end_offset(embedded_broker: BrokerHandle) -> None:
     assert end_after_seven(embedded_broker) < 7
 
 
 @pytest.mark.kafka
-def test_apache_refuses_a_record_over_the_limit_of_the_topic(apache_broker: BrokerHandle) -> None:
+def test_apache_rejects_a_record_over_the_topics_limit(apache_broker: BrokerHandle) -> None:
     with pytest.raises(MessageSizeTooLargeError):
         oversize(apache_broker)
 
 
-def test_embedded_takes_a_record_over_the_limit_of_the_topic(embedded_broker: BrokerHandle) -> None:
+def test_embedded_accepts_a_record_over_the_topics_limit(embedded_broker: BrokerHandle) -> None:
     oversize(embedded_broker)
 
 
-def test_embedded_holds_the_first_join_for_half_the_session_timeout(embedded_broker: BrokerHandle) -> None:
-    """So a worker with the default of 45 s is ready after 25 s. Apache Kafka answers at once, as it is set up here."""
+def test_embedded_delays_the_first_join_by_half_the_session_timeout(embedded_broker: BrokerHandle) -> None:
+    """A worker with the default of 45 s is therefore ready after 25 s. Apache Kafka is set up here without a delay."""
     assert join_seconds(embedded_broker, session_timeout_ms=8_000) >= 4
 
 

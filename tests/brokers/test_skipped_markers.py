@@ -1,7 +1,8 @@
-"""A fault of Apache Kafka that no client can make good: KAFKA-20734, in Kafka 4.4.0 and not in 3.9.2.
+"""KAFKA-20734, a fault of Apache Kafka 4.4.0 (but not 3.9.2) for which clients have no workaround.
 
-A coordinator skips the commit marker of a partition that has no leader at that moment, and says that the transaction is
-committed. The records stay open until the producer ends its next transaction on that partition, and share its fate.
+The coordinator skips the commit marker of a partition that has no leader at that moment, and reports the transaction as
+committed. The records stay open until the producer ends its next transaction on that partition, and are committed or
+aborted with it.
 """
 
 import os
@@ -26,12 +27,12 @@ AWAIT_S_MAX = 60
 def leader(kafka: Kafka) -> int | None:
     try:
         return kafka.leaders(TOPIC).get(0)
-    except KafkaError:  # the broker that was asked is gone
+    except KafkaError:  # the broker that was asked has stopped
         return None
 
 
 def committed_records(broker: BrokerHandle, last: bytes) -> list[bytes]:
-    """What a reader of committed records finds, up to this one."""
+    """Return the records that a read_committed consumer gets, up to `last`."""
     found: list[Any] = []
     with broker.consumer(isolation_level="read_committed") as consumer:
         consumer.assign([TopicPartition(TOPIC, 0)])
@@ -50,18 +51,19 @@ def test_kafka_loses_a_committed_transaction_whose_partition_has_no_leader() -> 
         pytest.skip(str(error))
     kept = os.environ.get("KAFKA_VERSION") == OLDEST
     assert found == [b"first", *([b"second"] if kept else []), b"last"]
-    assert kept or skipped > 0, "the log of the brokers says nothing of it any more: see tests/faults/kafka.py"
+    assert kept or skipped > 0, "the brokers no longer log skipped markers; see tests/faults/kafka.py"
 
 
 def commit_without_a_leader(kafka: Kafka) -> list[bytes]:
-    """The transactions of "first", "second" and "last" are committed, as Kafka says; what a reader finds of them."""
+    """Commit the transactions "first", "second" and "last" successfully, and return the records a consumer gets."""
     producer = KafkaProducer(
         bootstrap_servers=kafka.handle.bootstrap_servers, transactional_id="one", acks="all", enable_idempotence=True
     )
     with producer:
         producer.init_transactions()
         coordinator = kafka.leaders("__transaction_state")[0]
-        holder = next(node for node in kafka.nodes if node.id != coordinator)  # or no commit is answered meanwhile
+        # not the coordinator, or commits would get no response
+        holder = next(node for node in kafka.nodes if node.id != coordinator)
         with kafka.handle.admin() as admin:
             admin.create_topics([NewTopic(TOPIC, -1, -1, replica_assignments={0: [holder.id]})])
         poll_until(lambda: leader(kafka) == holder.id)

@@ -1,6 +1,6 @@
-"""What the machine alone does to Kafka: a plain producer and consumer beside the workers, on a topic of their own.
+"""Control measurement: a plain producer and consumer that run next to the workers on a separate topic.
 
-They do next to nothing, so where nothing comes from them either, the broker or the machine had no time for anybody.
+They do almost no work. If they are silent as well, the broker or the machine was too busy to serve any client.
 """
 
 import threading
@@ -21,7 +21,7 @@ _SETTINGS: Mapping[str, Any] = {"reconnect_backoff_max_ms": 200}
 
 
 class Control:
-    """Runs while the block lasts. seen: when each record came, of the monotonic clock."""
+    """Control producer and consumer. seen: monotonic times at which records arrived."""
 
     def __init__(self, handle: BrokerHandle) -> None:
         self._handle = handle
@@ -43,9 +43,9 @@ class Control:
     def _send(self) -> None:
         producer = self._handle.producer(linger_ms=0, max_block_ms=1000, **_SETTINGS)
         while not self._closing.wait(PERIOD_S):
-            with suppress(KafkaError):  # the broker is away
+            with suppress(KafkaError):  # the broker is unavailable
                 producer.send(self._topic, b"x")
-        force_close(producer)  # close() would wait for what the broker has not confirmed, or raise
+        force_close(producer)  # close() would wait for unacknowledged records, or raise
 
     def _read(self) -> None:
         with self._handle.consumer(fetch_max_wait_ms=50, **_SETTINGS) as consumer:

@@ -1,4 +1,4 @@
-"""The workers, and the supervisor that starts one again when it has ended. One thread owns it all and calls `look`."""
+"""The workers, and a supervisor that restarts them. One thread owns all of it and calls `look` regularly."""
 
 import os
 import re
@@ -21,10 +21,10 @@ from stripwatch.worker.common.process.usage import process_tree
 from stripwatch.worker.config.sections import Topics
 from tests.faults.kafka import SESSION_MS, Kafka
 
-PROCESSES = 2  # of a worker under a supervisor
-HEARTBEAT_S = min(0.5, SESSION_MS / 3000)  # as the worker chooses it
+PROCESSES = 2  # restart delay of a worker under a supervisor
+HEARTBEAT_S = min(0.5, SESSION_MS / 3000)  # the worker's default
 DRAIN_S_MAX = 10
-STOP_S_MAX = DRAIN_S_MAX + 20.0  # beside the drain: commit, leave the group, close, and a machine that is busy
+STOP_S_MAX = DRAIN_S_MAX + 20.0  # in addition to the drain: commit, leave the group, close, on a busy machine
 _RESTART_S = 0.5
 _ASK_S_MAX = 2.0
 _MEASURE_S = 0.5
@@ -37,7 +37,7 @@ _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB", re.MULTILINE)
 
 @dataclass(frozen=True, slots=True)
 class Exit:
-    """A worker that ended: with which code, whether it was allowed to, and how long after a SIGTERM (None: without)."""
+    """Exit of a worker: exit code, whether it was allowed, and seconds after SIGTERM (None: without SIGTERM)."""
 
     worker: int
     code: int
@@ -47,9 +47,10 @@ class Exit:
 
 @dataclass(slots=True)
 class _Worker:
-    """One worker and those that took its place. bad_model: since its start there was one at the bundle's path.
+    """A worker and its restarts.
 
-    clock: the file with the seconds by which its wall clock is wrong. processes: more than one under a supervisor.
+    bad_model: an invalid bundle was at the bundle's path since its start. clock: file with the seconds by which its
+    wall clock is wrong. processes: more than one means a supervisor with that many workers.
     """
 
     number: int
@@ -67,7 +68,7 @@ class _Worker:
 
     @property
     def fit(self) -> bool:
-        """A fault may hit it."""
+        """Return whether a fault may be injected into the worker."""
         return self.child is not None and not self.paused and not self.hurt and self.stop_by_s is None
 
     def signal(self, number: signal.Signals) -> None:
@@ -75,7 +76,7 @@ class _Worker:
         self.child.process.send_signal(number)
 
     def pids(self) -> list[int]:
-        """Of all its processes that there are now."""
+        """Return the ids of all its current processes."""
         if self.child is None or self.child.ended:
             return []
         return [process.pid for process in process_tree(self.child.process.pid)]
@@ -92,14 +93,15 @@ class _Worker:
     def _environment(self) -> dict[str, str]:
         path = os.pathsep.join(filter(None, [str(_CLOCK), os.environ.get("PYTHONPATH")]))
         own = {"PYTHONPATH": path, "FAULTS_CLOCK": str(self.clock)}
-        return os.environ | own | {"PYTHONFAULTHANDLER": "1"}  # one that is stuck says where, at its SIGABRT
+        return os.environ | own | {"PYTHONFAULTHANDLER": "1"}  # on SIGABRT, a stuck worker prints its stack
 
 
 @dataclass(slots=True)
 class Crew:
-    """exits: of workers that ended. stuck: workers that a SIGTERM did not end in time.
+    """All workers of a seed.
 
-    memory_mb_max: the most that one process had resident. transactional: they deliver exactly once.
+    exits: workers that ended. stuck: number of workers that SIGTERM did not end in time. memory_mb_max: maximum
+    resident memory of one process. transactional: the workers deliver exactly-once.
     """
 
     workers: list[_Worker]
@@ -112,7 +114,7 @@ class Crew:
     _measured_s: float = 0.0
 
     def look(self) -> None:
-        """Note who has ended, start those whose time has come."""
+        """Record workers that ended, and restart those that are due."""
         now_s = time.monotonic()
         self._measure_memory(now_s)
         for worker in self.workers:
@@ -144,7 +146,7 @@ class Crew:
         self.workers[number].signal_all(signal.SIGCONT)
 
     def kill_process(self, number: int, choice: float) -> frozenset[int]:
-        """kill -9 one of several processes; the partitions that it had."""
+        """Kill one of several processes with SIGKILL, and return its partitions."""
         owned = self.partitions(number)
         found = {_process_number(pid): pid for pid in self.workers[number].pids()[1:]}
         found.pop(None, None)
@@ -155,7 +157,7 @@ class Crew:
         return frozenset(partition for partition, owner in owned.items() if owner == process)
 
     def shift_clock(self, number: int, seconds: float) -> None:
-        """Its wall clock is wrong by so much from now on."""
+        """Make the worker's wall clock wrong by this many seconds from now on."""
         with self.workers[number].clock.open("r+b") as file:
             file.write(struct.pack("d", seconds))
 
@@ -165,11 +167,11 @@ class Crew:
             worker.bad_model |= there
 
     def inflight_frames(self, number: int) -> int:
-        """What the worker's own metric says; 0 while it cannot be asked."""
+        """Return the frames in flight by the worker's metric; 0 if the metrics cannot be read."""
         return sum(int(float(value)) for value in _INFLIGHT.findall(_ask(self.workers[number], "metrics")))
 
     def partitions(self, number: int) -> dict[int, int]:
-        """Which it has, and the number of the process that has each."""
+        """Return the worker's partitions, with the number of the process that has each."""
         return owners(_ask(self.workers[number], "metrics"))
 
     @property
@@ -178,11 +180,11 @@ class Crew:
 
     @property
     def ready(self) -> bool:
-        """Every worker says so."""
+        """Return whether every worker is ready."""
         return all(_ask(worker, "readyz") for worker in self.workers)
 
     def begin_stop(self) -> None:
-        """SIGTERM for all, for good; `look` until `ended`."""
+        """Send SIGTERM to all workers without restarting them. Call `look` until `ended`."""
         self._stopping = True
         for worker in self.workers:
             if worker.fit:
@@ -193,7 +195,7 @@ class Crew:
         return all(worker.child is None for worker in self.workers)
 
     def close(self) -> None:
-        """End what still runs, whatever state it is in."""
+        """Kill all processes that still run."""
         for worker in self.workers:
             if worker.child is not None:
                 worker.signal_all(signal.SIGKILL)
@@ -205,15 +207,16 @@ class Crew:
             return
         self._measured_s = now_s
         for pid in (pid for worker in self.workers for pid in worker.pids()):
-            with suppress(OSError):  # it has just ended; psutil tells no peak on Linux
+            with suppress(OSError):  # it has just ended; psutil does not report peak memory on Linux
                 peak = _PEAK.search(Path(f"/proc/{pid}/status").read_text())
                 self.memory_mb_max = max(self.memory_mb_max, int(peak[1]) * 1024 / 1e6 if peak else 0.0)
 
     def _note_exit(self, worker: _Worker, code: int) -> None:
         allowed = worker.hurt or code == BrokerUnavailableError.exit_code
-        allowed |= worker.stop_by_s is not None and code in (0, -signal.SIGTERM)  # the latter before its first frame
+        # -SIGTERM occurs if the worker is stopped before its first frame
+        allowed |= worker.stop_by_s is not None and code in (0, -signal.SIGTERM)
         allowed |= worker.bad_model and code == BundleError.exit_code
-        if self._stopping:  # all is well by then
+        if self._stopping:  # everything has recovered by then
             allowed = code == 0
         stop_s = None if worker.stop_by_s is None else time.monotonic() - worker.stop_by_s + STOP_S_MAX
         self.exits.append(Exit(worker.number, code, allowed, stop_s))
@@ -222,7 +225,7 @@ class Crew:
 def make_crew(
     processes: Sequence[int], kafka: Kafka, group: str, topics: Topics, settings: Mapping[str, str], folder: Path
 ) -> Crew:
-    """Workers that start at the first `look`, each with its log in the folder. processes: of each worker."""
+    """Return workers that start at the first `look`, with logs in the folder. processes: processes per worker."""
     options = {
         "group_id": group,
         "session_timeout_ms": str(SESSION_MS),
@@ -240,7 +243,7 @@ def make_crew(
 
 
 def owners(metrics: str) -> dict[int, int]:
-    """By partition the number of the process that has it; 0 where there is one process."""
+    """Return the process number by partition; 0 if there is only one process."""
     owned = {}
     for before, partition, after in _PARTITION.findall(metrics):
         process = re.search(r'process="(\d+)"', before + after)
@@ -249,7 +252,7 @@ def owners(metrics: str) -> dict[int, int]:
 
 
 def _ask(worker: _Worker, path: str) -> str:
-    """The body; empty while it does not answer, or not with 200."""
+    """Return the response body; empty if there is no response with status 200."""
     if not worker.fit:
         return ""
     try:
@@ -277,7 +280,7 @@ def _make_worker(number: int, settings: Mapping[str, str], folder: Path, process
 
 
 def _process_number(pid: int) -> int | None:
-    """Which of a supervisor's workers this is."""
+    """Return the number of a process within its supervisor."""
     with suppress(psutil.Error):
         found = [_PROCESS.search(word) for word in psutil.Process(pid).cmdline()]
         return next((int(match[1]) for match in found if match), None)

@@ -1,4 +1,4 @@
-"""A file system of its own for a broker's data, which can be full."""
+"""A separate file system for a broker's data that can be filled."""
 
 import os
 import shutil
@@ -8,24 +8,24 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-_BYTES = 8_000_000_000  # in memory, and only as much of it as there is data
+_BYTES = 8_000_000_000  # in memory, which is used only for the data written
 
 _TRIES = 100
 
 
 @dataclass(frozen=True, slots=True)
 class Disk:
-    """folder: where it is mounted."""
+    """A file system with limited space. folder: its mount point."""
 
     folder: Path
 
     def fill(self) -> None:
-        """From now on it has no room: writes end with ENOSPC."""
-        for _ in range(_TRIES):  # more may be written between the look and the step
+        """Leave no free space, so that writes fail with ENOSPC."""
+        for _ in range(_TRIES):  # more may be written between reading the size and remounting
             with suppress(subprocess.CalledProcessError):
                 _mount("-o", f"remount,size={shutil.disk_usage(self.folder).used}", str(self.folder))
                 return
-        raise OSError(f"{self.folder} cannot be made as small as what is on it")
+        raise OSError(f"cannot shrink {self.folder} to the size of its data")
 
     def empty(self) -> None:
         _mount("-o", f"remount,size={_BYTES}", str(self.folder))
@@ -33,7 +33,7 @@ class Disk:
 
 @contextmanager
 def small_disk(folder: Path) -> Iterator[Disk | None]:
-    """A tmpfs mounted at the folder while the block lasts; None where we may not mount one (it takes root)."""
+    """Mount a tmpfs at the folder while the block lasts; yield None if mounting is not permitted (needs root)."""
     try:
         _mount("-t", "tmpfs", "-o", f"size={_BYTES}", "stripwatch-faults", str(folder))
     except (OSError, subprocess.CalledProcessError):
@@ -47,5 +47,5 @@ def small_disk(folder: Path) -> Iterator[Disk | None]:
 
 def _mount(*arguments: str) -> None:
     if os.geteuid() != 0:
-        raise PermissionError("mount takes root")
+        raise PermissionError("mounting needs root")
     subprocess.run(["mount", *arguments], check=True, capture_output=True)

@@ -1,4 +1,4 @@
-"""What Kafka itself needs after some of the faults, by a consumer group that does nothing else. `--help` says more."""
+"""Measure the recovery time of Kafka itself after faults, with a plain consumer group; see `--help`."""
 
 import json
 import signal
@@ -21,13 +21,13 @@ from tests.faults.kafka import SESSION_MS, Kafka, proxied_kafka, three_brokers
 
 PARTITIONS = 4
 _SEND_S = 0.02
-_WATCH_S = 12.0  # after each fault
+_WATCH_S = 12.0  # seconds to watch after each fault
 _READY_S_MAX = 60.0
 
 
 @dataclass(slots=True)
 class Member:
-    """One consumer in a process of its own, started again when it is hit. seen: partition and time of each record."""
+    """A consumer in a separate process that can be restarted. seen: partition and time of each record."""
 
     handle: BrokerHandle
     topic: str
@@ -60,7 +60,7 @@ class Member:
 
 
 def longest_gap(members: list[Member], partitions: set[int], from_s: float, to_s: float) -> float:
-    """Between two records of one of these partitions, whoever read them."""
+    """Return the longest gap between two records of one of these partitions, by any member, in seconds."""
     gaps = [0.0]
     for partition in partitions:
         times = sorted(at for member in members for number, at in member.seen if number == partition)
@@ -70,7 +70,7 @@ def longest_gap(members: list[Member], partitions: set[int], from_s: float, to_s
 
 @contextmanager
 def _group(kafka: Kafka, static: bool) -> Iterator[list[Member]]:
-    """Two members that share the partitions, and a sender."""
+    """Run two members that share the partitions, and a sender."""
     topic, group, stop = kafka.handle.new_topic(PARTITIONS), kafka.handle.new_name("group"), threading.Event()
     members = [Member(kafka.handle, topic, group, f"member-{n}" if static else "-") for n in range(2)]
 
@@ -91,13 +91,13 @@ def _group(kafka: Kafka, static: bool) -> Iterator[list[Member]]:
         deadline_s = time.monotonic() + _READY_S_MAX
         while not all(_owned(member) for member in members):
             if time.monotonic() > deadline_s:
-                raise TimeoutError("the members did not share the partitions")
+                raise TimeoutError("timed out waiting for the members to share the partitions")
             time.sleep(0.1)
         yield members
 
 
 def _owned(member: Member) -> set[int]:
-    """What it has read in the last second; all partitions are sent to all the time."""
+    """Return the partitions that the member read in the last second; all partitions get records all the time."""
     return {number for number, at in member.seen if at > time.monotonic() - 1} if len(member.seen) > 20 else set()
 
 
@@ -123,7 +123,7 @@ def _kill_leader(kafka: Kafka) -> Callable[[list[Member]], None]:
 
 
 def _consume(servers: str, topic: str, group: str, instance: str) -> None:
-    """The member's own process: what it reads goes to stdout."""
+    """Run a member in its process, and print each record's partition and time."""
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
     options = {} if instance == "-" else {"group_instance_id": instance}
     heartbeat = {"heartbeat_interval_ms": round(1000 * HEARTBEAT_S), "reconnect_backoff_max_ms": 2000}
@@ -139,10 +139,11 @@ def main(
     member: Annotated[tuple[str, str, str], typer.Option(hidden=True)] = ("", "", ""),
     servers: Annotated[str, typer.Option(hidden=True)] = "",
 ) -> None:
-    """Measure what Kafka and its client need after a fault, with a consumer group that does nothing else.
+    """Measure how long Kafka and its client need to recover from faults, with a plain consumer group.
 
-    Two members with the worker's session timeout read four partitions while 200 records a second are sent. The longest
-    gap between two records of a partition is told for those of the member that is not hit, and of the one that is.
+    Two members with the worker's session timeout read four partitions while 200 records per second are sent. The
+    output is the longest gap between two records of a partition, for the partitions of the member without the fault
+    (healthy_s) and of the member with it (victims_s).
 
     Example: python -m tests.faults.floor
     """

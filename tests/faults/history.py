@@ -1,4 +1,4 @@
-"""What lies on the topics, as a reader of committed records finds it, in the judge's words."""
+"""Read the committed records of all topics and convert them for the judge."""
 
 import json
 import time
@@ -23,11 +23,11 @@ TRACE = "traceparent"
 
 
 class HistoryError(Exception):
-    """A topic cannot be read to its end: a transaction was left open, or the broker is gone."""
+    """A topic cannot be read to its end, because a transaction is open or the broker is unavailable."""
 
 
 def read_outcomes(handle: BrokerHandle, topics: Topics, ledger: Ledger) -> list[Outcome]:
-    """Every result, defect and reject."""
+    """Return every result, defect event and reject."""
     return [
         outcome_of(kind, record, ledger)
         for kind, name in KINDS.items()
@@ -37,7 +37,7 @@ def read_outcomes(handle: BrokerHandle, topics: Topics, ledger: Ledger) -> list[
 
 
 def read_topic(handle: BrokerHandle, topic: str) -> list[Any]:
-    """Its committed records, as kafka-python has them. Raises HistoryError where the end cannot be reached."""
+    """Return a topic's committed records from kafka-python. Raises HistoryError if the end cannot be reached."""
     records: list[Any] = []
     deadline_s = time.monotonic() + READ_S_MAX
     with handle.consumer(isolation_level="read_committed") as consumer:
@@ -51,7 +51,7 @@ def read_topic(handle: BrokerHandle, topic: str) -> list[Any]:
 
 
 def assign_whole(consumer: KafkaConsumer, topic: str) -> dict[TopicPartition, int]:
-    """Read a topic from its start; where it ends, open transactions included."""
+    """Assign a whole topic from its start, and return its end offsets, including open transactions."""
     partitions = [TopicPartition(topic, number) for number in consumer.partitions_for_topic(topic)]
     consumer.assign(partitions)
     consumer.seek_to_beginning()
@@ -75,7 +75,7 @@ def outcome_of(kind: Literal["result", "defect", "reject"], record: Any, ledger:
 
 
 def frame_of(record: Any, ledger: Ledger) -> Place:
-    """The place of the frame that a result, defect or reject is about."""
+    """Return the place of the frame of a result, defect event or reject."""
     headers = dict(record.headers)
     trace = headers.get(TRACE)
     number = read_trace(trace) if trace else None
@@ -86,7 +86,7 @@ def frame_of(record: Any, ledger: Ledger) -> Place:
 
 
 def trace(number: int) -> tuple[str, bytes]:
-    """A header of a frame, which the worker passes through: it tells the frame, whatever its topic was."""
+    """Return a trace header, which the worker copies to events. It identifies the frame on any topic."""
     return TRACE, f"00-{number + 1:032x}-{1:016x}-01".encode()
 
 

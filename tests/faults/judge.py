@@ -1,4 +1,4 @@
-"""The counting: what was sent is held against what came out, frame by frame. It knows nothing of Kafka or workers."""
+"""Compare sent frames with outcomes and count the differences. Independent of Kafka and workers."""
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Sequence
@@ -7,11 +7,11 @@ from typing import Literal, NamedTuple
 
 Delivery = Literal["at-least-once", "exactly-once"]
 DELIVERIES: tuple[Delivery, ...] = ("at-least-once", "exactly-once")
-SCORE_TOLERANCE = 1e-5  # ten times the rounding of an event, a tenth of what two models or two frames differ by
+SCORE_TOLERANCE = 1e-5  # ten times the rounding of events, a tenth of the difference between two models or two frames
 
 
 class Place(NamedTuple):
-    """generation: how often the topic had been recreated."""
+    """Position of a record. generation: number of times that the topic had been recreated."""
 
     partition: int
     offset: int
@@ -19,15 +19,15 @@ class Place(NamedTuple):
 
     @property
     def stream(self) -> tuple[int, int]:
-        """What has an order of its own."""
+        """The partition and generation, within which records are ordered."""
         return self.generation, self.partition
 
 
 @dataclass(frozen=True, slots=True)
 class SentFrame:
-    """A frame as it lies in its topic. reason: why it must be rejected; None: it must become a result.
+    """A frame in its topic. reason: reason for which it must be rejected; None if it must become a result.
 
-    may_be_gone: its topic was deleted before it had come out. cut: its reject may carry less of it.
+    may_be_gone: its topic was deleted before its outcome. cut: its reject may carry only a part of it.
     """
 
     place: Place
@@ -40,9 +40,9 @@ class SentFrame:
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """A result, defect or reject. at: where it lies itself. frame: the place of its frame.
+    """A result, defect event or reject. at: its own place. frame: the place of its frame.
 
-    model, label, scores, defects: of a result or defect. reason, encoded: of a reject.
+    model, label, scores, defects: set for results and defect events. reason, encoded: set for rejects.
     """
 
     kind: Literal["result", "defect", "reject"]
@@ -57,19 +57,20 @@ class Outcome:
     encoded: bytes = b""
 
 
-# What a model, named by its sha256, says of an encoded frame: label and scores; None: there is no such model.
+# Return label and scores of an encoded frame for the model with a SHA-256; None if there is no such model.
 Expected = Callable[[str, bytes], tuple[str, Sequence[float]] | None]
 
 
 @dataclass(frozen=True, slots=True)
 class Counts:
-    """Each counts frames or events; 0 but for `repeated` and `gone` is what every delivery promises.
+    """Counts of frames or events. Every delivery setting guarantees 0 for all but `repeated` and `gone`.
 
-    lost: frames without result or reject, and defects without their event. gone: frames without an outcome whose topic
-    was deleted before they could have one, so that nobody can be blamed. repeated: outcomes after a frame's first.
-    out_of_order: outcomes behind a later frame of their partition, repeats left out. wrong_model: results that the
-    model they name did not make. wrong_kind: good frames rejected, bad ones judged, another reason or other bytes.
-    wrong_id: frames with two ids, ids of two frames. unknown: outcomes of a frame that was never sent.
+    lost: frames without result or reject, and defects without a defect event. gone: frames without an outcome whose
+    topic was deleted before they could have one, which is no fault of the worker. repeated: outcomes after a frame's
+    first. out_of_order: outcomes after that of a later frame of their partition, without repeats. wrong_model: results
+    that differ from those of the model they name. wrong_kind: good frames rejected, bad frames inspected, or rejects
+    with a wrong reason or wrong bytes. wrong_id: frames with two ids, and ids of two frames. unknown: outcomes of
+    frames that were never sent.
     """
 
     lost: int
@@ -82,13 +83,13 @@ class Counts:
     gone: int = 0
 
     def broken(self, delivery: Delivery) -> list[str]:
-        """The promises that do not hold; repeats are allowed at-least-once."""
+        """Return the names of broken guarantees; at-least-once allows repeats."""
         allowed = {"gone", "repeated"} if delivery == "at-least-once" else {"gone"}
         return [field.name for field in fields(self) if getattr(self, field.name) and field.name not in allowed]
 
 
 def judge(frames: Iterable[SentFrame], outcomes: Sequence[Outcome], expected: Expected) -> Counts:
-    """outcomes: in any order, as a reader of committed records finds them."""
+    """Count the differences. outcomes: in any order, as read with read_committed."""
     sent = {frame.place: frame for frame in frames}
     known = [outcome for outcome in outcomes if outcome.frame in sent]
     answers = _by_frame(outcome for outcome in known if outcome.kind != "defect")
@@ -116,7 +117,7 @@ def _by_frame(outcomes: Iterable[Outcome]) -> dict[Place, list[Outcome]]:
 
 
 def _lacks_defect(answers: list[Outcome], defects: list[Outcome] | None) -> bool:
-    """A frame that was judged twice, by two models, needs a defect event only if both saw one."""
+    """Return whether a defect event is missing. After two models, it is required only if both found a defect."""
     return all(answer.defects for answer in answers) and not defects
 
 
@@ -125,7 +126,7 @@ def _has_defect_too_many(answers: list[Outcome], announced: bool) -> bool:
 
 
 def _out_of_order(outcomes: Iterable[Outcome]) -> int:
-    """Of each topic's partition and each partition of frames: the outcomes that lie behind a later frame's."""
+    """Count outcomes after that of a later frame, per output partition and frames partition."""
     latest: dict[tuple[str, int, tuple[int, int]], int] = {}
     seen: set[tuple[str, Place]] = set()
     behind = 0
@@ -141,7 +142,7 @@ def _out_of_order(outcomes: Iterable[Outcome]) -> int:
 
 def _made_by_its_model(outcome: Outcome, frame: SentFrame, expected: Expected) -> bool:
     if frame.reason is not None:
-        return True  # it should not be there at all, and counts as wrong_kind
+        return True  # it should not exist, and counts as wrong_kind
     said = expected(outcome.model, frame.encoded)
     if said is None or len(said[1]) != len(outcome.scores):
         return False

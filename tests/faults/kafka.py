@@ -1,11 +1,12 @@
 """An Apache Kafka whose brokers can be stopped, killed and started again on their data and ports.
 
-`proxied_kafka`: one broker behind one proxy a worker, on a disk that can be filled. `three_brokers`: a replicated one.
+`proxied_kafka`: one broker with one proxy per worker, on a disk that can be filled. `three_brokers`: a cluster with
+replication.
 
-Where one broker is hurt it is the oldest version that the worker supports. A lone broker that comes back has partitions
-without a leader, and Apache Kafka 4.4.0 skips their transaction markers (KAFKA-20734, tests/brokers/
-test_skipped_markers.py), so there a broken promise may be Kafka's fault; on 3.9.2 it is the worker's. Three brokers
-are the newest version: they have a leader for every partition when one of them dies.
+A single broker runs the oldest version that the worker supports. After its restart, partitions have no leader for a
+moment, and Apache Kafka 4.4.0 skips their transaction markers (KAFKA-20734, tests/brokers/test_skipped_markers.py), so
+that Kafka itself could break a guarantee. With 3.9.2, it is the worker's fault. A cluster of three runs the newest
+version, because every partition keeps a leader when one broker dies.
 """
 
 import base64
@@ -27,12 +28,12 @@ from tests.brokers.handle import BrokerHandle
 from tests.faults.disk import Disk, small_disk
 from tests.faults.proxy import Proxy
 
-_READY_S_MAX = 180.0  # in a long run on a machine that is busy with it
-SESSION_MS = 3_000  # so that a pause need not last long
-ABORT_SCAN_MS = 1_000  # how often Kafka looks for transactions that are too old; it would look every 10 s
-BROKER_SESSION_MS = 4_000  # how long three brokers wait before they take the work of one that is silent
-_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # it starts often and never runs for long
-# Kafka logs it at level info, and also where a topic was deleted with a transaction open.
+_READY_S_MAX = 180.0  # for a long run on a busy machine
+SESSION_MS = 3_000  # short, so that pauses can be short
+ABORT_SCAN_MS = 1_000  # interval at which Kafka aborts expired transactions; the default is 10 s
+BROKER_SESSION_MS = 4_000  # time after which the controller fences a silent broker
+_QUICK = ("-XX:TieredStopAtLevel=1", "-XX:+UseSerialGC")  # brokers start often and never run for long
+# Kafka logs this at level info, also when a topic is deleted with an open transaction.
 _SKIPPED = "Couldn't find leader endpoint for partitions"
 _LOGGING = """
 rootLogger.level=warn
@@ -58,7 +59,7 @@ _COMMON = f"""
 group.min.session.timeout.ms=1000
 transaction.abort.timed.out.transaction.cleanup.interval.ms={ABORT_SCAN_MS}
 """
-# Each worker has a listener of its own, which the broker advertises at the port of its proxy.
+# Each worker has a separate listener, which the broker advertises with the port of the worker's proxy.
 _PROXIED = """
 listeners=PLAINTEXT://{address},CONTROLLER://127.0.0.1:{controller_port},{listeners}
 advertised.listeners=PLAINTEXT://{address},{advertised}
@@ -78,9 +79,9 @@ broker.heartbeat.interval.ms=500
 
 @dataclass(slots=True)
 class Node:
-    """One broker. log: its warnings. down: it was ended on purpose, and not started since.
+    """A broker. log: file of its warnings. down: it was stopped on purpose and not restarted.
 
-    Use it from the thread that made it.
+    Use it only in the thread that created it.
     """
 
     id: int
@@ -98,7 +99,7 @@ class Node:
         self.down = False
 
     def begin_start(self) -> None:
-        """Without waiting: one of three answers only when a second one is there."""
+        """Start without waiting: one of three brokers responds only when a second one runs."""
         run = running_process("Apache Kafka", self.command, {}, Path("/"), STOP_S_MAX)
         self._child = self._running.enter_context(run)
         self.down = False
@@ -125,8 +126,8 @@ class Node:
 
 @dataclass(slots=True)
 class Kafka:
-    """version: of Apache Kafka. handle: past the proxies, for sender and reader. proxies: one a worker; none where
-    there are three brokers.
+    """A Kafka cluster. version: Apache Kafka version. handle: direct access for sender and reader, without a proxy.
+    proxies: one per worker; none with three brokers.
     """
 
     version: str
@@ -153,27 +154,27 @@ class Kafka:
 
     @property
     def skipped_markers(self) -> int:
-        """How often a broker's log says that a transaction's markers were not written."""
+        """Return how often brokers logged that transaction markers were not written."""
         return sum(node.log.read_text().count(_SKIPPED) for node in self.nodes if node.log.exists())
 
     def node(self, number: int) -> Node:
         return next(node for node in self.nodes if node.id == number)
 
     def bootstrap_servers(self, worker: int) -> str:
-        """Of a worker: by its proxy, where there is one."""
+        """Return the bootstrap servers of a worker, through its proxy if there is one."""
         return f"127.0.0.1:{self.proxies[worker].port}" if self.proxies else self.handle.bootstrap_servers
 
     def leaders(self, topic: str) -> dict[int, int]:
-        """The id of the leader of each partition; -1: none."""
+        """Return the id of each partition's leader; -1 if there is none."""
         return {partition["partition_index"]: partition["leader_id"] for partition in self._partitions([topic])}
 
     def leads(self, node: int) -> bool:
-        """Whether this broker is still said to lead any partition, or one has no leader."""
+        """Return whether this broker still leads a partition, or a partition has no leader."""
         return any(partition["leader_id"] in (node, -1) for partition in self._known_partitions())
 
     @property
     def whole(self) -> bool:
-        """Every broker is up and has caught up with the others."""
+        """Return whether every broker runs and all replicas are in sync."""
         if any(node.down for node in self.nodes):
             return False
         return len(self.nodes) == 1 or all(
@@ -182,7 +183,7 @@ class Kafka:
         )
 
     def _known_partitions(self) -> list[dict[str, Any]]:
-        """Of all topics; while nobody can say, one without a leader."""
+        """Return the partitions of all topics; one without a leader if no broker responds."""
         try:
             return self._partitions(None)
         except KafkaError:
@@ -196,7 +197,7 @@ class Kafka:
 
 @contextmanager
 def proxied_kafka(proxies: int, version: str = OLDEST) -> Iterator[Kafka]:
-    """Runs while the block lasts. version: of Apache Kafka.
+    """Run one broker behind proxies while the block lasts. version: Apache Kafka version.
 
     Raises KafkaUnavailableError without Java, or without jars and Maven.
     """
@@ -225,9 +226,9 @@ def proxied_kafka(proxies: int, version: str = OLDEST) -> Iterator[Kafka]:
 
 @contextmanager
 def three_brokers(version: str = "") -> Iterator[Kafka]:
-    """Topics have three replicas, of which two must have a record. version: empty for the one that the tests run on.
+    """Run three brokers while the block lasts. Topics have three replicas, two of which must acknowledge a record.
 
-    Raises KafkaUnavailableError.
+    version: empty for the version of the tests. Raises KafkaUnavailableError.
     """
     version = version or kafka_version()
     cluster_id, ids = _new_cluster_id(), (1, 2, 3)

@@ -1,4 +1,4 @@
-"""What was sent: every frame with its place, as the broker acknowledged it, also on a topic that is no more."""
+"""Ledger of sent frames, with the places that the broker acknowledged, also on deleted topics."""
 
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
@@ -8,11 +8,12 @@ from tests.faults.judge import Place, SentFrame
 
 @dataclass(slots=True)
 class Ledger:
-    """generation: how often the topic was recreated. acknowledged_s, gone_s: by number, of the monotonic clock.
+    """Ledger of sent frames.
 
-    given_up: frames that were waited for long enough. They still count as lost, but nothing waits for them any more.
+    generation: number of times the topic was recreated. acknowledged_s, gone_s: monotonic times by frame number.
+    given_up: frames that are no longer waited for; they still count as lost.
 
-    The sender's threads write and the watcher's read; each step is one operation on a dict.
+    The sender's threads write and the watcher's thread reads. Every access is a single dict operation.
     """
 
     generation: int = 0
@@ -28,23 +29,23 @@ class Ledger:
         self.frames[frame.number] = frame
 
     def delete_topic(self, settled: Collection[Place], now_s: float) -> None:
-        """Frames of this topic that have not come out by now may never do."""
-        for frame in self.frames.copy().values():  # the sender may add one meanwhile
+        """Mark the frames of the deleted topic that have no outcome, because they may never get one."""
+        for frame in self.frames.copy().values():  # the sender may add one at the same time
             if frame.place.generation == self.generation and frame.place not in settled:
                 self.frames[frame.number] = replace(frame, may_be_gone=True)
                 self.gone_s[frame.number] = now_s
         self.generation += 1
 
     def place(self, partition: int, offset: int, number: int | None) -> Place:
-        """Of the frame that an outcome is about, which tells the number only where its headers were read."""
+        """Return the place of an outcome's frame. number: the frame's number; None if its headers were not read."""
         if number in self.frames:
             return Place(partition, offset, self.frames[number].place.generation)
         made = (Place(partition, offset, generation) for generation in range(self.generation, -1, -1))
         return next((place for place in made if place in self._numbers), Place(partition, offset, self.generation))
 
     def unsettled(self, settled: Collection[Place]) -> list[int]:
-        """The numbers of frames that must still come out."""
-        frames = self.frames.copy()  # the sender may add one meanwhile
+        """Return the numbers of frames that still need an outcome."""
+        frames = self.frames.copy()  # the sender may add one at the same time
         return [
             number
             for number, frame in frames.items()
@@ -52,5 +53,5 @@ class Ledger:
         ]
 
     def waited_s(self, settled: Collection[Place], now_s: float) -> float:
-        """How long the oldest of them has been waiting."""
+        """Return how long the oldest of them has been waiting, in seconds."""
         return max((now_s - self.acknowledged_s[number] for number in self.unsettled(settled)), default=0.0)

@@ -4,11 +4,11 @@ from stripwatch.worker.broker.consumers import FETCH_BYTES_MAX
 from stripwatch.worker.config.sections import FramesSettings, InflightSettings
 from tests.brokers.apache import BATCH_BYTES_MAX
 
-WORKER_MB = 123  # itself, with the tiny model
+WORKER_MB = 123  # the process itself, with the tiny model
 
 
 def bytes_beside_itself(brokers: int, batch_bytes_max: int) -> int:
-    """With the default limits, which the seeds leave as they are. The inputs of the tiny model are next to nothing."""
+    """Return the bound for the default limits, which seeds use. The tiny model's inputs are negligible."""
     inflight, frame = InflightSettings(), FramesSettings().bytes_max
     part = max(inflight.bytes_max // 4, frame)
     fetches = brokers * 5 * max(FETCH_BYTES_MAX, batch_bytes_max)

@@ -1,4 +1,4 @@
-"""Bundles to swap: good ones that can be told apart by their scores, and bad ones that no worker may take."""
+"""Bundles for model reloads: good ones with distinct scores, and invalid ones that workers must reject."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ SHARPNESSES = (20.0, 16.0, 12.0)
 
 @dataclass(frozen=True, slots=True)
 class Models:
-    """good: bundles by their sha256. sharpness: what each computes."""
+    """Bundles. good: bundles by SHA-256. sharpness: parameter of each model."""
 
     good: dict[str, bytes]
     bad: list[bytes]
@@ -30,13 +30,13 @@ def make_models(folder: Path) -> Models:
     lying = _write(folder / "lying.onnx", SHARPNESSES[0], SHARPNESSES[1])
     return Models(
         good={sha: path.read_bytes() for sha, path in zip(shas, paths, strict=True)},
-        bad=[whole[: len(whole) // 2], bytes(changed), lying.read_bytes(), b"no model at all"],
+        bad=[whole[: len(whole) // 2], bytes(changed), lying.read_bytes(), b"not a model"],
         sharpness=dict(zip(shas, SHARPNESSES, strict=True)),
     )
 
 
 def expected_by(models: Models) -> Expected:
-    """What a model says of a frame, by numpy."""
+    """Compute a model's scores of a frame with numpy."""
 
     def expected(sha256: str, encoded: bytes) -> tuple[str, list[float]] | None:
         sharpness = models.sharpness.get(sha256)
@@ -49,14 +49,14 @@ def expected_by(models: Models) -> Expected:
 
 
 def place(bundle: Path, content: bytes) -> None:
-    """Replace the file as a careful tool does: at any moment it is the one or the other."""
+    """Replace the file atomically."""
     part = bundle.with_suffix(".part")
     part.write_bytes(content)
     part.replace(bundle)
 
 
 def _write(path: Path, sharpness: float, says: float) -> Path:
-    """A bundle whose golden frames are those of the sharpness it `says` it has."""
+    """Write a bundle whose golden frames match the sharpness it `says` it has."""
     golden = [
         msgspec.structs.replace(frame, scores=expected_scores(frame.encoded, SPEC, says).tolist())
         for frame in tiny_contract().golden

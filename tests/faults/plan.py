@@ -1,6 +1,6 @@
-"""What a seed stands for: which cluster and workers, which frames are bad, which fault strikes after which burst.
+"""Plan of a seed: cluster, workers, bad frames, and the fault after each burst of frames.
 
-The same seed always gives the same plan; when exactly a fault meets the workers is up to the machine.
+The same seed always gives the same plan. The exact time of a fault depends on the machine.
 """
 
 import random
@@ -16,14 +16,15 @@ from tests.faults.kinds.fault import PLAIN, TRIO
 WORKERS_MAX = 3
 FRAMES_PER_FAULT = 100
 _BAD_SHARE = 0.06
-_RESERVE_SHARE = 0.1  # of the frames: for faults that found nothing in flight, and for the end, when all is well again
+_RESERVE_SHARE = 0.1  # share of the frames kept for faults without frames in flight, and for the end after recovery
 
 
 @dataclass(frozen=True, slots=True)
 class Strike:
-    """frames: sent right before. worker: the number of the one that is hit. wait_s: after its frames are in flight.
+    """A planned fault.
 
-    lasts_s: until it is over. rest_s: until the next burst, which may come before this is over. choice: see Blow.
+    frames: frames sent right before it. worker: number of the target. wait_s: delay after the target has frames in
+    flight. lasts_s: duration. rest_s: time until the next burst, which may be sent before the end. choice: see Blow.
     """
 
     fault: str
@@ -37,10 +38,11 @@ class Strike:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """bad: for each frame the name of the bad frame to send, or None. reserve: frames that no burst contains.
+    """Plan of a seed.
 
-    cluster: where it is played. processes: of each worker. start_at: the workers' setting. apart: each strike waits
-    until all is well after the one before, so that what it causes can be told.
+    bad: for each frame, the name of the bad frame to send, or None. reserve: frames outside of all bursts. cluster: the
+    kind of cluster. processes: processes per worker. start_at: the workers' setting. apart: each fault waits for the
+    recovery from the previous one, so that its effect can be attributed.
     """
 
     seed: int
@@ -58,9 +60,9 @@ class Plan:
 
 
 def make_plan(seed: int, frames: int, only: Sequence[str] = ()) -> Plan:
-    """Every kind of fault that its cluster and workers allow once before any comes twice; the rare ones first.
+    """Make a plan with every possible kind of fault once before any is repeated, the rare ones first.
 
-    only: the names of faults; then there are no others, and cluster and workers are such that they can be.
+    only: names of faults; the plan has no others, and its cluster and workers support them.
     """
     rng = random.Random(seed)
     wanted = [FAULTS[name] for name in only]
@@ -91,7 +93,7 @@ def make_plan(seed: int, frames: int, only: Sequence[str] = ()) -> Plan:
 
 
 def _faults(rng: random.Random, cluster: str, several: bool, count: int) -> list[str]:
-    """In the order in which they strike: the kinds that only this plan can have are always among them."""
+    """Return the faults in order; kinds that only this plan supports are always included."""
     kinds = [fault for fault in FAULTS.values() if cluster in fault.where and (several or not fault.supervised)]
     rng.shuffle(kinds)
     rare = [fault for fault in kinds if (cluster == TRIO and fault.where == {TRIO}) or fault.supervised]
@@ -101,7 +103,7 @@ def _faults(rng: random.Random, cluster: str, several: bool, count: int) -> list
 
 
 def _shares(rng: random.Random, total: int, count: int) -> list[int]:
-    """`total` cut into `count` parts, the largest about twice the smallest."""
+    """Split `total` into `count` parts, the largest about twice the smallest."""
     weights = [rng.uniform(1, 2) for _ in range(count)]
     ends = [round(total * sum(weights[: i + 1]) / sum(weights)) for i in range(count)]
     return [end - start for start, end in zip([0, *ends], ends, strict=False)]

@@ -1,4 +1,4 @@
-"""The run of a plan: bursts, faults and their healing, in one thread that also looks after the workers."""
+"""Run a plan: bursts of frames, faults and their healing, in one thread that also supervises the workers."""
 
 import json
 import time
@@ -15,12 +15,12 @@ from tests.faults.silence import Hit
 from tests.faults.traffic import TRICKLE_S
 
 READY_S_MAX = 90.0
-MEET_S_MAX = 60.0  # the broker may be starting meanwhile
-SETTLE_S_MAX = 90.0  # without progress
+MEET_S_MAX = 60.0  # the broker may be starting at the same time
+SETTLE_S_MAX = 90.0  # seconds without progress
 CALM_S_MAX = 45.0
-BLAMED_S = 10.0  # where the next fault does not wait until all is well again
-_WAITS_S = 1.0  # longer than any frame waits when all is well
-_REACHED_S = 2 * TRICKLE_S  # until each partition has been sent a frame, and Kafka has acknowledged it
+BLAMED_S = 10.0  # used if the next fault does not wait for recovery
+_WAITS_S = 1.0  # longer than any frame waits without a fault
+_REACHED_S = 2 * TRICKLE_S  # until a frame was sent to each partition and acknowledged
 _TOP_UP_FRAMES = 10
 _TOP_UP_S = 1.0
 _POLL_S = 0.01
@@ -28,14 +28,14 @@ _ASK_S = 0.1
 
 
 class HarnessError(Exception):
-    """The harness itself did not do what it should, so nothing is proved."""
+    """The harness failed, so the result is inconclusive."""
 
 
 @dataclass(frozen=True, slots=True)
 class Met:
-    """A strike, whom it hit, and how many frames the victim had in flight; 0: it met none and does not count.
+    """An injected fault, its target, and the target's frames in flight; with 0 frames it does not count.
 
-    possible: whether this machine can do it.
+    possible: whether this machine supports it.
     """
 
     strike: Strike
@@ -46,10 +46,7 @@ class Met:
 
 @dataclass(slots=True)
 class _Ongoing:
-    """A fault that is not over. due_s: when it is to be healed. healed_s: when it was.
-
-    back_s, blamed_until_s: see Hit.
-    """
+    """A fault in progress. due_s: when to heal it. healed_s: when it was healed. back_s, blamed_until_s: see Hit."""
 
     fault: str
     course: Course
@@ -63,9 +60,10 @@ class _Ongoing:
 
 @dataclass(slots=True)
 class Play:
-    """met: strike by strike. stuck: times that the workers did not get ready, or did not end, in time.
+    """Run of a plan.
 
-    ended_s: when every frame had come out, or the last hope was gone, of the monotonic clock.
+    met: one entry per fault. stuck: number of times the workers did not become ready, or did not end, in time.
+    ended_s: monotonic time at which every frame had an outcome, or the wait for it was given up.
     """
 
     plan: Plan
@@ -80,14 +78,14 @@ class Play:
     _asked_s: float = 0.0
 
     def run(self) -> None:
-        """From the first start of the workers to their end. Raises HarnessError if they do not start at all."""
+        """Run from the first start of the workers to their end. Raises HarnessError if they do not start."""
         crew, sender = self.scene.crew, self.scene.sender
         if not self._until(lambda: crew.ready or bool(crew.exits), READY_S_MAX) or crew.exits:
             raise HarnessError(
-                f"the workers did not get ready before the first fault; their logs are in {self.log.parent}"
+                f"the workers did not become ready before the first fault; see their logs in {self.log.parent}"
             )
-        sender.send_more(2 * sender.partitions)  # from then on each worker's metrics tell its partitions
-        sender.flush()  # or nothing would be waited for, and the start would count as a silence of the first fault
+        sender.send_more(2 * sender.partitions)  # after that, each worker's metrics show its partitions
+        sender.flush()  # otherwise the start would count as a silence of the first fault
         self._await_settled()
         with sender:
             for strike in self.plan.strikes:
@@ -103,7 +101,7 @@ class Play:
 
     @property
     def hits(self) -> list[Hit]:
-        """What struck, for the judge of silence."""
+        """Return the injected faults for the evaluation of silences."""
         found = []
         for one in [*self._over, *self._ongoing]:
             fault = FAULTS[one.fault]
@@ -147,10 +145,10 @@ class Play:
         self._ongoing.append(_Ongoing(strike.fault, course, began_s, victims, due_s))
 
     def _calm(self) -> bool:
-        """All is healed, a frame of each partition has come out since, and nothing waits but what has just been sent.
+        """Return whether everything has recovered from a fault.
 
-        At the moment of the healing itself nothing has waited for long, whatever the fault was: frames of a topic that
-        was recreated a moment ago, for example, wait until the workers know of it.
+        It has if the fault is healed, each partition has had an outcome since, and only new frames wait. The healing
+        itself is not enough: frames of a topic that was just recreated, for example, wait until the workers notice it.
         """
         now_s = time.monotonic()
         healed_s = max((one.healed_s or 0.0 for one in self._over), default=0.0)
@@ -161,7 +159,7 @@ class Play:
         return waited_s < min(_WAITS_S, now_s - healed_s - _REACHED_S) and self.scene.crew.ready
 
     def _find_victim(self, strike: Strike, ready_s: float) -> tuple[int, int]:
-        """The worker that the plan names, or after a second any; and its frames in flight, 0 if there are none."""
+        """Return the planned worker, or any after a second, and its frames in flight; 0 if there are none."""
         crew = self.scene.crew
         others = crew.supervised if FAULTS[strike.fault].supervised else [worker.number for worker in crew.workers]
         top_up_s, deadline_s = ready_s + _TOP_UP_S, ready_s + MEET_S_MAX
@@ -175,7 +173,7 @@ class Play:
         return strike.worker, 0
 
     def _await_settled(self) -> None:
-        """Until every frame has come out, or nothing has for a long time: the judge says what is missing."""
+        """Wait until every frame has an outcome, or none arrived for a long time; the judge reports missing ones."""
         watcher = self.scene.watcher
         seen, since_s = len(watcher.settled), time.monotonic()
         while self.ledger.unsettled(watcher.settled) and time.monotonic() < since_s + SETTLE_S_MAX:
@@ -212,7 +210,7 @@ class Play:
             self._over.append(one)
 
     def _note(self, met: Met) -> None:
-        """A line that can be laid beside the logs of the workers."""
+        """Write a line that can be compared with the workers' logs."""
         self.met.append(met)
         line = {
             "timestamp": datetime.now(UTC).isoformat(),

@@ -1,4 +1,4 @@
-"""A TCP proxy between workers and broker that can cut, slow and lose what passes. The broker advertises its port."""
+"""TCP proxy between workers and broker that can cut, delay and drop data. The broker advertises its port."""
 
 import asyncio
 import socket
@@ -13,19 +13,19 @@ T = TypeVar("T")
 
 _CHUNK_BYTES = 16_384
 _SLOW_S = 0.1
-_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: a close sends RST, as a pulled cable and a new route do
+_RESET = struct.pack("ii", 1, 0)  # SO_LINGER: close sends RST, as after an unplugged cable or a route change
 
 
 class Mode(Enum):
     OPEN = "open"
     SHUT = "shut"  # connections are refused
-    SLOW = "slow"  # each chunk waits
-    MUTE = "mute"  # requests pass, answers do not
-    TEAR = "tear"  # the next answer is cut off in the middle, with every connection
+    SLOW = "slow"  # each chunk is delayed
+    MUTE = "mute"  # requests pass, responses do not
+    TEAR = "tear"  # the next response is cut in the middle, and every connection is reset
 
 
 class Proxy:
-    """Listens on a free port of loopback; runs in a thread of its own until the block ends."""
+    """Proxy on a free loopback port, in a separate thread until the block ends."""
 
     def __init__(self, upstream_port: int) -> None:
         self._upstream_port = upstream_port
@@ -75,7 +75,7 @@ class Proxy:
             return
         try:
             answers, broker = await asyncio.open_connection("127.0.0.1", self._upstream_port)
-        except OSError:  # the broker is down
+        except OSError:  # the broker does not run
             _reset(client)
             return
         self._writers |= {client, broker}
@@ -87,7 +87,7 @@ class Proxy:
             broker.close()
 
     async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, answers: bool) -> None:
-        """Until the one side ends what it says; then the other side is told."""
+        """Forward data until one side closes, then close the other side."""
         try:
             while data := await reader.read(_CHUNK_BYTES):
                 if self._mode is Mode.SLOW:
@@ -100,7 +100,7 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
             writer.write_eof()
-        except OSError:  # reset: so is the other side
+        except OSError:  # reset: reset the other side too
             _reset(writer)
 
     async def _tear(self, writer: asyncio.StreamWriter, data: bytes) -> None:
@@ -108,7 +108,7 @@ class Proxy:
         writer.write(data[: len(data) // 2])
         with suppress(OSError):
             await writer.drain()
-        await asyncio.sleep(0.01)  # let the half arrive before the reset discards it
+        await asyncio.sleep(0.01)  # let the first half arrive before the reset discards it
         self._reset_all()
 
     def _reset_all(self) -> None:

@@ -1,8 +1,8 @@
-"""How long partitions were silent: no outcome came, though frames of theirs were waiting. It knows nothing of Kafka.
+"""Evaluate silences: times in which a partition had waiting frames but no outcome. Independent of Kafka.
 
-A silence is blamed on the faults that had an effect at the time. Partitions that a fault did not hit
-may be silent for as long as Kafka itself needs, those that it hit only count from when Kafka could serve them again.
-A plain consumer that was silent as well at the time shows that the machine was the reason (see control.py).
+A silence is attributed to the faults that had an effect at the time. Partitions that a fault did not affect may be
+silent for as long as Kafka itself needs. The time of affected partitions counts from when Kafka could serve them again.
+If a plain consumer was silent at the same time, the machine was the cause (see control.py).
 """
 
 from bisect import bisect_left, bisect_right
@@ -11,17 +11,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 
-BEYOND_S_MAX = 1.0  # what is promised: a healthy partition is silent for no more than this beyond what Kafka needs
+BEYOND_S_MAX = 1.0  # guarantee: longest silence of a healthy partition beyond the time that Kafka needs
 
-CONTROL_S_USUAL = 0.5  # five of its records
+CONTROL_S_USUAL = 0.5  # five records of the control
 
 
 @dataclass(frozen=True, slots=True)
 class Hit:
-    """A fault that struck. victims: the partitions that it hit. back_s: when Kafka could serve them again.
+    """An injected fault. victims: partitions that it affected. back_s: when Kafka could serve them again.
 
-    blamed_until_s: until when it can be blamed: a process starts, a session ends, a group forms.
-    healthy_s, victims_s: see Fault. Times are of one clock.
+    blamed_until_s: end of its possible effects, such as a process start, the end of a session, or a rebalance.
+    healthy_s, victims_s: see Fault. All times are of the same clock.
     """
 
     fault: str
@@ -35,11 +35,11 @@ class Hit:
 
 @dataclass(frozen=True, slots=True)
 class Silence:
-    """fault: the one that is blamed; empty: none had struck. alone: no other had an effect.
+    """A silence of a partition.
 
-    whole_s: how long it was. seconds: what is judged of it, from when Kafka could serve the partition again. allowed_s:
-    what Kafka needed of that; None: it is not judged, since the worker was away. control_s: the longest silence of the
-    control within what is judged.
+    fault: fault it is attributed to; empty if there was none. alone: no other fault had an effect. whole_s: duration.
+    seconds: the part that counts, from when Kafka could serve the partition again. allowed_s: time that Kafka needed;
+    None: not evaluated, because the worker was paused or dead. control_s: longest silence of the control in that part.
     """
 
     fault: str
@@ -54,14 +54,14 @@ class Silence:
 
     @property
     def beyond_s(self) -> float:
-        """How much longer it was than Kafka needed; 0 where it is not judged."""
+        """Seconds beyond the time that Kafka needed; 0 if not evaluated."""
         return 0.0 if self.allowed_s is None else max(0.0, self.seconds - self.allowed_s)
 
     def too_long(self, beyond_s_max: float) -> bool:
         return self.beyond_s > beyond_s_max
 
     def by_machine(self, beyond_s_max: float) -> bool:
-        """It was too long, and would not have been without the silence of the control, so it proves nothing."""
+        """Return whether it was too long only because of a silence of the control, which is inconclusive."""
         excused_s = self.control_s if self.control_s > CONTROL_S_USUAL else 0.0
         return self.too_long(beyond_s_max) and self.beyond_s - excused_s <= beyond_s_max
 
@@ -73,10 +73,11 @@ def silences(
     end_s: float,
     control: Sequence[float] = (),
 ) -> list[Silence]:
-    """control: when each record of the control came; empty: there was none.
+    """Return all silences.
 
-    sent: of each frame its partition, when it was sent, and when it had come out, or its topic had gone (None:
-    never). outcomes: of each its partition, and when it came. end_s: when watching ended.
+    sent: for each frame its partition, the time it was sent, and the time of its outcome or of its topic's deletion
+    (None: neither). outcomes: for each outcome its partition and time. end_s: end of the observation. control: times of
+    the control's records; empty if there was no control.
     """
     waiting: dict[int, list[tuple[float, float]]] = defaultdict(list)
     for partition, sent_s, done_s in sent:
@@ -93,7 +94,7 @@ def silences(
 
 
 def longest(found: Iterable[Silence]) -> Mapping[tuple[str, bool], Silence]:
-    """By fault and whether the partition was a victim."""
+    """Return the longest silence by fault and by whether the partition was affected."""
     most: dict[tuple[str, bool], Silence] = {}
     for silence in found:
         key = silence.fault, silence.victim
@@ -103,13 +104,13 @@ def longest(found: Iterable[Silence]) -> Mapping[tuple[str, bool], Silence]:
 
 
 def severity(silence: Silence) -> tuple[float, float]:
-    """Those that were too long by the worker first, then by length."""
+    """Sort key: silences that were too long because of the worker first, then by length."""
     worker = silence.too_long(BEYOND_S_MAX) and not silence.by_machine(BEYOND_S_MAX)
     return (silence.beyond_s if worker else 0.0), silence.whole_s
 
 
 def _gaps(spans: list[tuple[float, float]], came: list[float]) -> list[tuple[float, float]]:
-    """When something was waiting and nothing came: cut at each outcome."""
+    """Return the times in which frames waited and no outcome arrived, split at each outcome."""
     gaps = []
     for began_s, ended_s in _union(spans):
         cuts = [began_s, *(at for at in came if began_s < at < ended_s), ended_s]
@@ -118,7 +119,7 @@ def _gaps(spans: list[tuple[float, float]], came: list[float]) -> list[tuple[flo
 
 
 def _longest_gap(control: Sequence[float], silence: Silence) -> float:
-    """Of the control, within what is judged of a silence."""
+    """Return the longest silence of the control within the part of a silence that counts."""
     to_s = silence.began_s + silence.whole_s
     from_s = to_s - silence.seconds
     within = control[bisect_right(control, from_s) : bisect_left(control, to_s)]
@@ -137,7 +138,7 @@ def _union(spans: list[tuple[float, float]]) -> list[tuple[float, float]]:
 
 def _judge(partition: int, began_s: float, ended_s: float, hits: Sequence[Hit]) -> Silence:
     near = [hit for hit in hits if hit.began_s < ended_s and began_s < hit.blamed_until_s]
-    if not near:  # the last one may have left something behind, but is no excuse
+    if not near:  # the last fault may have after-effects, but does not excuse a silence
         last = max((hit for hit in hits if hit.began_s <= began_s), key=lambda hit: hit.began_s, default=None)
         victim = last is not None and partition in last.victims
         seconds = ended_s - began_s

@@ -1,4 +1,4 @@
-"""The batch that no client makes is one that Kafka's clients read."""
+"""The hand-made batch is valid: clients can read it and brokers accept it."""
 
 import time
 
@@ -12,7 +12,7 @@ from tests.faults.batch import BatchRefusedError, giant_batch, produce
 HEADERS = [[("number", b"%d" % number)] for number in range(70)]
 
 
-def test_it_holds_its_records_and_is_small() -> None:
+def test_a_small_batch_holds_all_records() -> None:
     batch = giant_batch(HEADERS, 100_000, 1_700_000_000_000)
     assert len(batch) < 5_000
     read_back = DefaultRecordBatch(batch)
@@ -24,7 +24,7 @@ def test_it_holds_its_records_and_is_small() -> None:
 
 
 def produced(servers: str, topic: str, batch: bytes) -> int:
-    """The offset of the batch, once the broker knows that it leads the new topic's partition."""
+    """Send the batch once the broker knows that it leads the partition; return the batch's offset."""
     deadline_s = time.monotonic() + 60
     while True:
         try:
@@ -36,7 +36,7 @@ def produced(servers: str, topic: str, batch: bytes) -> int:
 
 
 @pytest.mark.kafka
-def test_a_broker_takes_it(apache_broker: BrokerHandle) -> None:
+def test_a_broker_accepts_the_batch(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic(partitions=2)
     batch = giant_batch(HEADERS[:3], 1_000, 1_700_000_000_000)
     servers = apache_broker.bootstrap_servers

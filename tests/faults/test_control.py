@@ -1,4 +1,4 @@
-"""The control on a real broker: a record every 100 ms, and none while the broker has no time."""
+"""The control on a real broker: a record every 100 ms, and none while the broker is stopped."""
 
 import os
 import signal
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.kafka, pytest.mark.long]
 STOPPED_S = 3.0
 
 
-def test_it_is_silent_while_the_broker_is() -> None:
+def test_the_control_is_silent_while_the_broker_is() -> None:
     with absence_is_a_skip(KafkaUnavailableError), started() as broker:
         assert broker.pid
         with Control(BrokerHandle("apache", broker.bootstrap_servers, 6000)) as control:

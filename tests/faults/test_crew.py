@@ -1,4 +1,4 @@
-"""What a worker's metrics tell the harness."""
+"""Information that the harness reads from a worker's metrics."""
 
 from prometheus_client import CollectorRegistry, generate_latest
 
@@ -6,7 +6,7 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from tests.faults.crew import owners
 
 
-def test_the_lag_tells_the_partitions_of_a_worker() -> None:
+def test_reads_the_partitions_of_a_worker_from_its_lag_metric() -> None:
     registry = CollectorRegistry()
     metrics = Metrics(registry)
     for partition in (0, 2):

@@ -1,4 +1,4 @@
-"""The counting on made-up histories: each kind of fault is found, alone, and a sound history has none."""
+"""Counting on constructed histories: each kind of fault is found alone, and a correct history has none."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -16,7 +16,7 @@ SOUND = Counts(0, 0, 0, 0, 0, 0, 0)
 
 
 def expected(model: str, encoded: bytes) -> tuple[str, Sequence[float]] | None:
-    """A model that tells frames, and itself, by its scores; every third frame has a defect."""
+    """Return label and scores, which identify the frame and the model; every third frame has a defect."""
     if model not in MODELS:
         return None
     score = MODELS[model] * (int(encoded) + 1) / 100
@@ -24,7 +24,7 @@ def expected(model: str, encoded: bytes) -> tuple[str, Sequence[float]] | None:
 
 
 def history(model: str = "old") -> list[Outcome]:
-    """What a worker without a fault makes of FRAMES."""
+    """Return the outcomes of FRAMES from a correct worker."""
     outcomes = []
     for at, frame in enumerate(FRAMES):
         one = Outcome(
@@ -41,7 +41,7 @@ def history(model: str = "old") -> list[Outcome]:
 
 
 def counts(outcomes: Sequence[Outcome]) -> dict[str, int]:
-    """What is not 0."""
+    """Return the counts that are not 0."""
     found = judge(FRAMES, outcomes, expected)
     return {field.name: value for field in fields(found) if (value := getattr(found, field.name))}
 
@@ -55,19 +55,19 @@ def is_clean(outcome: Outcome) -> bool:
 
 
 @pytest.mark.parametrize("model", MODELS)
-def test_a_sound_history_has_no_fault(model: str) -> None:
+def test_a_correct_history_has_no_fault(model: str) -> None:
     assert judge(FRAMES, history(model), expected) == SOUND
 
 
 @pytest.mark.parametrize("kind", ["result", "defect", "reject"])
-def test_an_outcome_that_is_missing_is_lost(kind: str) -> None:
+def test_a_missing_outcome_is_lost(kind: str) -> None:
     outcomes = history()
     gone = outcomes.pop(index(outcomes, lambda o: is_clean(o) if kind == "result" else o.kind == kind))
     assert counts(outcomes) == {"lost": 1}
     assert judge(FRAMES, [o for o in history() if o.frame != gone.frame], expected).lost == 1
 
 
-def test_a_repeat_does_not_stand_for_a_lost_one() -> None:
+def test_a_repeat_does_not_replace_a_lost_outcome() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[index(outcomes, is_clean, 1)], at=outcomes[at].at)
@@ -75,7 +75,7 @@ def test_a_repeat_does_not_stand_for_a_lost_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["result", "defect", "reject"])
-def test_an_outcome_that_comes_again_is_repeated_and_not_out_of_order(kind: str) -> None:
+def test_a_repeated_outcome_is_not_out_of_order(kind: str) -> None:
     outcomes = history()
     again = outcomes[index(outcomes, lambda o: o.kind == kind)]
     outcomes.append(replace(again, at=Place(0, 1000)))
@@ -86,7 +86,7 @@ def test_an_outcome_that_comes_again_is_repeated_and_not_out_of_order(kind: str)
 
 
 @pytest.mark.parametrize("kind", ["result", "defect", "reject"])
-def test_two_frames_of_a_partition_that_change_places_are_out_of_order(kind: str) -> None:
+def test_two_swapped_frames_of_a_partition_are_out_of_order(kind: str) -> None:
     outcomes = history()
     same = [i for i, o in enumerate(outcomes) if o.kind == kind and o.frame.partition == 0]
     one, two = same[0], same[1]
@@ -97,7 +97,7 @@ def test_two_frames_of_a_partition_that_change_places_are_out_of_order(kind: str
     assert counts(outcomes) == {"out_of_order": 1}
 
 
-def test_a_frame_that_comes_behind_all_others_counts_once() -> None:
+def test_a_frame_after_all_others_counts_once_as_out_of_order() -> None:
     outcomes = history()
     at = index(outcomes, is_clean, 0)
     outcomes[at] = replace(outcomes[at], at=Place(0, 1000))
@@ -109,28 +109,28 @@ def test_frames_of_two_partitions_may_come_in_any_order() -> None:
     assert judge(FRAMES, outcomes, expected) == SOUND
 
 
-def test_the_scores_of_one_model_under_the_name_of_another() -> None:
+def test_scores_of_another_model_are_a_wrong_model() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[at], model="new")
     assert counts(outcomes) == {"wrong_model": 1}
 
 
-def test_a_model_that_nobody_has() -> None:
+def test_an_unknown_model_is_a_wrong_model() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[at], model="stranger")
     assert counts(outcomes) == {"wrong_model": 1}
 
 
-def test_the_scores_of_the_frame_beside() -> None:
+def test_scores_of_the_next_frame_are_a_wrong_model() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[at], scores=outcomes[index(outcomes, is_clean, 3)].scores)
     assert counts(outcomes) == {"wrong_model": 1}
 
 
-def test_a_label_that_is_not_the_best() -> None:
+def test_a_label_without_the_best_score_is_a_wrong_model() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[at], label="defect")
@@ -138,21 +138,21 @@ def test_a_label_that_is_not_the_best() -> None:
 
 
 @pytest.mark.parametrize("changes", [{"reason": "empty"}, {"encoded": b"other bytes"}])
-def test_a_reject_with_another_reason_or_other_bytes(changes: dict[str, object]) -> None:
+def test_a_reject_with_a_wrong_reason_or_wrong_bytes_is_a_wrong_kind(changes: dict[str, object]) -> None:
     outcomes = history()
     at = index(outcomes, lambda o: o.kind == "reject")
     outcomes[at] = replace(outcomes[at], **changes)  # type: ignore[arg-type]
     assert counts(outcomes) == {"wrong_kind": 1}
 
 
-def test_a_bad_frame_that_was_judged() -> None:
+def test_a_bad_frame_with_a_result_is_a_wrong_kind() -> None:
     outcomes = history()
     at = index(outcomes, lambda o: o.kind == "reject")
     outcomes[at] = replace(outcomes[at], kind="result", model="old", label="clean", scores=(0.1, 0.9), reason=None)
     assert counts(outcomes) == {"wrong_kind": 1}
 
 
-def test_a_good_frame_that_was_rejected() -> None:
+def test_a_rejected_good_frame_is_a_wrong_kind() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     good = outcomes[at]
@@ -160,14 +160,14 @@ def test_a_good_frame_that_was_rejected() -> None:
     assert judge(FRAMES, outcomes, expected).wrong_kind == 1
 
 
-def test_a_defect_that_no_result_knows_of() -> None:
+def test_a_defect_event_without_a_defect_in_the_result() -> None:
     outcomes = history()
     clean = outcomes[index(outcomes, is_clean)]
     outcomes.append(replace(clean, kind="defect", id=clean.id + "-defect"))
     assert counts(outcomes) == {"wrong_kind": 1}
 
 
-def test_two_models_that_differ_over_a_defect_need_not_announce_it() -> None:
+def test_a_defect_found_by_only_one_of_two_models_needs_no_event() -> None:
     outcomes = history()
     at = index(outcomes, lambda o: o.kind == "result" and bool(o.defects))
     saw = outcomes[at]
@@ -176,28 +176,28 @@ def test_two_models_that_differ_over_a_defect_need_not_announce_it() -> None:
     assert counts(outcomes) == {"repeated": 1}
 
 
-def test_a_repeat_with_another_id_cannot_be_dropped_by_a_reader() -> None:
+def test_a_repeat_with_another_id_is_a_wrong_id() -> None:
     outcomes = history()
     again = outcomes[index(outcomes, is_clean)]
     outcomes.append(replace(again, at=Place(0, 1000), id="another"))
     assert counts(outcomes) == {"repeated": 1, "wrong_id": 1}
 
 
-def test_one_id_for_two_frames() -> None:
+def test_one_id_for_two_frames_is_a_wrong_id() -> None:
     outcomes = history()
     at = index(outcomes, is_clean)
     outcomes[at] = replace(outcomes[at], id=outcomes[index(outcomes, is_clean, 4)].id)
     assert counts(outcomes) == {"wrong_id": 1}
 
 
-def test_an_outcome_of_a_frame_that_was_never_sent() -> None:
+def test_an_outcome_of_a_frame_that_was_never_sent_is_unknown() -> None:
     outcomes = history()
     stranger = replace(outcomes[index(outcomes, is_clean)], frame=Place(7, 7), at=Place(0, 1000))
     assert counts([*outcomes, stranger]) == {"unknown": 1}
 
 
 def gone(number: int) -> list[SentFrame]:
-    """FRAMES, of which one was on a topic that was deleted before it had come out."""
+    """Return FRAMES, one of them on a topic that was deleted before its outcome."""
     return [replace(frame, may_be_gone=frame.number == number) for frame in FRAMES]
 
 
@@ -208,16 +208,16 @@ def test_a_frame_whose_topic_was_deleted_is_gone_and_not_lost() -> None:
     found = judge(gone(number), outcomes, expected)
     assert found == replace(SOUND, gone=1)
     assert found.broken("exactly-once") == []
-    assert judge(gone(number + 1), outcomes, expected).lost == 1  # it excuses no other frame
+    assert judge(gone(number + 1), outcomes, expected).lost == 1  # other frames are not excused
 
 
-def test_a_frame_that_came_out_though_its_topic_went_is_judged_as_any_other() -> None:
+def test_an_outcome_of_a_frame_on_a_deleted_topic_is_checked_like_any_other() -> None:
     assert judge(gone(0), history(), expected) == SOUND
     outcomes = [*history(), replace(history()[0], at=Place(0, 1000))]
     assert judge(gone(0), outcomes, expected).repeated == 1
 
 
-def test_the_new_topic_has_an_order_of_its_own() -> None:
+def test_the_order_starts_again_with_a_recreated_topic() -> None:
     later = [replace(frame, place=frame.place._replace(generation=1), number=frame.number + 40) for frame in FRAMES]
     again = [
         replace(o, frame=o.frame._replace(generation=1), at=Place(0, o.at.offset + 1000), id=f"again-{o.id}")
@@ -229,7 +229,7 @@ def test_the_new_topic_has_an_order_of_its_own() -> None:
 
 
 @pytest.mark.parametrize(("encoded", "wrong"), [(b"3", 0), (b"", 0), (b"4", 1), (b"399", 1)])
-def test_a_reject_may_carry_the_beginning_of_its_frame_where_that_is_said(encoded: bytes, wrong: int) -> None:
+def test_a_reject_marked_as_cut_may_carry_only_the_beginning_of_its_frame(encoded: bytes, wrong: int) -> None:
     frames = [replace(frame, cut=frame.number == 39) for frame in FRAMES]
     outcomes = history()
     at = next(i for i, outcome in enumerate(outcomes) if outcome.encoded == b"39")
@@ -240,7 +240,7 @@ def test_a_reject_may_carry_the_beginning_of_its_frame_where_that_is_said(encode
 
 @settings(max_examples=200)
 @given(st.integers(0, 2**32 - 1), st.integers(0, 6), st.integers(0, 6))
-def test_any_mixture_of_lost_and_repeated_is_counted(seed: int, lost: int, repeated: int) -> None:
+def test_counts_any_mixture_of_lost_and_repeated_frames(seed: int, lost: int, repeated: int) -> None:
     rng = random.Random(seed)
     outcomes = [o for o in history() if o.kind != "defect"]
     clean = [o for o in outcomes if is_clean(o)]

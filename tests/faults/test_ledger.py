@@ -1,4 +1,4 @@
-"""Which frame an outcome is about, also when its topic was recreated."""
+"""Finding the frame of an outcome, also after its topic was recreated."""
 
 from tests.faults.history import read_trace, trace
 from tests.faults.judge import Place, SentFrame
@@ -6,7 +6,7 @@ from tests.faults.ledger import Ledger
 
 
 def ledger_of_two_topics() -> Ledger:
-    """Frames 0 and 1 on the first, 2 on the second, all in partition 0."""
+    """Return a ledger with frames 0 and 1 on the first topic and 2 on the second, all in partition 0."""
     ledger = Ledger()
     for number in (0, 1):
         ledger.add(SentFrame(Place(0, number), number, b"", None), 1.0 + number)
@@ -15,20 +15,20 @@ def ledger_of_two_topics() -> Ledger:
     return ledger
 
 
-def test_a_number_tells_the_topic() -> None:
+def test_a_frame_number_identifies_the_topic() -> None:
     ledger = ledger_of_two_topics()
     assert ledger.place(0, 0, 0) == Place(0, 0, 0)
     assert ledger.place(0, 0, 2) == Place(0, 0, 1)
 
 
-def test_without_a_number_it_is_the_newest_topic_that_has_the_place() -> None:
+def test_without_a_number_the_newest_topic_with_the_place_is_used() -> None:
     ledger = ledger_of_two_topics()
     assert ledger.place(0, 0, None) == Place(0, 0, 1)
     assert ledger.place(0, 1, None) == Place(0, 1, 0)
-    assert ledger.place(3, 7, None) == Place(3, 7, 1)  # nobody sent it: the judge says so
+    assert ledger.place(3, 7, None) == Place(3, 7, 1)  # it was never sent, which the judge reports
 
 
-def test_only_what_had_not_come_out_when_the_topic_went_may_be_gone() -> None:
+def test_only_frames_without_an_outcome_at_the_deletion_may_be_gone() -> None:
     ledger = ledger_of_two_topics()
     assert [frame.may_be_gone for frame in ledger.frames.values()] == [False, True, False]
     assert ledger.gone_s == {1: 5.0}
@@ -39,5 +39,5 @@ def test_only_what_had_not_come_out_when_the_topic_went_may_be_gone() -> None:
     assert ledger.unsettled({Place(0, 0)}) == []
 
 
-def test_a_trace_tells_its_number() -> None:
+def test_a_trace_header_gives_the_frame_number() -> None:
     assert [read_trace(trace(number)[1]) for number in (0, 1, 10**6)] == [0, 1, 10**6]

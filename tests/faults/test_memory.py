@@ -1,4 +1,4 @@
-"""The bound that the harness holds a process to is the one that is documented."""
+"""The memory bound that the harness checks is the documented one."""
 
 import re
 from pathlib import Path
@@ -16,7 +16,7 @@ def documented(pattern: str) -> int:
     return int(found[1])
 
 
-def test_it_is_the_documented_sum() -> None:
+def test_the_bound_is_the_documented_sum() -> None:
     assert bytes_beside_itself(1, 16_000_000) == documented(r"The sum is (\d+) MB with the defaults") * 1_000_000
     assert documented(r"\((\d+) MB for the tiny model") == WORKER_MB
 

@@ -1,4 +1,4 @@
-"""A seed is a plan, and only a plan."""
+"""A seed determines its plan."""
 
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -20,13 +20,13 @@ def test_the_same_seed_gives_the_same_plan(seed: int, frames: int) -> None:
     assert all(strike.frames > 0 and strike.worker < plan.workers <= WORKERS_MAX for strike in plan.strikes)
 
 
-def test_other_seeds_give_other_plans_and_every_number_of_workers() -> None:
+def test_different_seeds_give_different_plans_and_all_numbers_of_workers() -> None:
     plans = [make_plan(seed, 1000) for seed in range(20)]
     assert len({plan.strikes for plan in plans}) == 20
     assert {plan.workers for plan in plans} == {1, 2, 3}
 
 
-def test_twenty_seeds_have_every_fault_where_it_can_be() -> None:
+def test_twenty_seeds_include_every_possible_fault() -> None:
     plans = [make_plan(seed, 1000) for seed in range(20)]
     assert {strike.fault for plan in plans for strike in plan.strikes} == set(FAULTS)
     assert {plan.cluster for plan in plans} == {PLAIN, TRIO}
@@ -37,16 +37,16 @@ def test_twenty_seeds_have_every_fault_where_it_can_be() -> None:
         assert bool(supervised) == (max(plan.processes) > 1)
 
 
-def test_three_brokers_always_lose_one() -> None:
+def test_every_plan_with_three_brokers_kills_one() -> None:
     for seed in (3, 7, 11):
         plan = make_plan(seed, 1000)
         assert plan.cluster == TRIO
         assert {fault.name for fault in FAULTS.values() if fault.where == {TRIO}} <= {s.fault for s in plan.strikes}
 
 
-def test_bad_frames_have_a_reason_and_good_ones_scores_of_their_own() -> None:
+def test_bad_frames_have_a_reason_and_good_frames_have_distinct_scores() -> None:
     bad = make_plan(1, 300).bad
-    numbers = range(len(bad) + 300)  # some beyond the plan
+    numbers = range(len(bad) + 300)  # including frames beyond the plan
     good = [number for number in numbers if number >= len(bad) or bad[number] is None]
     assert 550 < len(good) < 600
     assert all(reason(bad, number) == BAD_FRAMES[name][1] for number, name in enumerate(bad) if name is not None)

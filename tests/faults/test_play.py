@@ -1,4 +1,4 @@
-"""When a fault counts as over."""
+"""Detecting the recovery from a fault."""
 
 import time
 from pathlib import Path
@@ -17,7 +17,7 @@ NOW_S = 1000.0
 
 
 def calm(healed_s: float, acknowledged_s: float, settled: bool, monkeypatch: pytest.MonkeyPatch) -> bool:
-    """After a fault that was healed then, with one frame that was acknowledged then."""
+    """Return whether a fault healed at healed_s is over, after one frame acknowledged at acknowledged_s."""
     frame = SentFrame(Place(0, 0, 0), 0, b"", None)
     ledger = Ledger()
     ledger.add(frame, acknowledged_s)
@@ -36,15 +36,15 @@ def calm(healed_s: float, acknowledged_s: float, settled: bool, monkeypatch: pyt
 @pytest.mark.parametrize(
     ("healed_s_ago", "acknowledged_s_ago", "settled", "expected"),
     [
-        (0.0, 0.9, True, False),  # nothing has been sent since
-        (0.9, 0.9, False, False),  # the worker does not know of its new topic yet
+        (0.0, 0.9, True, False),  # nothing was sent since
+        (0.9, 0.9, False, False),  # the worker has not noticed the new topic yet
         (0.9, 0.6, False, False),
         (0.9, 0.9, True, True),
         (9.0, 0.6, False, True),  # just sent
         (9.0, 1.1, False, False),
     ],
 )
-def test_it_is_over_when_what_was_sent_since_has_come_out(
+def test_a_fault_is_over_when_frames_sent_since_have_outcomes(
     healed_s_ago: float, acknowledged_s_ago: float, settled: bool, expected: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     assert calm(NOW_S - healed_s_ago, NOW_S - acknowledged_s_ago, settled, monkeypatch) is expected

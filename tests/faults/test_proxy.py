@@ -1,4 +1,4 @@
-"""The proxy hurts what passes, as it was told, and passes all else unchanged."""
+"""The proxy disturbs connections as requested, and forwards everything else unchanged."""
 
 import socket
 import threading
@@ -13,12 +13,12 @@ WAIT_S_MAX = 10.0
 
 @pytest.fixture
 def proxy() -> Iterator[Proxy]:
-    """Before a server that answers each of its connections with what it gets."""
+    """Run a proxy in front of an echo server."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         threading.Thread(target=serve, args=(server,), daemon=True).start()
         with Proxy(server.getsockname()[1]) as proxy:
             yield proxy
-        server.shutdown(socket.SHUT_RDWR)  # wakes the thread that waits for a connection
+        server.shutdown(socket.SHUT_RDWR)  # wakes the thread that accepts connections
 
 
 def serve(server: socket.socket) -> None:
@@ -43,7 +43,7 @@ def connect(proxy: Proxy) -> socket.socket:
 
 
 def read_to_end(client: socket.socket) -> tuple[bytes, bool]:
-    """All that comes, and whether it ended with a reset."""
+    """Return all received bytes, and whether the connection was reset."""
     got = b""
     try:
         while data := client.recv(65536):
@@ -54,7 +54,7 @@ def read_to_end(client: socket.socket) -> tuple[bytes, bool]:
 
 
 def is_reset(proxy: Proxy) -> bool:
-    """A new connection: the reset may come before it is there, or after."""
+    """Open a connection and check for a reset, which may arrive before or after connecting."""
     try:
         with connect(proxy) as client:
             return read_to_end(client) == (b"", True)
@@ -83,12 +83,12 @@ def test_a_cut_resets_open_connections_and_new_ones_pass(proxy: Proxy) -> None:
         assert client.recv(1) == b"y"
 
 
-def test_while_it_is_shut_nothing_passes(proxy: Proxy) -> None:
+def test_a_closed_proxy_forwards_nothing(proxy: Proxy) -> None:
     proxy.set(Mode.SHUT)
     assert is_reset(proxy)
 
 
-def test_mute_lets_requests_pass_and_no_answer(proxy: Proxy) -> None:
+def test_mute_forwards_requests_but_no_responses(proxy: Proxy) -> None:
     with connect(proxy) as client:
         client.sendall(b"before")
         assert client.recv(6) == b"before"
@@ -98,7 +98,7 @@ def test_mute_lets_requests_pass_and_no_answer(proxy: Proxy) -> None:
         assert read_to_end(client)[0] == b""
 
 
-def test_tear_ends_every_connection_inside_one_answer(proxy: Proxy) -> None:
+def test_tear_resets_every_connection_inside_a_response(proxy: Proxy) -> None:
     with connect(proxy) as client, connect(proxy) as other:
         other.sendall(b"x")
         assert other.recv(1) == b"x"
@@ -108,7 +108,7 @@ def test_tear_ends_every_connection_inside_one_answer(proxy: Proxy) -> None:
         assert read_to_end(other) == (b"", True)
 
 
-def test_without_a_server_behind_it_a_connection_is_reset() -> None:
+def test_resets_connections_if_the_server_does_not_run() -> None:
     with socket.create_server(("127.0.0.1", 0)) as gone:
         port = gone.getsockname()[1]
     with Proxy(port) as proxy:

@@ -1,4 +1,4 @@
-"""What is printed at the end tells a broken promise from what was not proved."""
+"""The report distinguishes broken guarantees from inconclusive results."""
 
 from dataclasses import replace
 
@@ -36,13 +36,13 @@ KEPT = Verdict(
 STALLED = replace(KEPT, stalled=1)
 
 
-def test_what_is_proved_is_kept() -> None:
+def test_reports_kept_if_all_guarantees_held() -> None:
     found = summary([KEPT])
     assert found["kept"]
     assert found["deliveries"]["exactly-once"]["seeds_by_kafka"] == {"3.9.2, one broker": 1}
 
 
-def test_a_failure_of_the_harness_a_busy_machine_and_a_missing_seed_prove_nothing_and_break_nothing() -> None:
+def test_harness_failures_busy_machines_and_missing_seeds_are_inconclusive() -> None:
     for found in (
         summary([KEPT], ["seed 8: HarnessError"]),
         summary([KEPT], left=1),
@@ -53,12 +53,12 @@ def test_a_failure_of_the_harness_a_busy_machine_and_a_missing_seed_prove_nothin
     assert summary([STALLED])["deliveries"]["exactly-once"]["not_proved"] == [7]
 
 
-def test_a_broken_promise_is_named() -> None:
+def test_names_a_broken_guarantee() -> None:
     found = summary([replace(KEPT, silent=2)])
     assert not found["kept"]
     assert found["deliveries"]["exactly-once"]["broken"] == {"7": ["silent"]}
 
 
-def test_the_longest_silence_stands_beside_what_was_allowed_and_the_control() -> None:
+def test_shows_the_longest_silence_with_the_allowed_time_and_the_control() -> None:
     (row,) = (line for line in table([KEPT]).splitlines() if line.startswith(f"| {FAULT}"))
     assert row.split(" | ")[1:8] == ["1", "0", "0", "0.00", "5.50", "6.00", "0.12"]

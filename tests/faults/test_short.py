@@ -1,7 +1,7 @@
-"""The command itself on Apache Kafka, with one short seed. The long run is `python -m tests.faults`.
+"""The command on Apache Kafka with one short seed; `python -m tests.faults` is the long run.
 
-In a process of its own: kafka-python 3.0.12 leaves the socket of a refused connection to the garbage collector, whose
-warning would be an error here.
+It runs in a separate process, because kafka-python 3.0.12 leaves the socket of a refused connection to the garbage
+collector, and the resulting warning would fail the test.
 """
 
 import json
@@ -19,19 +19,19 @@ pytestmark = [pytest.mark.kafka, pytest.mark.long]
 FRAMES = 300
 SEED = 14  # three workers, one of them with two processes
 FAULTS = ("kill -9 a worker", "lose the answers, then cut", "replace it by a bad one")
-SILENT_S_MAX = 60.0  # the machine has other work: that no partition is silent is for the long run
+SILENT_S_MAX = 60.0  # tests run on a busy machine, so only the long run checks for silences
 RUN_S_MAX = 400
 
 
 @pytest.fixture(scope="module", autouse=True)
 def kafka() -> None:
-    """Is there one to be had?"""
+    """Skip the test if Apache Kafka is not available."""
     with absence_is_a_skip(KafkaUnavailableError):
         find_tool("java")
         fetch_jars()
 
 
-def test_promises_hold_under_faults(tmp_path: Path) -> None:
+def test_guarantees_hold_under_faults(tmp_path: Path) -> None:
     out = tmp_path / "out"
     options: list[str] = ["--seeds", "1", "--first", str(SEED), "--frames", str(FRAMES), "--out", str(out)]
     options += ["--beyond-s-max", str(SILENT_S_MAX), *(part for fault in FAULTS for part in ("--fault", fault))]
@@ -42,7 +42,7 @@ def test_promises_hold_under_faults(tmp_path: Path) -> None:
     totals = json.loads(done.stdout.splitlines()[-1])["deliveries"]
     for delivery in DELIVERIES:
         total = totals[delivery]
-        assert total["frames"] > FRAMES  # some trickle in beside those of the plan
+        assert total["frames"] > FRAMES  # extra frames are sent in addition to the plan
         assert (total["lost"], total["out_of_order"], total["broken"]) == (0, 0, {})
         assert total["faults"] >= 2, done.stderr
     assert totals["exactly-once"]["repeated"] == 0

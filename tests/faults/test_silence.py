@@ -1,4 +1,4 @@
-"""The silences of made-up histories: each that is too long is found and blamed, and no other."""
+"""Silences of constructed histories: each silence that is too long is found and attributed, and no other."""
 
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,7 +13,7 @@ Frame = tuple[int, float, float | None]
 
 
 def steady(partition: int, *pauses: tuple[float, float]) -> list[Frame]:
-    """A frame each 100 ms until 30 s, out after 50 ms; those that would come out in a pause come at its end."""
+    """Return frames every 100 ms until 30 s with outcomes after 50 ms, or at the end of a pause."""
     frames: list[Frame] = []
     for at in range(300):
         sent_s = at / 10
@@ -31,12 +31,12 @@ def too_long(silence: Silence) -> bool:
     return silence.beyond_s > BEYOND_S_MAX
 
 
-def test_a_line_that_runs_has_no_silence() -> None:
+def test_a_running_line_has_no_silence() -> None:
     assert max(one.seconds for one in found(steady(0), HIT)) == pytest.approx(0.05)
     assert not any(too_long(one) for one in found(steady(0)))
 
 
-def test_a_partition_that_nothing_was_sent_to_is_not_silent() -> None:
+def test_a_partition_without_frames_is_not_silent() -> None:
     assert max(one.seconds for one in found([(0, 1.0, 1.1), (0, 30.0, 30.1)])) == pytest.approx(0.1)
 
 
@@ -47,14 +47,14 @@ def test_a_healthy_partition_may_be_silent_for_as_long_as_kafka_needs(seconds: f
     assert (too_long(most), most.allowed_s, most.alone) == (is_too_long, HIT.healthy_s, True)
 
 
-def test_a_victim_whose_worker_is_away_is_told_and_not_judged() -> None:
+def test_reports_but_does_not_evaluate_partitions_of_a_dead_worker() -> None:
     most = longest(found(steady(0, (10.5, 25.0)), HIT))["kill", True]
     assert most.whole_s > 14
     assert (most.allowed_s, too_long(most)) == (None, False)
 
 
 @pytest.mark.parametrize(("end_s", "is_too_long"), [(17.5, False), (18.5, True)])
-def test_a_victim_of_kafka_counts_from_when_kafka_was_back(end_s: float, is_too_long: bool) -> None:
+def test_silence_after_a_kafka_fault_counts_from_its_recovery(end_s: float, is_too_long: bool) -> None:
     most = longest(found(steady(0, (10.5, end_s)), BROKER))["broker", True]
     assert most.seconds == pytest.approx(end_s - BROKER.back_s, abs=0.11)
     assert most.whole_s == pytest.approx(end_s - 10.5, abs=0.11)
@@ -67,45 +67,45 @@ def test_a_silence_without_any_fault_is_too_long_after_a_second() -> None:
     assert [(one.fault, one.allowed_s) for one in late] == [("kill", 0.0)]
 
 
-def test_two_faults_add_up_and_the_later_one_is_blamed() -> None:
+def test_allowed_times_of_two_faults_add_up_and_the_later_fault_is_named() -> None:
     later = replace(HIT, fault="later", began_s=12.0, blamed_until_s=22.0, victims=frozenset({3}))
     (most,) = [one for one in found(steady(1, (12.5, 18.0)), HIT, later) if one.seconds > 1]
     assert (most.fault, most.allowed_s, most.alone, too_long(most)) == ("later", 6.0, False, False)
 
 
-def test_frames_that_never_come_out_are_a_silence_until_the_end() -> None:
+def test_frames_without_an_outcome_are_a_silence_until_the_end() -> None:
     frames = [(0, sent_s, done_s if sent_s < 25 else None) for _, sent_s, done_s in steady(0)]
     (most,) = [one for one in found(frames, HIT) if too_long(one)]
     assert most.seconds == pytest.approx(15.0, abs=0.11)
 
 
-def test_frames_of_a_topic_that_is_gone_wait_no_more() -> None:
+def test_frames_of_a_deleted_topic_no_longer_wait() -> None:
     frames = [(0, 5.0, 6.0)]  # deleted at 6.0
     assert [round(one.seconds, 3) for one in silences(frames, [], [], end_s=40.0)] == [1.0]
 
 
 def at_the_end(control: Sequence[float]) -> Silence:
-    """Of 4.5 s, of which 3 are allowed."""
+    """Return a silence of 4.5 s, of which 3 s are allowed."""
     frames = steady(1, (10.5, 15.0))
     outcomes = [(partition, done_s) for partition, _, done_s in frames if done_s is not None]
     return max(silences(frames, outcomes, [HIT], end_s=40.0, control=control), key=lambda one: one.seconds)
 
 
-def test_a_machine_that_had_no_time_for_the_control_either_is_told_apart() -> None:
+def test_attributes_a_silence_to_the_machine_if_the_control_was_silent_too() -> None:
     busy = at_the_end([at / 10 for at in range(300) if not 110 < at < 125])
     assert busy.control_s == pytest.approx(1.5)
     assert too_long(busy)
     assert busy.by_machine(BEYOND_S_MAX)
 
 
-def test_a_control_that_went_on_is_no_excuse_nor_is_a_short_pause_of_it() -> None:
+def test_a_running_or_briefly_paused_control_does_not_excuse_a_silence() -> None:
     for gap in (0, 4, 9):
         silence = at_the_end([at / 10 for at in range(300) if not 110 < at < 111 + gap])
         assert too_long(silence)
         assert silence.by_machine(BEYOND_S_MAX) is (gap == 9)
 
 
-def test_what_the_control_does_elsewhere_does_not_count() -> None:
+def test_silences_of_the_control_at_other_times_do_not_count() -> None:
     silence = at_the_end([at / 10 for at in range(300) if not 160 < at < 290])
     assert silence.control_s == pytest.approx(0.1, abs=0.06)
     assert not silence.by_machine(BEYOND_S_MAX)

@@ -1,4 +1,4 @@
-"""What the sender has sent is known, and how it ends."""
+"""The sender's ledger, and errors when it is closed."""
 
 from types import SimpleNamespace
 from typing import Any
@@ -13,7 +13,7 @@ from tests.faults.traffic import PARTITIONS, Sender
 
 
 def make_sender() -> Sender:
-    """Whose producer has records left over when it is closed."""
+    """Return a sender whose producer has unsent records when it is closed."""
 
     def close(timeout: float | None) -> None:
         raise KafkaTimeoutError
@@ -23,19 +23,19 @@ def make_sender() -> Sender:
     return Sender(kafka, "frames", "group", [], Ledger())
 
 
-def test_an_error_is_not_hidden_by_records_that_are_left_over() -> None:
+def test_unsent_records_do_not_hide_an_error() -> None:
     with pytest.raises(HarnessError), make_sender():
         raise HarnessError
 
 
-def test_records_that_are_left_over_are_an_error_where_there_is_no_other() -> None:
+def test_unsent_records_are_an_error_if_there_is_no_other() -> None:
     with pytest.raises(KafkaTimeoutError), make_sender():
         pass
 
 
 @pytest.mark.kafka
 def test_after_a_flush_the_ledger_knows_every_frame(apache_broker: BrokerHandle) -> None:
-    """What it does not know yet is not waited for."""
+    """Frames that the ledger does not know yet are not waited for."""
     kafka: Any = SimpleNamespace(handle=apache_broker)
     ledger = Ledger()
     with Sender(kafka, apache_broker.new_topic(partitions=PARTITIONS), "group", [], ledger) as sender:

@@ -1,4 +1,4 @@
-"""The two ends of the line: numbered frames in, and an eye on which of them are settled."""
+"""Both ends of the line: send numbered frames, and watch for their outcomes."""
 
 import struct
 import threading
@@ -24,18 +24,19 @@ from tests.faults.ledger import Ledger
 
 PARTITIONS = 4
 PARTITIONS_OUT = 2
-CAMERAS_EACH = 2  # of a partition
+CAMERAS_EACH = 2  # cameras per partition
 _DELIVER_S_MAX = 120
-TRICKLE_S = 0.25  # how often each partition is sent a frame beside the plan
-_SOON = {"reconnect_backoff_max_ms": 200}  # kafka-python would wait up to 30 s for a broker that is back
-_FIRST_S = 15.0  # a topic by the name of one that was just deleted
+TRICKLE_S = 0.25  # interval of extra frames per partition, in addition to the plan
+# By default kafka-python waits up to 30 s before it reconnects to a restarted broker.
+_SOON = {"reconnect_backoff_max_ms": 200}
+_FIRST_S = 15.0  # creating a topic with the name of one that was just deleted
 
 
 class Sender:
-    """Sends the frames of a plan in the order of their numbers; a camera keeps to its partition.
+    """Sender of a plan's frames, in order of their numbers; each camera has a fixed partition.
 
-    group: of the workers. Beside the plan's frames it sends more, all of them good, so that each
-    partition always has something to wait for.
+    group: the workers' consumer group. It also sends extra good frames, so that every partition always has frames
+    waiting.
     """
 
     def __init__(self, kafka: Kafka, topic: str, group: str, bad: Sequence[str | None], ledger: Ledger) -> None:
@@ -46,7 +47,7 @@ class Sender:
         self._ledger = ledger
         self._lock = threading.RLock()
         self._closing = threading.Event()
-        self._more = len(bad)  # the number of the next frame that the plan does not contain
+        self._more = len(bad)  # number of the next extra frame
         self._trickle = threading.Thread(target=self._send_trickle, name="trickle")
         self._producer = self._open()
         self.partitions = PARTITIONS
@@ -61,7 +62,7 @@ class Sender:
         self._trickle.join()
         try:
             self._producer.close(timeout=0 if kind else None)
-        except KafkaError:  # records are left over
+        except KafkaError:  # unsent records remain
             if kind is None:
                 raise
 
@@ -70,24 +71,24 @@ class Sender:
         return len(self._bad) - self.sent
 
     def complete(self, ends: Mapping[int, int]) -> bool:
-        """Each frame lies once in its topic, by what was acknowledged and by how much there is."""
+        """Return whether each frame is in its topic exactly once, by acknowledgements and end offsets."""
         frames, now = self._ledger.frames, self._ledger.generation
         own = Counter(frame.place.partition for frame in frames.values() if frame.place.generation == now)
         return sorted(frames) == list(range(self._more)) and all(own[number] == ends[number] for number in ends)
 
     def committed(self) -> list[int | None]:
-        """By partition, up to where the group has settled everything."""
+        """Return the group's committed offsets by partition."""
         with self._kafka.handle.consumer(group_id=self._group) as consumer:
             return [consumer.committed(TopicPartition(self._topic, number)) for number in range(self.partitions)]
 
     def ends(self) -> dict[int, int]:
-        """How many frames lie in each partition of the topic that there is now."""
+        """Return the number of frames in each partition of the current topic."""
         partitions = [TopicPartition(self._topic, number) for number in range(self.partitions)]
         with self._kafka.handle.consumer() as consumer:
             return {partition.partition: end for partition, end in consumer.end_offsets(partitions).items()}
 
     def send(self, count: int) -> None:
-        """The next `count` frames of the plan, or what is left."""
+        """Send the next `count` frames of the plan, or the remaining ones."""
         with self._lock:
             for number in range(self.sent, self.sent + min(count, self.left)):
                 camera = number % (CAMERAS_EACH * self.partitions)
@@ -95,21 +96,21 @@ class Sender:
                 self.sent = number + 1
 
     def send_more(self, count: int) -> None:
-        """Frames beside the plan, partition by partition."""
+        """Send extra frames, partition by partition."""
         with self._lock:
             for camera in range(count):
                 self._send(self._more, camera % self.partitions, encode(self._bad, self._more), None)
                 self._more += 1
 
     def send_garbage(self, partition: int, size: int) -> None:
-        """A frame of random bytes, of whose reject a part may be cut off."""
+        """Send a frame that is not an image and whose reject may be cut."""
         with self._lock:
             value = struct.pack(">I", 0xBAD0BAD0) + b"\x11\x22\x33\x44" * (size // 4)
             self._send(self._more, partition, value, RejectReason.UNSUPPORTED_FORMAT, cut=True)
             self._more += 1
 
     def send_giant(self, partition: int, records: int, record_bytes: int) -> None:
-        """A batch of records that are too large each, of which only the place is known to be in the reject."""
+        """Send a batch of oversized records, whose rejects contain only the place of the record."""
         with self._lock:
             self._producer.flush(timeout=_DELIVER_S_MAX)
             numbers = range(self._more, self._more + records)
@@ -122,7 +123,7 @@ class Sender:
             self._more += records
 
     def recreate_topic(self, settled: Callable[[], Collection[Place]], gone_s: float) -> None:
-        """Delete it with all that is on it, and make one by the same name a moment later."""
+        """Delete the topic with its records, and create one with the same name after a moment."""
         with self._lock:
             self._flush_and_close()
             with self._kafka.handle.admin() as admin:
@@ -141,12 +142,12 @@ class Sender:
             self._producer = self._open()
 
     def flush(self) -> None:
-        """Until all is acknowledged."""
+        """Wait until all frames are acknowledged."""
         with self._lock:
             self._producer.flush(timeout=_DELIVER_S_MAX)
 
     def close(self) -> None:
-        """Until all is acknowledged; the trickle ends."""
+        """Stop the extra frames, and wait until all frames are acknowledged."""
         self._closing.set()
         self._trickle.join()
         self.flush()
@@ -171,7 +172,7 @@ class Sender:
                     self._lock.release()
 
     def _open(self) -> KafkaProducer:
-        """It writes each frame once, however long the broker is away within 2 minutes."""
+        """Open a producer that writes each frame once, even if the broker is unavailable for up to 2 minutes."""
         return self._kafka.handle.producer(
             acks="all",
             enable_idempotence=True,
@@ -192,16 +193,16 @@ class Sender:
             try:
                 admin.create_topics({self._topic: options}, wait_for_metadata=True)
                 return
-            except TopicAlreadyExistsError:  # Kafka is not done with the deletion
+            except TopicAlreadyExistsError:  # Kafka has not finished the deletion
                 if time.monotonic() > deadline_s:
                     raise
                 time.sleep(0.05)
 
 
 class Watcher:
-    """Reads committed results and rejects in a thread of its own until the block ends.
+    """Reader of committed results and rejects, in a separate thread until the block ends.
 
-    seen: the place of each outcome's frame, and when it came, of the monotonic clock.
+    seen: for each outcome, the place of its frame and the monotonic time of its arrival.
     """
 
     def __init__(self, handle: BrokerHandle, topics: Topics, ledger: Ledger) -> None:
@@ -229,7 +230,7 @@ class Watcher:
             while not self._closing.is_set():
                 try:
                     batches = consumer.poll(timeout_ms=100)
-                except KafkaError:  # the broker is away
+                except KafkaError:  # the broker is unavailable
                     continue
                 for batch in batches.values():
                     events = [record for record in batch if not replayed_id(record.value, record.headers)]

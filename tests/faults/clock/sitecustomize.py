@@ -1,7 +1,7 @@
-"""Gives a worker a wall clock that can jump while it runs; its monotonic clock stays true, as a real one does.
+"""Give a worker a wall clock that can jump while it runs. Its monotonic clock is unchanged, as on a real machine.
 
-Python imports this before anything else when its folder is on PYTHONPATH. The file that FAULTS_CLOCK names holds the
-seconds to add, as a double. (libfaketime 0.9.10 was tried: with a true monotonic clock it breaks time.sleep.)
+Python imports this module first if its folder is on PYTHONPATH. The file named by FAULTS_CLOCK holds the seconds to
+add, as a double. (libfaketime 0.9.10 is not usable: with an unchanged monotonic clock it breaks time.sleep.)
 """
 
 import mmap

@@ -1,4 +1,4 @@
-"""Every fault, each defined in one place. A plan takes them by name."""
+"""All faults. A plan refers to them by name."""
 
 from tests.faults.kinds import brokers, connections, frames, model, topics, workers
 from tests.faults.kinds.fault import Fault

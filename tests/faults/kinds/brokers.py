@@ -1,4 +1,4 @@
-"""Faults of the brokers and of their disk."""
+"""Faults of brokers and their disk."""
 
 from collections.abc import Callable
 
@@ -27,7 +27,7 @@ def _end_broker(end: Callable[[Node], None]) -> Callable[[Scene, Blow], Course]:
 
 
 def _fill_disk(scene: Scene, blow: Blow) -> Course:
-    """A broker whose only disk is full ends by itself; it starts again when there is room."""
+    """Fill the only disk of a broker, which then exits; restart it when there is space again."""
     disk = scene.kafka.disk
     assert disk is not None
 
@@ -40,9 +40,9 @@ def _fill_disk(scene: Scene, blow: Blow) -> Course:
 
 
 def _kill_one_of_three(topic_of: Callable[[Scene, Blow], str]) -> Callable[[Scene, Blow], Course]:
-    """The leader of a partition of this topic. The others take over when Kafka's controller has missed it.
+    """Kill the leader of a partition of this topic. The others take over when Kafka's controller fences it.
 
-    It hits every partition: results and offsets of each lie with all three brokers.
+    It affects every partition, because results and offsets are on all three brokers.
     """
 
     def begin(scene: Scene, blow: Blow) -> Course:
@@ -63,7 +63,7 @@ def _coordinator(scene: Scene, blow: Blow) -> str:
     return "__transaction_state" if scene.crew.transactional and blow.choice < 0.5 else "__consumer_offsets"
 
 
-_AGAIN_S = RECONNECT_S + REBALANCE_S  # the client reconnects, finds the coordinator, and the group may rebalance
+_AGAIN_S = RECONNECT_S + REBALANCE_S  # the client reconnects and finds the coordinator, and the group may rebalance
 FAULTS = (
     Fault("stop and start the broker", _end_broker(Node.ask_to_stop), _BROKER, frozenset({PLAIN}), victims_s=_AGAIN_S),
     Fault("kill -9 the broker and start it", _end_broker(Node.kill), _BROKER, frozenset({PLAIN}), victims_s=_AGAIN_S),

@@ -9,7 +9,7 @@ def _connection_fault(name: str, mode: Mode) -> Fault:
         proxy = scene.kafka.proxies[blow.worker]
 
         def heal() -> None:
-            """What was left of the old connections ends: a client must not go on in the middle of lost answers."""
+            """Cut the old connections: a client must not continue in the middle of lost responses."""
             proxy.set(Mode.OPEN)
             proxy.cut()
 

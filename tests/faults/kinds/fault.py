@@ -1,4 +1,4 @@
-"""What a fault is: how it begins, what ends it, whom it hits, and how long Kafka itself needs to get over it."""
+"""Definition of a fault: how it begins and ends, what it affects, and how long Kafka itself needs to recover."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -11,19 +11,19 @@ from tests.faults.models import Models
 from tests.faults.traffic import Sender, Watcher
 
 SESSION_S = SESSION_MS / 1000
-REBALANCE_S = 2 * HEARTBEAT_S  # each member hears of it by its next heartbeat, and again when the restarted one joins
+REBALANCE_S = 2 * HEARTBEAT_S  # members learn of it by their next heartbeat, and again when the restarted one joins
 TRANSACTION_S = 5.0  # exactly_once.transaction_s_max of the workers
-# A worker that is away leaves its transaction open. Readers of committed records then wait for all that lies behind it
-# in a partition, whoever wrote that, until the worker is back or Kafka finds its transaction too old.
+# A worker that is paused or dead leaves its transaction open. read_committed consumers then cannot read later records
+# of the partition, by any producer, until the worker is back or Kafka aborts the expired transaction.
 OPEN_S = TRANSACTION_S + ABORT_SCAN_MS / 1000
-RECONNECT_S = 2.4  # the client waits up to 2 s, and 20 % by chance, before it tries a broker again
+RECONNECT_S = 2.4  # the client waits up to 2 s plus 20 % jitter before it reconnects
 PLAIN, TRIO = "one broker", "three brokers"
 BOTH = frozenset({PLAIN, TRIO})
 
 
 @dataclass(slots=True)
 class Scene:
-    """All that a fault can get at. broken: what is being repaired, so that nothing else may break it."""
+    """Everything that a fault can change. broken: parts with a current fault, which no other fault may touch."""
 
     crew: Crew
     kafka: Kafka
@@ -42,7 +42,7 @@ class Scene:
 
 @dataclass(frozen=True, slots=True)
 class Blow:
-    """What the plan says of one strike. choice: from 0 to 1, for faults that come in several forms."""
+    """Planned parameters of one fault. choice: 0 to 1, selects the variant of a fault."""
 
     worker: int
     lasts_s: float
@@ -51,10 +51,10 @@ class Blow:
 
 @dataclass(frozen=True, slots=True)
 class Course:
-    """How a fault that has begun goes on.
+    """Course of a fault that has begun.
 
-    heal: to be called after lasts_s. victims: the partitions that it hits; None: those of its worker.
-    back: whether Kafka can serve the victims again; None: as soon as it is healed.
+    heal: called after lasts_s. victims: partitions that it affects; None: those of its worker. back: returns whether
+    Kafka can serve the victims again; None: as soon as it is healed.
     """
 
     lasts_s: float = 0.0
@@ -65,12 +65,13 @@ class Course:
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """needs: what must be whole when it begins, and is broken until it is healed. where: on which clusters it can be.
+    """A fault.
 
-    healthy_s: how long partitions that it does not hit may be silent, for Kafka's own reasons. victims_s: the same for
-    those that it hits, from when Kafka can serve them again; None: they are not judged, as the worker itself was away.
-    leaves_open: it may leave a transaction without anybody to end it.
-    supervised: it needs a worker of several processes. possible: whether this machine can do it.
+    needs: parts that must be intact when it begins, and are broken until it is healed. where: clusters on which it can
+    occur. healthy_s: how long partitions that it does not affect may be silent because of Kafka. victims_s: the same
+    for those that it affects, counted from when Kafka can serve them again; None: not evaluated, because the worker
+    itself was paused or dead. leaves_open: it may leave an open transaction that no worker ends. supervised: it needs a
+    worker with several processes. possible: whether this machine supports it.
     """
 
     name: str

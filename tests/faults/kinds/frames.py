@@ -1,4 +1,4 @@
-"""Frames that are legal for Kafka and hard on a worker."""
+"""Frames that Kafka accepts and that are difficult for a worker."""
 
 from tests.faults.batch import GIANT_RECORDS, RECORD_BYTES
 from tests.faults.kinds.fault import Blow, Course, Fault, Scene
@@ -7,13 +7,13 @@ _LARGE_BYTES = 8_000_000
 
 
 def _send_giant(scene: Scene, blow: Blow) -> Course:
-    """A batch of 30 KB that decompresses to a gigabyte: each record must become one reject without the bytes."""
+    """Send a batch of 30 KB that decompresses to 1 GB: each record must become one reject without the bytes."""
     scene.sender.send_giant(int(blow.choice * scene.sender.partitions), GIANT_RECORDS, RECORD_BYTES)
     return Course(victims=frozenset())
 
 
 def _send_large_garbage(scene: Scene, blow: Blow) -> Course:
-    """Its reject is larger than the topic of rejects takes, so it must carry less of the frame."""
+    """Send a frame whose reject exceeds the limit of the rejects topic, so that the reject must be cut."""
     scene.sender.send_garbage(int(blow.choice * scene.sender.partitions), _LARGE_BYTES)
     return Course(victims=frozenset())
 

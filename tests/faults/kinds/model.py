@@ -1,4 +1,4 @@
-"""Faults of the model: another one comes, or a bad one."""
+"""Faults of the model: it is replaced by another or by an invalid bundle."""
 
 from tests.faults.kinds.fault import Blow, Course, Fault, Scene
 from tests.faults.models import place

@@ -1,14 +1,14 @@
-"""Faults of the topic of frames: it is recreated, or gains a partition."""
+"""Faults of the frames topic: it is recreated, or gains a partition."""
 
 from tests.faults.kinds.fault import REBALANCE_S, Blow, Course, Fault, Scene, every_partition
 
-_GONE_S = 0.65  # between deletion and creation
+_GONE_S = 0.65  # seconds between deletion and creation
 _BACKLOG_FRAMES = 40
-NOTICE_S_MAX = 10.0  # how soon a worker must know of a new partition, or of another topic by the same name
+NOTICE_S_MAX = 10.0  # time limit to notice a new partition or a recreated topic
 
 
 def _recreate(scene: Scene, blow: Blow) -> Course:
-    """Under load; in half of the cases the workers are stopped meanwhile, and wake to another topic."""
+    """Recreate the topic under load. In half of the cases the workers are paused and resume with the new topic."""
     asleep = blow.choice < 0.5
     awake = [worker.number for worker in scene.crew.workers if worker.fit] if asleep else []
     for number in awake:

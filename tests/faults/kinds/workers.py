@@ -1,4 +1,4 @@
-"""Faults of a worker's process and of its clock."""
+"""Faults of a worker's process and clock."""
 
 from tests.faults.kinds.fault import REBALANCE_S, SESSION_S, Blow, Course, Fault, Scene
 
@@ -21,18 +21,18 @@ def _pause(scene: Scene, blow: Blow) -> Course:
 
 
 def _kill_process(scene: Scene, blow: Blow) -> Course:
-    """One of several under a supervisor, which starts it again."""
+    """Kill one of several processes under a supervisor, which restarts it."""
     return Course(victims=scene.crew.kill_process(blow.worker, blow.choice))
 
 
 def _shift_clock(scene: Scene, blow: Blow) -> Course:
-    """A day ahead, where Kafka refuses the records, or a day back, where it takes them."""
+    """Set the clock a day ahead, where Kafka rejects the records, or a day back, where it accepts them."""
     scene.crew.shift_clock(blow.worker, DAY_S if blow.choice < 0.5 else -DAY_S)
     return Course(blow.lasts_s, lambda: scene.crew.shift_clock(blow.worker, 0.0))
 
 
 FAULTS = (
-    # A static member: the group waits for nobody, and the restarted worker has its partitions at once.
+    # Static member: the group does not rebalance, and the restarted worker gets its partitions at once.
     Fault("kill -9 a worker", _kill, leaves_open=True),
     Fault("SIGTERM a worker", _terminate, healthy_s=REBALANCE_S),
     Fault("SIGSTOP past the session timeout", _pause, healthy_s=SESSION_S + REBALANCE_S, leaves_open=True),

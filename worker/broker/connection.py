@@ -22,7 +22,7 @@ from stripwatch.worker.broker.tls import check_tls, client_options
 from stripwatch.worker.broker.workarounds.connection.auth_failures import raise_auth_failures, refusal
 from stripwatch.worker.broker.workarounds.connection.cluster_metadata import advertised_servers
 from stripwatch.worker.broker.workarounds.connection.leaked_clients import make_or_close
-from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector, read_much
+from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector, read_available_bytes
 from stripwatch.worker.broker.workarounds.connection.unclosed_sockets import close_sockets
 from stripwatch.worker.broker.workarounds.tested_version import warn_of_untested_version
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
@@ -94,7 +94,7 @@ def connect(client: Callable[..., T], config: ClientConfig, **options: Any) -> T
     if context is not None:
         check_tls(servers, context)
     raise_auth_failures()
-    read_much()
+    read_available_bytes()
     close_sockets()
     started_s = time.monotonic()
     try:

@@ -40,7 +40,7 @@ THRESHOLD_SOURCES: dict[str, str] = {
 
 
 class FrameFlag(DescribedEnum):
-    """Why the verdict of a frame is unsure whatever its scores are. The values are labels of a metric."""
+    """Reason why the verdict of a frame is unsure regardless of its scores. The values are metric labels."""
 
     DAMAGED = "damaged", "The image file is damaged and `frames.damaged` is flag, so it was decoded as far as possible."
     BIT_DEPTH = (

@@ -1,15 +1,15 @@
-"""Clients are opened in one place each."""
+"""Each kind of client is opened in one module."""
 
 import ast
 from pathlib import Path
 
 ROOT = Path(__file__).parents[3]
 CLIENTS = {"KafkaConsumer", "BoundedConsumer", "KafkaProducer", "KafkaAdminClient"}
-PROBE = "worker/bench/embedded_broker.py"  # asks a broker that it has just started, every few milliseconds
+PROBE = "worker/bench/embedded_broker.py"  # polls a broker that it has just started every few milliseconds
 
 
 def opened_clients(source: str) -> set[str]:
-    """The kinds of client that a module makes, or has made by `connect`."""
+    """Return the kinds of client that a module creates, directly or with `connect`."""
     calls = [node for node in ast.walk(ast.parse(source)) if isinstance(node, ast.Call)]
     made = [call.func for call in calls]
     made += [call.args[0] for call in calls if call.args and ast.unparse(call.func) == "connect"]

@@ -1,4 +1,4 @@
-"""What holds for every consumer of this project, however it is used."""
+"""Properties of all consumers of the project."""
 
 from collections.abc import Callable
 from contextlib import AbstractContextManager, closing
@@ -54,7 +54,7 @@ def test_every_consumer_has_the_shared_options(
 
 
 @USES
-def test_every_consumer_survives_a_batch_that_unpacks_to_too_much(
+def test_every_consumer_survives_a_batch_that_unpacks_to_too_many_bytes(
     embedded_broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch, opened: Callable[[BrokerHandle], Opened]
 ) -> None:
     monkeypatch.setattr(consumers, "_READER_LIMITS", LIMITS)
@@ -73,7 +73,7 @@ def test_every_consumer_survives_a_batch_that_unpacks_to_too_much(
     assert [type(value) for value in values] == [DiscardedValue] * 20
 
 
-def test_a_missing_topic_is_named_and_not_created(broker: BrokerHandle) -> None:
+def test_names_a_missing_topic_and_does_not_create_it(broker: BrokerHandle) -> None:
     topic = broker.new_name("topic")
     with reader(broker) as consumer:
         with pytest.raises(BrokerUnavailableError, match=f"the broker has no topic '{topic}'"):

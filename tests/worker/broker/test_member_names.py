@@ -1,4 +1,4 @@
-"""A name that a restarted process gets again, and that no two living processes share."""
+"""Member names: a restarted process gets the same name, and no two running processes share one."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ def settings(runtime_folder: Path) -> Settings:
 
 
 def claim_and_die(group: str) -> str:
-    """The name of a process that is killed while it holds it."""
+    """Return the name of a process that is killed while it holds the name."""
     with subprocess.Popen([sys.executable, "-c", CLAIM, group], stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         name = process.stdout.readline().strip()
@@ -46,30 +46,30 @@ def claim_and_die(group: str) -> str:
     return name
 
 
-def test_a_process_in_the_place_of_a_killed_one_has_its_name(settings: Settings) -> None:
+def test_a_restarted_process_gets_the_name_of_the_killed_one(settings: Settings) -> None:
     before = claim_and_die("g")
     with claimed_name(settings) as name:
         assert name.text == before
 
 
-def test_no_two_living_processes_share_a_name(settings: Settings) -> None:
+def test_no_two_running_processes_share_a_name(settings: Settings) -> None:
     with claimed_name(settings) as first, claimed_name(settings) as second:
         assert first.text != second.text
         assert claim_and_die("g") not in (first.text, second.text)
 
 
-def test_boxes_with_one_host_name_have_different_names(
+def test_hosts_with_the_same_host_name_have_different_names(
     settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with claimed_name(settings) as here:
-        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "another-box"))
+        monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path / "another-host"))
         with claimed_name(settings) as there:
             assert here.text != there.text
 
 
-def test_a_child_that_keeps_the_lock_keeps_the_name_taken(settings: Settings) -> None:
+def test_a_name_stays_taken_while_a_child_holds_the_lock(settings: Settings) -> None:
     def start_child() -> tuple[str, subprocess.Popen[bytes]]:
-        """Its parent ends by an error, as one does that is interrupted while its workers run."""
+        """Start a child whose parent ends with an error, like a supervisor that is interrupted."""
         with suppress(KeyboardInterrupt), claimed_name(settings) as name:
             waits = [sys.executable, "-c", "input()"]
             started.append((name.text, subprocess.Popen(waits, stdin=subprocess.PIPE, pass_fds=name.lock_fds)))
@@ -87,7 +87,7 @@ def test_a_child_that_keeps_the_lock_keeps_the_name_taken(settings: Settings) ->
         assert third.text == name
 
 
-def test_a_name_is_kept_after_an_error_and_forgotten_after_an_orderly_end(settings: Settings) -> None:
+def test_keeps_a_name_after_an_error_and_forgets_it_after_an_orderly_stop(settings: Settings) -> None:
     with pytest.raises(RuntimeError), claimed_name(settings) as failed:
         raise RuntimeError
     with claimed_name(settings) as again:
@@ -97,7 +97,7 @@ def test_a_name_is_kept_after_an_error_and_forgotten_after_an_orderly_end(settin
         assert fresh.text != failed.text
 
 
-def test_a_file_that_holds_no_name_is_written_again(settings: Settings) -> None:
+def test_rewrites_a_file_without_a_valid_name(settings: Settings) -> None:
     names_folder(settings).mkdir(parents=True)
     (names_folder(settings) / "0").write_bytes(b"\xff" * 100)
     before = claim_and_die("g")
@@ -105,19 +105,19 @@ def test_a_file_that_holds_no_name_is_written_again(settings: Settings) -> None:
         assert name.text == before
 
 
-def test_each_group_has_names_of_its_own(settings: Settings) -> None:
+def test_each_group_has_separate_names(settings: Settings) -> None:
     before = claim_and_die("g")
     claim_and_die("another")
     with claimed_name(settings) as name:
         assert name.text == before
 
 
-def test_instance_id_is_the_name() -> None:
+def test_uses_instance_id_as_the_name() -> None:
     with claimed_name(load_settings(None, {"instance_id": "line-1"})) as name:
         assert (name.text, name.lock_fds) == ("line-1", ())
 
 
-def test_an_unusable_folder_is_reported_and_costs_only_the_name(settings: Settings, runtime_folder: Path) -> None:
+def test_warns_about_an_unusable_folder_and_uses_another_name(settings: Settings, runtime_folder: Path) -> None:
     runtime_folder.write_text("in the way")
     with capture_logs() as logs, claimed_name(settings) as first, claimed_name(settings) as second:
         assert first.text != second.text
@@ -125,7 +125,7 @@ def test_an_unusable_folder_is_reported_and_costs_only_the_name(settings: Settin
     assert "instance_id" in logs[0]["event"]
 
 
-def test_a_folder_that_another_process_removes_at_that_moment_is_made_again(
+def test_recreates_a_folder_that_another_process_removes_at_the_same_time(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before, removed, open_file = claim_and_die("g"), list[Path](), os.open
@@ -145,9 +145,9 @@ def test_a_folder_that_another_process_removes_at_that_moment_is_made_again(
         assert name.text != before
 
 
-@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder away")
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can change the owner of a folder")
 @pytest.mark.parametrize("levels_up", [0, 1, 2])
-def test_a_folder_of_another_user_is_not_used(settings: Settings, levels_up: int) -> None:
+def test_does_not_use_a_folder_of_another_user(settings: Settings, levels_up: int) -> None:
     names_folder(settings).mkdir(parents=True)
     os.chown([names_folder(settings), *names_folder(settings).parents][levels_up], 12345, -1)
     with capture_logs() as logs, claimed_name(settings):
@@ -155,7 +155,7 @@ def test_a_folder_of_another_user_is_not_used(settings: Settings, levels_up: int
     assert "belongs to another user" in logs[0]["error"]
 
 
-def test_kafka_takes_the_name_of_any_host(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_makes_a_valid_name_from_any_host_name(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("socket.gethostname", lambda: "süd/1 " + 300 * "x")
     with claimed_name(settings) as name:
         assert name.text.startswith("s-d-1-xxx")

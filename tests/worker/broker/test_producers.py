@@ -1,4 +1,4 @@
-"""What settings make of a producer, and the producer of a command."""
+"""Producer configuration by settings, and the producer of commands."""
 
 from unittest.mock import MagicMock
 
@@ -19,7 +19,7 @@ def limits_of(**limits: int) -> TopicLimits:
     return limits_known
 
 
-def test_only_who_asks_for_transactions_has_a_transactional_id() -> None:
+def test_only_transactional_producers_have_a_transactional_id() -> None:
     plain, transactional = producer_config(SETTINGS), producer_config(SETTINGS, in_transactions=True)
     assert (plain.transactional_id, plain.linger_ms) == (None, LINGER_MS)
     assert transactional.transactional_id == "line-one"
@@ -35,15 +35,15 @@ def test_only_who_asks_for_transactions_has_a_transactional_id() -> None:
         ({"results": 20_000, "rejects": 9_000_000}, 5_000_000, 9_000_000, 20_000),
     ],
 )
-def test_a_request_takes_the_largest_record_and_a_batch_fits_in_every_topic(
+def test_a_request_fits_the_largest_record_and_a_batch_fits_in_every_topic(
     limits: dict[str, int], body_bytes_max: int, request_bytes: int, batch_bytes: int
 ) -> None:
     config = producer_config(SETTINGS, limits_of(**limits), body_bytes_max)
     assert (config.request_bytes_max, config.batch_bytes) == (request_bytes, batch_bytes)
 
 
-def test_the_producer_of_a_tool_sends_nothing_after_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
-    """close() of kafka-python 3.0.12 with a timeout leaves its thread sending."""
+def test_the_producer_of_a_command_sends_nothing_after_its_block(monkeypatch: pytest.MonkeyPatch) -> None:
+    """`close` of kafka-python 3.0.12 with a timeout leaves its thread sending."""
     producer = MagicMock()
     monkeypatch.setattr(producers, "require_topic", lambda *_: None)
     monkeypatch.setattr(producers, "_frame_limits", lambda *_: {})

@@ -1,4 +1,4 @@
-"""Each way in which a server cannot be used, on real sockets."""
+"""Diagnosis of servers that cannot be used, with real sockets."""
 
 import socket
 import ssl
@@ -19,7 +19,7 @@ Serve = Callable[[socket.socket], None]
 
 @contextmanager
 def server(serve: Serve) -> Iterator[str]:
-    """A server that handles each connection with `serve`, which may raise OSError."""
+    """Run a server that handles each connection with `serve`, which may raise OSError."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
 
         def handle(connection: socket.socket) -> None:
@@ -47,7 +47,7 @@ def silent(connection: socket.socket) -> None:
         pass
 
 
-def hangs_up(connection: socket.socket) -> None:
+def closes_at_once(connection: socket.socket) -> None:
     connection.recv(1000)
 
 
@@ -61,7 +61,7 @@ def http(connection: socket.socket) -> None:
         connection.sendall(b"HTTP/1.0 200 OK\r\n\r\n")
 
 
-def http_that_refuses(connection: socket.socket) -> None:
+def http_bad_request(connection: socket.socket) -> None:
     connection.recv(1000)
     connection.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
@@ -105,37 +105,37 @@ def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     ("serve", "fault"),
     [
         (kafka, None),
-        (hangs_up, "it closes the connection without a response"),
+        (closes_at_once, "it closes the connection without a response"),
         (http, "it is an HTTP server, not Kafka"),
-        (http_that_refuses, "it is an HTTP server, not Kafka"),
+        (http_bad_request, "it is an HTTP server, not Kafka"),
         (banner, "it does not speak the Kafka protocol"),
     ],
 )
-def test_what_listens_there(serve: Serve, fault: str | None) -> None:
+def test_recognises_other_servers(serve: Serve, fault: str | None) -> None:
     with server(serve) as address:
         assert answer_fault(address) == fault
         assert connection_fault(address) is None
 
 
 @pytest.mark.usefixtures("quick")
-def test_a_server_that_never_answers() -> None:
+def test_reports_a_server_that_never_responds() -> None:
     with server(silent) as address:
         assert "accepts connections but does not respond" in str(answer_fault(address))
 
 
-def test_a_server_that_expects_tls(tls: Serve) -> None:
+def test_reports_a_server_that_expects_tls(tls: Serve) -> None:
     with server(tls) as address:
         assert answer_fault(address) == "it expects TLS (setting 'security.protocol')"
 
 
-def test_a_server_without_tls() -> None:
+def test_reports_a_server_without_tls() -> None:
     context = ssl.create_default_context()
     with server(kafka) as address:
         assert answer_fault(address, context) == "it speaks Kafka without TLS (setting 'security.protocol')"
         assert "does not speak TLS (setting 'security.protocol')" in str(connection_fault(address, context))
 
 
-def test_a_certificate_for_another_name(tls: Serve, certificate: Path) -> None:
+def test_reports_a_certificate_for_another_name(tls: Serve, certificate: Path) -> None:
     with server(tls) as address:
         context = ssl.create_default_context(cafile=str(certificate))
         assert str(connection_fault(address, context)).startswith("its certificate is not trusted: IP address mismatch")
@@ -144,18 +144,18 @@ def test_a_certificate_for_another_name(tls: Serve, certificate: Path) -> None:
 
 @pytest.mark.parametrize("find", [answer_fault, connection_fault])
 @pytest.mark.parametrize("host", ["kafka.plant.invalid", "kafka..plant", "a" * 70 + ".invalid"])
-def test_a_host_name_that_does_not_resolve(find: Callable[[str], str | None], host: str) -> None:
+def test_reports_a_host_name_that_does_not_resolve(find: Callable[[str], str | None], host: str) -> None:
     assert find(f"{host}:9092") == f"the host name {host!r} does not resolve on this machine"
 
 
 @pytest.mark.parametrize("find", [answer_fault, connection_fault])
-def test_a_port_on_which_nothing_listens(find: Callable[[str], str | None]) -> None:
+def test_reports_a_port_on_which_nothing_listens(find: Callable[[str], str | None]) -> None:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         port = listener.getsockname()[1]
     assert find(f"127.0.0.1:{port}") == f"connection refused: nothing listens on port {port}"
 
 
-def test_a_host_that_drops_every_packet(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_reports_a_host_that_drops_every_packet(monkeypatch: pytest.MonkeyPatch) -> None:
     def drop(*_: object, **__: object) -> socket.socket:
         raise TimeoutError
 
@@ -164,7 +164,7 @@ def test_a_host_that_drops_every_packet(monkeypatch: pytest.MonkeyPatch) -> None
     assert "no response within" in str(answer_fault("10.255.255.1:9092"))
 
 
-def test_a_name_server_that_hangs_does_not_hold_up_the_rest(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_name_server_that_hangs_does_not_delay_other_checks(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(reachability, "_SEARCH_S_MAX", 0.3)
     released = threading.Event()
 

@@ -10,10 +10,8 @@ A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 1000)), max_size=60), st.randoms())
-def test_what_comes_out_is_in_the_order_of_time_and_complete(
-    records: list[tuple[int, int]], rng: random.Random
-) -> None:
-    """Each partition is in order of time, and read at a speed of its own."""
+def test_returns_all_records_in_time_order(records: list[tuple[int, int]], rng: random.Random) -> None:
+    """Each partition is in time order, and partitions are read at different speeds."""
     partitions = {n: sorted(time for number, time in records if number == n) for n in range(4)}
     order, out, left = TimeOrder[int](), list[int](), {n: list(times) for n, times in partitions.items() if times}
     offsets = dict.fromkeys(left, 0)
@@ -28,7 +26,7 @@ def test_what_comes_out_is_in_the_order_of_time_and_complete(
     assert len(order) == 0
 
 
-def test_a_partition_that_is_awaited_holds_up_the_others() -> None:
+def test_waits_for_a_partition_that_may_have_older_records() -> None:
     order = TimeOrder[str]()
     order.push(A, 5, 0, "a5")
     assert list(order.pop({B})) == []
@@ -38,7 +36,7 @@ def test_a_partition_that_is_awaited_holds_up_the_others() -> None:
     assert [waiting.item for waiting in order.pop(set())] == ["a5"]
 
 
-def test_a_record_older_than_the_one_before_it_keeps_its_place() -> None:
+def test_keeps_the_order_within_a_partition() -> None:
     order = TimeOrder[str]()
     for offset, time_ms in enumerate((10, 4, 12)):
         order.push(A, time_ms, offset, f"a{offset}")
@@ -46,7 +44,7 @@ def test_a_record_older_than_the_one_before_it_keeps_its_place() -> None:
     assert [waiting.item for waiting in order.pop(set())] == ["a0", "a1", "b", "a2"]
 
 
-def test_a_partition_is_full_of_what_waits() -> None:
+def test_a_partition_is_full_when_too_many_records_wait() -> None:
     order = TimeOrder[int]()
     for number in range(2_000):
         assert order.full() == set()
@@ -58,7 +56,7 @@ def test_a_partition_is_full_of_what_waits() -> None:
     assert order.full() == set()
 
 
-def test_a_few_large_records_are_enough_to_hold() -> None:
+def test_a_few_large_records_fill_a_partition() -> None:
     order = TimeOrder[int]()
     for number in range(16):
         assert order.full() == set()
@@ -66,7 +64,7 @@ def test_a_few_large_records_are_enough_to_hold() -> None:
     assert order.full() == {A}
 
 
-def test_time_passes_in_records_of_the_past_and_on_the_host_when_there_are_none() -> None:
+def test_time_follows_past_records_and_then_the_host_clock() -> None:
     clock = StreamClock()
     assert [clock.pass_record(time_s) for time_s in (1000, 1010, 1005, 1020)] == [0, 10, 10, 20]
     assert [clock.pass_live(time_s) for time_s in (7, 8, 10)] == [20, 21, 23]

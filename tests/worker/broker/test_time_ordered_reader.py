@@ -12,7 +12,7 @@ A, B = TopicPartition("t", 0), TopicPartition("t", 1)
 
 @dataclass
 class FakeTopicReader:
-    """Hands out what it is given, one list a poll."""
+    """Topic reader that returns one prepared list per poll."""
 
     polls: list[list[Any]] = field(default_factory=list)
     behind_now: set[TopicPartition] = field(default_factory=set)
@@ -40,8 +40,8 @@ class Host:
 
 
 def record(partition: TopicPartition, time_s: float, offset: int = 0) -> Any:
-    place = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
-    return SimpleNamespace(**place, timestamp=1000 * time_s, value=b"{}")
+    position = {"topic": partition.topic, "partition": partition.partition, "offset": offset}
+    return SimpleNamespace(**position, timestamp=1000 * time_s, value=b"{}")
 
 
 def new_reader(fake: FakeTopicReader, host: Host) -> TimeOrderedReader[str]:
@@ -51,11 +51,11 @@ def new_reader(fake: FakeTopicReader, host: Host) -> TimeOrderedReader[str]:
     return TimeOrderedReader(cast(TopicReader, fake), read, monotonic=host)
 
 
-def test_the_past_comes_in_the_order_of_its_time_whichever_partition_is_read_first() -> None:
+def test_returns_past_records_in_time_order_regardless_of_the_reading_order() -> None:
     fake, host = FakeTopicReader([[record(A, 10, 4), record(A, 30, 5)], [record(B, 20)]], {A, B}), Host()
     reader = new_reader(fake, host)
     assert reader.poll() == []
-    assert reader.next_offsets() == {A: 4, B: 100}, "what waits is not handed out"
+    assert reader.next_offsets() == {A: 4, B: 100}, "records that wait were not returned"
     assert reader.poll() == [(0, "0@10"), (10, "1@20")]
     fake.caught_up_at_s = 50.0
     assert not reader.is_caught_up
@@ -63,12 +63,12 @@ def test_the_past_comes_in_the_order_of_its_time_whichever_partition_is_read_fir
     assert reader.is_caught_up
 
 
-def test_what_is_read_at_once_with_the_end_is_of_the_past_too() -> None:
+def test_records_polled_together_with_the_end_count_as_past() -> None:
     fake = FakeTopicReader([[record(A, 0), record(A, 86_400)]], set(), caught_up_at_s=50.0)
     assert new_reader(fake, Host()).poll() == [(0, "0@0"), (86_400, "0@86400")]
 
 
-def test_a_partition_that_gives_nothing_does_not_hold_up_the_others_for_long() -> None:
+def test_a_silent_partition_delays_the_others_only_briefly() -> None:
     fake, host = FakeTopicReader([[record(A, 10)]], {A, B}), Host()
     reader = new_reader(fake, host)
     assert reader.poll() == []
@@ -76,7 +76,7 @@ def test_a_partition_that_gives_nothing_does_not_hold_up_the_others_for_long() -
     assert reader.poll() == [(0, "0@10")]
 
 
-def test_a_partition_that_is_ahead_is_paused() -> None:
+def test_pauses_a_partition_that_is_ahead() -> None:
     fake = FakeTopicReader([[record(A, number) for number in range(2_000)]], {A, B})
     reader = new_reader(fake, Host())
     reader.poll()
@@ -86,19 +86,19 @@ def test_a_partition_that_is_ahead_is_paused() -> None:
     assert fake.paused == set()
 
 
-def test_when_all_is_read_time_passes_on_the_host_and_only_as_far_as_was_read() -> None:
+def test_time_follows_the_host_clock_once_caught_up_but_not_beyond_the_last_poll() -> None:
     fake, host = FakeTopicReader([[record(A, 10)]], set(), caught_up_at_s=50.0), Host()
     reader = new_reader(fake, host)
     reader.poll()
     host.seconds, fake.caught_up_at_s, fake.polls = 53.0, 52.0, [[record(A, 9_999)]]
-    assert reader.poll() == [(3, "0@9999")], "the clock of a worker does not matter"
+    assert reader.poll() == [(3, "0@9999")], "the clock of the worker is not used"
     assert reader.settled_s == 2
     assert reader.is_live
     host.seconds = 100.0
     assert not reader.is_live
 
 
-def test_a_reader_that_was_stopped_for_an_hour_goes_by_the_records_again() -> None:
+def test_time_follows_the_records_again_after_a_long_pause() -> None:
     fake, host = FakeTopicReader([[record(A, 0)]], set(), caught_up_at_s=50.0), Host()
     reader = new_reader(fake, host)
     reader.poll()

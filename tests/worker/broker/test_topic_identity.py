@@ -1,4 +1,4 @@
-"""Which topic of a name is read, as metadata come in."""
+"""Identity of a topic that may be deleted and recreated, by the metadata of the brokers."""
 
 from collections.abc import Callable
 from types import SimpleNamespace
@@ -14,7 +14,7 @@ ONE, TWO, NONE = UUID(int=1), UUID(int=2), UUID(int=0)
 
 
 class Cluster:
-    """Metadata with one topic; NONE is how a broker answers for a topic that it does not have."""
+    """Metadata with one topic. NONE is the answer of a broker that does not have the topic."""
 
     def __init__(self) -> None:
         self.id: UUID | None = ONE
@@ -36,7 +36,7 @@ class Cluster:
             listener(self)
 
     def agree(self, topic_id: UUID | None) -> None:
-        """Long enough, on this answer."""
+        """Give this answer for so long that it counts."""
         self.answer(topic_id)
         self.answer(topic_id, AGREED_S)
 
@@ -68,7 +68,7 @@ def made(monkeypatch: pytest.MonkeyPatch) -> Made:
     return cluster, fetches, TopicIdentity(consumer, "frames", named)
 
 
-def test_a_topic_that_goes_and_one_that_comes_in_its_place(made: Made) -> None:
+def test_recognises_a_deleted_topic_and_its_replacement(made: Made) -> None:
     cluster, fetches, identity = made
     assert identity.bind_first()
     assert (identity.is_current, identity.is_recreated, identity.id) == (True, False, ONE.hex)
@@ -83,7 +83,7 @@ def test_a_topic_that_goes_and_one_that_comes_in_its_place(made: Made) -> None:
     assert fetches.bound == [ONE, TWO]
 
 
-def test_a_topic_that_access_rules_hide_is_not_gone(made: Made) -> None:
+def test_a_topic_hidden_by_acls_is_not_deleted(made: Made) -> None:
     cluster, _, identity = made
     identity.bind_first()
     seen = [identity.is_gone]
@@ -93,12 +93,12 @@ def test_a_topic_that_access_rules_hide_is_not_gone(made: Made) -> None:
     assert [*seen, identity.is_gone] == [False, True, False]
     cluster.agree(NONE)
     cluster.unauthorized_topics.clear()
-    assert not identity.is_gone  # the answers from before say nothing any more
+    assert not identity.is_gone  # earlier answers no longer count
 
 
 @pytest.mark.parametrize("behind", [NONE, TWO], ids=["no topic", "another topic"])
-def test_a_broker_that_is_behind_makes_no_topic_gone(made: Made, behind: UUID) -> None:
-    """TWO: the topic by this name that was there before."""
+def test_a_broker_with_outdated_metadata_does_not_make_a_topic_deleted(made: Made, behind: UUID) -> None:
+    """TWO is an earlier topic with this name."""
     cluster, fetches, identity = made
     identity.bind_first()
     for _ in range(3):
@@ -108,12 +108,12 @@ def test_a_broker_that_is_behind_makes_no_topic_gone(made: Made, behind: UUID) -
         cluster.answer(ONE, AGREED_S / 2)
         assert identity.is_current
     cluster.answer(behind)
-    cluster.now_s += 60.0  # silence does not count as an answer
+    cluster.now_s += 60.0  # time without answers does not count
     assert not identity.is_gone
     assert fetches.bound == [ONE]
 
 
-def test_what_is_not_decided_is_asked_for_again(made: Made) -> None:
+def test_requests_metadata_again_until_answers_agree(made: Made) -> None:
     cluster, _, identity = made
     identity.bind_first()
     cluster.answer(ONE)
@@ -124,7 +124,7 @@ def test_what_is_not_decided_is_asked_for_again(made: Made) -> None:
     assert cluster.updates_wanted == 1
 
 
-def test_a_topic_that_kafka_does_not_know_in_another_answer_is_gone_once_the_metadata_say_so(made: Made) -> None:
+def test_confirms_a_deleted_topic_only_once_the_metadata_agree(made: Made) -> None:
     cluster, _, identity = made
     identity.bind_first()
     assert (identity.confirm_gone("frames"), cluster.updates_wanted) == (False, 1)
@@ -133,7 +133,7 @@ def test_a_topic_that_kafka_does_not_know_in_another_answer_is_gone_once_the_met
     assert not identity.confirm_gone("another")
 
 
-def test_a_broker_that_lags_behind_does_not_lead_back(made: Made) -> None:
+def test_does_not_go_back_to_an_earlier_topic(made: Made) -> None:
     cluster, fetches, identity = made
     identity.bind_first()
     cluster.agree(TWO)
@@ -144,14 +144,14 @@ def test_a_broker_that_lags_behind_does_not_lead_back(made: Made) -> None:
     assert fetches.bound == [ONE, TWO]
 
 
-def test_where_brokers_name_no_ids_nothing_differs(made: Made) -> None:
+def test_works_with_brokers_without_topic_ids(made: Made) -> None:
     cluster, fetches, identity = made
     cluster.id = None
     assert identity.bind_first()
     assert (identity.is_current, identity.is_recreated, identity.id, fetches.bound) == (True, False, "", [])
 
 
-def test_lag_is_known_from_the_first_fetch_on(made: Made) -> None:
+def test_knows_the_lag_from_the_first_fetch(made: Made) -> None:
     _, fetches, identity = made
     fetches.ends = {Partition("frames", 0): 10, Partition("frames", 1): 3}
     next_offsets = {Partition("frames", 0): 4, Partition("frames", 1): 4, Partition("frames", 2): 0}

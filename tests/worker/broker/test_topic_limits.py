@@ -1,4 +1,4 @@
-"""The limits of topics: as Kafka reports them, and as its refusals show."""
+"""Size limits of topics, as reported by Kafka and as learned from rejected records."""
 
 import pytest
 from structlog.testing import capture_logs
@@ -9,7 +9,7 @@ from stripwatch.worker.config.loader import load_settings
 from tests.brokers.handle import BrokerHandle
 
 
-def test_a_limit_that_was_changed_replaces_what_was_learned() -> None:
+def test_a_changed_limit_replaces_a_learned_one() -> None:
     reported = {"rejects": 1000}
     limits = TopicLimits(lambda: reported)
     limits.refresh()
@@ -21,7 +21,7 @@ def test_a_limit_that_was_changed_replaces_what_was_learned() -> None:
     assert limits.bytes_max("rejects") == 2000
 
 
-def test_a_topic_that_is_not_reported_keeps_its_limit() -> None:
+def test_keeps_the_limit_of_a_topic_that_is_not_reported() -> None:
     answers = iter([{"rejects": 1000, "results": 500}, {"results": 600}])
     limits = TopicLimits(lambda: next(answers))
     limits.refresh()
@@ -30,7 +30,7 @@ def test_a_topic_that_is_not_reported_keeps_its_limit() -> None:
     assert (limits.smallest(), limits.largest()) == (600, 1000)
 
 
-def test_the_first_guess_at_an_unknown_limit_is_the_default_of_kafka() -> None:
+def test_first_assumes_the_default_of_kafka_for_an_unknown_limit() -> None:
     limits = TopicLimits()
     limits.learn("rejects", 16_000_000, 15_999_000)
     assert limits.bytes_max("rejects") == DEFAULT_BYTES_MAX
@@ -38,7 +38,7 @@ def test_the_first_guess_at_an_unknown_limit_is_the_default_of_kafka() -> None:
     assert limits.bytes_max("rejects") == DEFAULT_BYTES_MAX - 500_000
 
 
-def test_the_limits_are_those_of_the_topics_and_a_missing_topic_has_none(broker: BrokerHandle) -> None:
+def test_reads_the_limits_of_existing_topics_and_warns_about_a_missing_one(broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": broker.bootstrap_servers})
     plain = broker.new_topic(max_message_bytes="2000")
     compressed = broker.new_topic(max_message_bytes="2000", compression_type="gzip")
@@ -56,7 +56,7 @@ def test_apache_kafka_reports_the_default_of_the_broker(apache_broker: BrokerHan
     assert read_topic_limits(settings, [topic]) == {topic: 20_971_520}  # message.max.bytes of the broker
 
 
-def test_the_embedded_broker_has_no_default_and_that_is_logged(embedded_broker: BrokerHandle) -> None:
+def test_warns_if_the_broker_reports_no_limit(embedded_broker: BrokerHandle) -> None:
     settings = load_settings(None, {"bootstrap_servers": embedded_broker.bootstrap_servers})
     topic = embedded_broker.new_topic()
     with capture_logs() as logs:
@@ -65,7 +65,9 @@ def test_the_embedded_broker_has_no_default_and_that_is_logged(embedded_broker: 
 
 
 @pytest.mark.kafka
-def test_kafka_takes_a_record_of_that_size_and_refuses_a_slightly_larger_one(apache_broker: BrokerHandle) -> None:
+def test_kafka_accepts_a_record_of_the_computed_size_and_rejects_a_slightly_larger_one(
+    apache_broker: BrokerHandle,
+) -> None:
     topic = apache_broker.new_topic(max_message_bytes="2000")
     headers = [("name", b"value")]
     body = bytes(2000 - record_bytes(b"key", b"", headers))
@@ -77,7 +79,7 @@ def test_kafka_takes_a_record_of_that_size_and_refuses_a_slightly_larger_one(apa
             producer.send(topic, body + bytes(50), key=b"key", headers=headers).get(30)
 
 
-def test_a_broker_that_does_not_answer_is_no_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_continues_without_limits_if_the_broker_does_not_answer(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(topic_limits, "_ASK_S_MAX", 0.3)
     with capture_logs() as logs:
         assert read_topic_limits(load_settings(None, {"bootstrap_servers": "127.0.0.1:1"}), ["results"]) == {}

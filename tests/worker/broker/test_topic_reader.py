@@ -1,4 +1,4 @@
-"""When all has been read, and topics that change meanwhile: partitions are added, or a topic is created again."""
+"""Detection of the end of topics, and topics that change while they are read: added partitions, recreated topics."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -24,16 +24,16 @@ def open_topics(broker: BrokerHandle, *topics: str) -> Iterator[TopicReader]:
 def await_records(reader: TopicReader, count: int) -> list[tuple[str, int, int]]:
     found: list[tuple[str, int, int]] = []
 
-    def is_there() -> bool:
+    def has_all() -> bool:
         found.extend((record.topic, record.partition, record.offset) for record in reader.poll())
         return len(found) >= count
 
-    wait_until(is_there)
+    wait_until(has_all)
     return sorted(found)
 
 
-@pytest.mark.kafka  # the embedded broker fetches by name alone
-def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(apache_broker: BrokerHandle) -> None:
+@pytest.mark.kafka  # the embedded broker does not support topic ids
+def test_reads_a_recreated_topic_from_its_beginning_and_continues_the_other(apache_broker: BrokerHandle) -> None:
     one, other = apache_broker.new_topic(2), apache_broker.new_topic()
     write(apache_broker, one, 4)
     write(apache_broker, other, 2)
@@ -48,7 +48,7 @@ def test_a_recreated_topic_is_read_from_its_beginning_and_the_other_continues(ap
 
 
 @pytest.mark.kafka
-def test_a_topic_that_is_deleted_before_it_was_read_is_no_end_without_a_word(apache_broker: BrokerHandle) -> None:
+def test_raises_if_a_topic_is_deleted_before_it_was_read(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     write(apache_broker, topic, 3)
     with open_topics(apache_broker, topic) as reader:
@@ -61,7 +61,7 @@ def test_a_topic_that_is_deleted_before_it_was_read_is_no_end_without_a_word(apa
 
 
 @pytest.mark.kafka
-def test_a_topic_that_is_deleted_later_holds_nothing_up(apache_broker: BrokerHandle) -> None:
+def test_a_topic_that_is_deleted_after_it_was_read_does_not_block_the_others(apache_broker: BrokerHandle) -> None:
     one, other = apache_broker.new_topic(), apache_broker.new_topic()
     write(apache_broker, one, 3)
     with open_topics(apache_broker, one, other) as reader:
@@ -72,8 +72,8 @@ def test_a_topic_that_is_deleted_later_holds_nothing_up(apache_broker: BrokerHan
         assert await_records(reader, 1) == [(other, 0, 0)]
 
 
-@pytest.mark.kafka  # the embedded broker takes no further partitions
-def test_an_added_partition_is_read_from_its_beginning(apache_broker: BrokerHandle) -> None:
+@pytest.mark.kafka  # the embedded broker cannot add partitions
+def test_reads_an_added_partition_from_its_beginning(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     write(apache_broker, topic, 2)
     with open_topics(apache_broker, topic) as reader:
@@ -84,8 +84,8 @@ def test_an_added_partition_is_read_from_its_beginning(apache_broker: BrokerHand
         assert await_records(reader, 3) == [(topic, 1, offset) for offset in range(3)]
 
 
-def test_a_broker_that_sends_nothing_for_a_while_is_not_the_end(embedded_broker: BrokerHandle) -> None:
-    """A report would lack coils, and say nothing."""
+def test_does_not_mistake_a_silent_broker_for_the_end(embedded_broker: BrokerHandle) -> None:
+    """Otherwise a report would lack coils without an error."""
     topic, now_s = embedded_broker.new_topic(), 0.0
     write(embedded_broker, topic, 8)
     with open_reader(ClientConfig(embedded_broker.bootstrap_servers)) as consumer:
@@ -100,7 +100,7 @@ def test_a_broker_that_sends_nothing_for_a_while_is_not_the_end(embedded_broker:
         assert reader.caught_up_at_s == now_s
 
 
-def test_markers_and_aborted_records_at_the_end_count_as_read(broker: BrokerHandle) -> None:
+def test_counts_markers_and_aborted_records_at_the_end_as_read(broker: BrokerHandle) -> None:
     topic = broker.new_topic()
     with broker.producer(transactional_id=broker.new_name("id")) as producer:
         producer.init_transactions()

@@ -1,4 +1,4 @@
-"""One warning of a process whose kafka-python the workarounds were not tested with."""
+"""Warning about a version of kafka-python with which the workarounds were not tested."""
 
 import re
 from pathlib import Path
@@ -21,7 +21,7 @@ def _not_warned() -> None:
 
 
 def warnings_of_two_clients() -> list[tuple[str, str]]:
-    """Installed and tested version of each warning."""
+    """Return the installed and the tested version of each warning."""
     with capture_logs() as lines:
         for _ in range(2):
             with pytest.raises(BrokerUnavailableError):
@@ -29,18 +29,17 @@ def warnings_of_two_clients() -> list[tuple[str, str]]:
     return [(line["installed"], line["tested"]) for line in lines if "kafka-python" in line["event"]]
 
 
-def test_another_version_is_warned_of_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_warns_once_about_another_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "__version__", "3.0.99")
     assert warnings_of_two_clients() == [("3.0.99", TESTED_VERSION)]
 
 
-def test_the_tested_version_is_no_reason_to_warn(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_does_not_warn_about_the_tested_version(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kafka, "__version__", TESTED_VERSION)
     assert warnings_of_two_clients() == []
 
 
-def test_the_tested_version_is_the_locked_one() -> None:
-    """And so the one that these tests run with."""
+def test_the_tested_version_is_locked_and_installed() -> None:
     locks = [lock.read_text() for lock in REQUIREMENTS.glob("*.txt")]
     locked = {version for lock in locks for version in re.findall(r"^kafka-python==(\S+)", lock, re.MULTILINE)}
     assert locked == {TESTED_VERSION} == {kafka.__version__}

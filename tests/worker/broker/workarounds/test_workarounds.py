@@ -1,4 +1,4 @@
-"""Each workaround is documented and tested, and no other module touches private parts of kafka-python."""
+"""Each workaround is documented and tested, and no other module uses private attributes of kafka-python."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ FORM = re.compile(
     r"Shown by: (?P<tests>.+)",
     re.DOTALL,
 )
-NAMEDTUPLE = {"_asdict", "_replace"}  # public, despite their names
+NAMEDTUPLE = {"_asdict", "_replace"}  # public despite their names
 
 
 class Workaround(NamedTuple):
@@ -32,7 +32,7 @@ class Workaround(NamedTuple):
 
     @property
     def test_file(self) -> Path:
-        """Of a package, that of its first module in alphabet whose tests are named."""
+        """Path of the tests; for the package `batches`, those of record_batches.py."""
         mirrored = ROOT / "tests" / self.module.relative_to(ROOT)
         if self.module.name != "__init__.py":
             return mirrored.with_name(f"test_{self.module.name}")
@@ -46,7 +46,7 @@ class Workaround(NamedTuple):
 
 
 def modules() -> list[Path]:
-    """One for each workaround: batches are one that takes a package."""
+    """Return one file per workaround; for `batches`, which is a package, its `__init__.py`."""
     found = [file for kind in ("connection", "consumer", "producer") for file in (FOLDER / kind).glob("*.py")]
     return sorted([file for file in found if file.name != "__init__.py"] + [FOLDER / "batches" / "__init__.py"])
 
@@ -59,7 +59,7 @@ def read(module: Path) -> Workaround:
 
 
 @pytest.mark.parametrize("module", modules(), ids=lambda module: str(module.relative_to(FOLDER)))
-def test_a_workaround_names_its_version_and_the_tests_that_show_the_fault(module: Path) -> None:
+def test_each_workaround_states_its_version_and_the_tests_that_show_the_fault(module: Path) -> None:
     workaround = read(module)
     assert workaround.version == TESTED_VERSION
     tree = ast.parse(workaround.test_file.read_text())
@@ -72,11 +72,11 @@ def test_the_documentation_lists_all_workarounds() -> None:
     rows = [read(module).row for module in modules()]
     lines = (ROOT / "docs" / "explanation" / "kafka-python.md").read_text().splitlines()
     listed = [line for line in lines if re.match(r"\| `(batches`|(connection|consumer|producer)/)", line)]
-    assert listed == rows, "the table of workarounds has to be:\n" + "\n".join(rows)
+    assert listed == rows, "the table in docs/explanation/kafka-python.md must be:\n" + "\n".join(rows)
 
 
-def private_parts(source: str) -> Iterator[str]:
-    """What a module touches that belongs to another object, where it has to do with Kafka."""
+def private_uses(source: str) -> Iterator[str]:
+    """Yield uses of private attributes of other objects, for a module that imports Kafka."""
     tree = ast.parse(source)
     imported = [node.module or "" for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
     imported += [alias.name for node in ast.walk(tree) if isinstance(node, ast.Import) for alias in node.names]
@@ -89,10 +89,10 @@ def private_parts(source: str) -> Iterator[str]:
             yield f"{node.lineno}: {ast.unparse(node)}"
 
 
-def test_no_other_module_touches_private_parts_of_kafka_python() -> None:
+def test_no_other_module_uses_private_attributes_of_kafka_python() -> None:
     files = [file for top in ("worker", "training", "export") for file in (ROOT / top).rglob("*.py")]
     others = [file for file in files if FOLDER not in file.parents]
-    found = {str(file.relative_to(ROOT)): list(private_parts(file.read_text())) for file in others}
+    found = {str(file.relative_to(ROOT)): list(private_uses(file.read_text())) for file in others}
     assert len(found) > 200
     assert {file: parts for file, parts in found.items() if parts} == {}
 
@@ -107,5 +107,5 @@ def test_no_other_module_touches_private_parts_of_kafka_python() -> None:
         ("a._b", []),
     ],
 )
-def test_what_counts_as_a_private_part(source: str, found: list[str]) -> None:
-    assert list(private_parts(source)) == found
+def test_recognises_uses_of_private_attributes(source: str, found: list[str]) -> None:
+    assert list(private_uses(source)) == found

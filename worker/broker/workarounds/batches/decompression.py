@@ -1,4 +1,4 @@
-"""Unpack what a record batch holds piece by piece, so that nobody has to trust what it says of its own size."""
+"""Decompression of record batches in pieces, which does not rely on the sizes that they state."""
 
 import io
 import zlib
@@ -13,18 +13,19 @@ PIECE_BYTES = 1_048_576
 _GZIP_WINDOW = 31  # zlib's number for a gzip header and the largest window
 _XERIAL = b"\x82SNAPPY\x00"
 _XERIAL_HEADER_BYTES = 16
-_FRAMES_MAX = 1000  # of one batch: senders write one, and finding the next costs a copy of the rest
-_GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4  # Kafka's numbers
+_FRAMES_MAX = 1000  # per batch; senders write one, and each further frame costs a copy of the remaining bytes
+_GZIP, _SNAPPY, _LZ4, _ZSTD = 1, 2, 3, 4  # codec ids of the Kafka protocol
 
 
 class BlockTooLargeError(Exception):
-    """A block that can only be unpacked as a whole, and would be larger than allowed."""
+    """A block that can only be unpacked as a whole exceeds the limit."""
 
 
 def unpack(codec: int, packed: memoryview, block_bytes_max: int) -> Iterator[bytes]:
-    """The content in pieces of PIECE_BYTES at most; of a block of snappy, of block_bytes_max at most.
+    """Decompress into pieces of at most PIECE_BYTES, or of at most block_bytes_max for Snappy.
 
-    codec: as Kafka numbers them. Raises BlockTooLargeError, or whatever the codec's library raises for damaged bytes.
+    codec: codec id of the Kafka protocol. Raises BlockTooLargeError, or any exception of the codec's library for
+    damaged bytes.
     """
     if codec == _SNAPPY:
         return _unpack_snappy(bytes(packed), block_bytes_max)
@@ -38,7 +39,7 @@ def unpack(codec: int, packed: memoryview, block_bytes_max: int) -> Iterator[byt
 
 
 def _unpack_frames(new_decoder: Callable[[], Any], packed: memoryview) -> Iterator[bytes]:
-    """Of gzip and LZ4, whose decoders stop at the end of a frame; another may follow."""
+    """Decompress gzip and LZ4, whose decoders stop at the end of a frame although another one may follow."""
     left: bytes | memoryview = packed
     frames = 0
     while left:
@@ -50,10 +51,10 @@ def _unpack_frames(new_decoder: Callable[[], Any], packed: memoryview) -> Iterat
         while not decoder.eof:
             if piece:
                 yield piece
-            waiting = getattr(decoder, "unconsumed_tail", b"")  # zlib hands it back; LZ4 keeps it
+            waiting = getattr(decoder, "unconsumed_tail", b"")  # zlib returns unread input; LZ4 keeps it
             previous, piece = piece, decoder.decompress(waiting, PIECE_BYTES)
             if not (piece or previous or waiting):
-                raise EOFError("the compressed data is cut short")
+                raise EOFError("the compressed data is truncated")
         if piece:
             yield piece
         left = decoder.unused_data or b""
@@ -66,7 +67,7 @@ def _unpack_zstd(packed: memoryview) -> Iterator[bytes]:
 
 
 def _unpack_snappy(packed: bytes, block_bytes_max: int) -> Iterator[bytes]:
-    """Java's clients frame blocks of 32 KB (xerial); others send one block."""
+    """Decompress Snappy. Java clients write framed blocks of 32 KB (xerial), other clients one block."""
     if not packed.startswith(_XERIAL):
         yield _snappy_block(packed, block_bytes_max)
         return
@@ -75,19 +76,19 @@ def _unpack_snappy(packed: bytes, block_bytes_max: int) -> Iterator[bytes]:
         size = int.from_bytes(packed[at : at + 4], "big")
         at += 4
         if at + size > len(packed):
-            raise EOFError("the compressed data is cut short")
+            raise EOFError("the compressed data is truncated")
         yield _snappy_block(packed[at : at + size], block_bytes_max)
         at += size
 
 
 def _snappy_block(block: bytes, bytes_max: int) -> bytes:
-    size = shift = 0  # a block begins with its unpacked size, as a varint
+    size = shift = 0  # a block starts with its unpacked size as a varint
     for byte in block[:5]:
         size |= (byte & 0x7F) << shift
         shift += 7
         if byte < 0x80:
             break
     if size > bytes_max:
-        raise BlockTooLargeError(f"a block of snappy unpacks to {size} bytes")
+        raise BlockTooLargeError(f"a Snappy block unpacks to {size} bytes")
     unpacked: bytes = snappy.decompress(block)
     return unpacked

@@ -1,14 +1,19 @@
-"""How much of a record batch is read."""
+"""Limits on record batches."""
 
 from dataclasses import dataclass
 
-HEADERS_MAX = 1000  # of a record
-UNREADABLE_MAX = 100_000  # rejects of one damaged batch; no sender makes batches of that many frames
+HEADERS_MAX = 1000  # per record
+UNREADABLE_MAX = 100_000  # rejects per damaged batch; senders do not write batches with more frames
 
 
 @dataclass(frozen=True, slots=True)
 class FetchLimits:
-    """record_bytes_max: of a value that is kept. batch_bytes_max: of a compressed batch, unpacked."""
+    """Limits that depend on the settings.
+
+    Attributes:
+        record_bytes_max: Maximum size of a value, in bytes; larger values are discarded.
+        batch_bytes_max: Maximum unpacked size of a compressed batch, in bytes.
+    """
 
     record_bytes_max: int
     batch_bytes_max: int

@@ -1,4 +1,4 @@
-"""Message sets, formats 0 and 1: what senders from before Kafka 0.11 write."""
+"""Message sets (formats 0 and 1), which producers older than Kafka 0.11 write."""
 
 import struct
 from collections.abc import Iterator
@@ -10,12 +10,12 @@ from stripwatch.worker.broker.workarounds.batches.batch_faults import Fault, too
 from stripwatch.worker.broker.workarounds.batches.decompression import BlockTooLargeError, unpack
 from stripwatch.worker.broker.workarounds.batches.limits import UNREADABLE_MAX
 
-_MESSAGES_MAX = 100_000  # of one compressed message set
-_MESSAGE_OVERHEAD = 14  # of format 0: crc, magic, attributes, two lengths
+_MESSAGES_MAX = 100_000  # per compressed message set
+_MESSAGE_OVERHEAD = 14  # bytes of format 0: CRC, magic, attributes, two lengths
 
 
 class BoundedMessageSet(LegacyRecordBatch):  # type: ignore[misc]
-    """One message, or a compressed set of them."""
+    """One message, or a compressed set of messages, read within limits."""
 
     __slots__ = ("faults", "limits", "partition", "start")
 
@@ -27,18 +27,19 @@ class BoundedMessageSet(LegacyRecordBatch):  # type: ignore[misc]
         try:
             for record in super().__iter__():
                 if not record.validate_crc():
-                    raise ValueError("a checksum is wrong")
+                    raise ValueError("a checksum does not match")
                 expected = max(expected, record.offset + 1)
                 yield self._bounded(record)
         except MemoryError:
             raise
         except (OverflowError, BlockTooLargeError) as error:
-            yield from self._unreadable(expected, "too_large", f"it unpacks to too much: {error}")
+            yield from self._unreadable(expected, "too_large", f"it unpacks to too many bytes: {error}")
         except Exception as error:
             yield from self._unreadable(expected, "damaged", f"{type(error).__name__}: {error}")
 
     @property
-    def place(self) -> str:
+    def batch_name(self) -> str:
+        """Topic, partition and base offset, for messages."""
         return f"{self.partition}-{self.base_offset}"
 
     def _bounded(self, record: Any) -> Any:
@@ -65,7 +66,7 @@ class BoundedMessageSet(LegacyRecordBatch):  # type: ignore[misc]
         while at < len(self._buffer):
             header = self._read_header(at)
             if header[1] < _MESSAGE_OVERHEAD or at + self.LOG_OVERHEAD + header[1] > len(self._buffer):
-                raise ValueError("a message is not as long as it says")
+                raise ValueError("a message does not have the stated length")
             found.append((header, at))
             if len(found) > _MESSAGES_MAX:
                 raise OverflowError(f"more than {_MESSAGES_MAX} messages")
@@ -73,8 +74,8 @@ class BoundedMessageSet(LegacyRecordBatch):  # type: ignore[misc]
         return found
 
     def _unreadable(self, offset: int, fault: Fault, detail: str) -> Iterator[Any]:
-        """Up to the offset of the set, which is that of its last message."""
-        self.faults.found(fault, self.place, detail)
-        value = unread_value(fault, self.place, detail)
+        """Yield discarded records up to the offset of the set, which is that of its last message."""
+        self.faults.record(fault, self.batch_name, detail)
+        value = unread_value(fault, self.batch_name, detail)
         for number in range(offset, min(self.base_offset + 1, offset + UNREADABLE_MAX)):
             yield LegacyRecord(self.magic, number, self._timestamp or -1, self.timestamp_type, None, value, 0, b"")

@@ -1,4 +1,4 @@
-"""The record batches of one partition in one fetch."""
+"""Record batches of one partition in one fetch."""
 
 from collections.abc import Callable
 from typing import Any
@@ -16,9 +16,9 @@ _MAGIC_AT = 16
 
 
 class BoundedBatches:
-    """In place of kafka-python's MemoryRecords, for one partition of one fetch.
+    """Replacement for kafka-python's MemoryRecords, for one partition of one fetch.
 
-    next_offset: where reading has got to.
+    next_offset: returns the offset of the next record to read.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class BoundedBatches:
         self._next_offset = next_offset
 
     def next_batch(self) -> Any:
-        """The next batch or message set, None after the last. Raises CorruptRecordError for anything else."""
+        """Return the next batch or message set, or None after the last. Raises CorruptRecordError if it is neither."""
         piece = self._records._next_slice
         if piece is None:
             return None

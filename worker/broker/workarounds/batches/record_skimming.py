@@ -1,15 +1,19 @@
-"""Read the records of a compressed batch from a stream, without their values."""
+"""Reading of keys, headers and value sizes from a stream, without keeping the values."""
 
 from collections.abc import Iterator
 from typing import NamedTuple
 
 from stripwatch.worker.broker.workarounds.batches.limits import HEADERS_MAX
 
-FIELD_BYTES_MAX = 16_385  # one byte more than what is kept of a frame
+FIELD_BYTES_MAX = 16_385  # one byte over the limit of the headers of a frame
 
 
 class SkimmedRecord(NamedTuple):
-    """value_bytes: None where there is no value. Keys and headers over the limits are cut, and still over them."""
+    """Record without its value.
+
+    value_bytes: size of the value; None if there is no value. Keys and headers over a limit are cut to one byte more
+    than the limit, so that they still exceed it.
+    """
 
     timestamp_delta: int
     offset_delta: int
@@ -19,7 +23,7 @@ class SkimmedRecord(NamedTuple):
 
 
 def skim(pieces: Iterator[bytes], count: int, bytes_max: int) -> Iterator[SkimmedRecord]:
-    """The next `count` records. Raises ValueError for a damaged one, OverflowError after bytes_max."""
+    """Yield the next `count` records. Raises ValueError for a damaged record, OverflowError after bytes_max bytes."""
     stream = _Stream(pieces, bytes_max)
     for _ in range(count):
         end = stream.varint() + stream.position
@@ -39,7 +43,7 @@ def _header(stream: "_Stream") -> tuple[str, bytes | None]:
 
 
 class _Stream:
-    """Holds one piece at a time. position: bytes that were read or skipped."""
+    """Stream that holds one piece at a time. position: number of bytes read or skipped."""
 
     def __init__(self, pieces: Iterator[bytes], bytes_max: int) -> None:
         self._pieces = pieces
@@ -49,17 +53,17 @@ class _Stream:
         self.position = 0
 
     def varint(self) -> int:
-        """A signed number as Kafka writes it: zigzag, seven bits a byte."""
+        """Read a signed varint of the Kafka protocol: zigzag encoding, seven bits per byte."""
         value = 0
         for shift in range(0, 64, 7):
             byte = self._byte()
             value |= (byte & 0x7F) << shift
             if byte < 0x80:
                 return (value >> 1) ^ -(value & 1)
-        raise ValueError("a number has more than 64 bits")
+        raise ValueError("a varint has more than 64 bits")
 
     def field(self) -> bytes | None:
-        """Bytes with their length before them; None where that is negative."""
+        """Read bytes with a length prefix; None if the length is negative. Longer fields are cut to FIELD_BYTES_MAX."""
         size = self.varint()
         if size < 0:
             return None
@@ -68,8 +72,9 @@ class _Stream:
         return kept
 
     def skip(self, size: int) -> None:
+        """Skip bytes."""
         if size < 0:
-            raise ValueError("a record is longer than it says")
+            raise ValueError("a record exceeds its stated length")
         while size > (left := len(self._piece) - self._at):
             size -= left
             self._move(left)
@@ -102,5 +107,5 @@ class _Stream:
             raise OverflowError(f"more than {self._bytes_max} bytes")
         piece = next(self._pieces, None)
         if piece is None:
-            raise ValueError("it ends before its last record")
+            raise ValueError("the batch ends before its last record")
         self._piece, self._at = piece, 0

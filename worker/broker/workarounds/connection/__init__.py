@@ -1,1 +1,1 @@
-"""Faults of kafka-python that every client has."""
+"""Faults of kafka-python that affect every kind of client."""

@@ -1,10 +1,11 @@
 """A client whose password is refused retries until its timeout, and reports only the timeout.
 
 Version: kafka-python 3.0.12
-Symptom: The answer that says why often comes in one read with the end of the connection, and is thrown away. The step
-    that logs in swallows the error, so `_auth_failures` stays empty, and the broker is called again without a pause.
-Workaround: Hand on data before the end of a connection, and raise what the login has failed with.
-Shown by: test_kafka_python_still_throws_the_last_answer_away, test_kafka_python_still_swallows_a_refusal
+Symptom: The broker's answer, which states the reason, often arrives in the same read as the end of the connection, and
+    is discarded. The authentication step swallows the error, so `_auth_failures` stays empty and the client reconnects
+    without a pause.
+Workaround: Deliver received data before the end of the connection, and raise the authentication error.
+Shown by: test_kafka_python_discards_the_last_answer, test_kafka_python_swallows_an_authentication_failure
 """
 
 from collections.abc import Callable
@@ -20,7 +21,7 @@ _receive: dict[type, _Receive] = {kind: kind._sock_recv for kind in (KafkaTCPTra
 
 
 def raise_auth_failures() -> None:
-    """From now on a client of this process that is not let in raises SaslAuthenticationFailedError."""
+    """Make all clients of this process raise SaslAuthenticationFailedError if the broker refuses them."""
     KafkaConnection.initialize = _initialize_or_raise
     for kind, receive in _receive.items():
         kind._sock_recv = _data_first(receive)  # type: ignore[attr-defined]
@@ -39,11 +40,11 @@ async def _initialize_or_raise(connection: Any, timeout_at: float | None = None)
 def _data_first(receive: _Receive) -> _Receive:
     def data_before_its_end(transport: Any) -> tuple[bytes, Exception | None]:
         data, error = receive(transport)
-        return (data, None) if data else (data, error)  # the error is still there at the next read
+        return (data, None) if data else (data, error)  # the next read returns the error again
 
     return data_before_its_end
 
 
 def refusal(error: SaslAuthenticationFailedError) -> str:
-    """Why, in the broker's words."""
+    """Return the reason as the broker states it."""
     return str(error).rpartition("SaslAuthenticationFailedError: ")[2]

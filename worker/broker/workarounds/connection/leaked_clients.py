@@ -1,9 +1,9 @@
 """A client whose constructor fails leaves its sockets and its selector open.
 
 Version: kafka-python 3.0.12
-Symptom: Each try to reach a broker that is away costs files, up to the limit of the process.
-Workaround: Make the connections for the client, and close them where its constructor raises.
-Shown by: test_a_producer_that_cannot_be_made_leaves_its_connections_open_by_itself
+Symptom: Each attempt to reach a broker that is away leaks file descriptors, up to the limit of the process.
+Workaround: Open the connections for the client, and close them if its constructor raises.
+Shown by: test_kafka_python_leaks_the_connections_of_a_failed_producer
 """
 
 from collections.abc import Callable
@@ -15,7 +15,7 @@ T = TypeVar("T")
 
 
 def make_or_close(client: Callable[..., T], **options: Any) -> T:
-    """Call it; where it raises, close what it has opened. client: makes a consumer, a producer or an admin client."""
+    """Create a client, and close its connections if its constructor raises. client: class of the client."""
     opened: list[KafkaNetClient] = []
 
     def open_connections(**config: Any) -> KafkaNetClient:

@@ -1,11 +1,11 @@
 """A poll returns up to max_poll_records records whatever their size, and hangs after an error in a batch.
 
 Version: kafka-python 3.0.12
-Symptom: One poll of 64 frames returned a gigabyte. After an exception from a record batch the next poll ran in circles,
-    since the finished iterator of the batch stayed in place. Without a broker `position` returned None after 30 s,
-    which a reader compared with an offset.
-Workaround: End a poll by bytes too, read the partition again after an error, and raise where there is no position.
-Shown by: test_a_poll_brings_records_of_any_size_by_itself, test_a_position_that_kafka_does_not_say_is_an_error
+Symptom: One poll of 64 frames returned a gigabyte. After an exception from a record batch the next poll looped forever,
+    because it kept the finished iterator of the batch. Without a broker `position` returned None after 30 s, which a
+    reader compared with an offset.
+Workaround: Also end a poll by bytes, read the partition again after an error, and raise if the position is not known.
+Shown by: test_kafka_python_polls_records_of_any_size, test_raises_if_the_position_is_not_known
 """
 
 import itertools
@@ -23,10 +23,11 @@ from stripwatch.worker.broker.workarounds.batches.partition_batches import Bound
 
 
 class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
-    """A KafkaConsumer that never holds more than its limits allow.
+    """KafkaConsumer that never holds more bytes than its limits allow.
 
-    poll_bytes_max: a poll ends with the record that reaches it; may be set before each poll.
-    faults: whom to tell of batches that cannot be read.
+    Attributes:
+        poll_bytes_max: Size in bytes at which a poll ends. May be set before each poll.
+        faults: Reports batches that cannot be read.
     """
 
     def __init__(self, *topics: str, limits: FetchLimits, **options: Any) -> None:
@@ -40,7 +41,7 @@ class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
         self._bytes_left = 0
 
     def position(self, partition: TopicPartition, timeout_ms: int | None = None) -> int:
-        """The offset of the next record. Raises KafkaTimeoutError where Kafka does not say it in time."""
+        """Return the offset of the next record. Raises KafkaTimeoutError if Kafka does not provide it in time."""
         offset: int | None = super().position(partition, timeout_ms)
         if offset is None:
             raise KafkaTimeoutError(f"the position in {partition.topic}-{partition.partition} is not known")
@@ -53,13 +54,13 @@ def _fetched_records(consumer: BoundedConsumer, fetched_records: Any, *args: Any
 
 
 def _append(consumer: BoundedConsumer, append: Any, drained: Any, part: Any, max_records: int, *args: Any) -> int:
-    """How many records came, or all that were wanted once there is no room left: then the poll ends."""
+    """Return the number of records, or max_records if the byte limit is reached, which ends the poll."""
     count: int = append(drained, part, max_records, *args)
     return max_records if consumer._bytes_left <= 0 else count
 
 
 class _BoundedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
-    """What came of one partition in one fetch."""
+    """Records of one partition in one fetch."""
 
     def __init__(
         self,
@@ -76,9 +77,9 @@ class _BoundedRecords(Fetcher.PartitionRecords):  # type: ignore[misc]
         super().__init__(fetch_offset, partition, batches, **options)
 
     def take(self, n: int | None = None) -> list[Any]:
-        """At most n records, and at most one more than there is room for.
+        """Return at most n records, of which the last may exceed the byte limit.
 
-        Raises what reading raised; the partition is then fetched again, from the same offset.
+        Raises any exception of the batch; the partition is then fetched again from the same offset.
         """
         records: list[Any] = []
         try:

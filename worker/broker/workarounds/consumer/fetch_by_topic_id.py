@@ -1,9 +1,9 @@
 """A topic that was deleted and created again is read from the position in the old topic.
 
 Version: kafka-python 3.0.12
-Symptom: It fetches by the name of a topic only (Fetch versions up to 12), so nobody notices that it is another topic.
-Workaround: Fetch by the topic's id (version 13, KIP-516): the broker refuses an id that it no longer has.
-Shown by: test_a_recreated_topic_is_read_at_the_old_position_by_itself
+Symptom: It fetches only by topic name (Fetch versions up to 12), so it does not notice that the topic is another one.
+Workaround: Fetch by topic id (version 13, KIP-516): the broker rejects the id of a topic that was deleted.
+Shown by: test_kafka_python_reads_a_recreated_topic_at_the_old_position
 """
 
 from typing import Any
@@ -15,23 +15,25 @@ _VERSION_WITH_IDS = 13
 
 
 class FetchByTopicId:
-    """From now on this consumer fetches the topics that are bound to an id by that id, where the broker can do it.
+    """Makes a consumer fetch topics by id once they are bound to an id, if the broker supports it.
 
-    ends: of each partition, by the last answer, also while its records wait to be taken (`highwater` is then behind).
+    Attributes:
+        ends: End offset of each partition, by the last answer. Unlike `highwater`, it is current even while fetched
+            records wait to be polled.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self.ends: dict[TopicPartition, int] = {}
         self._fetcher = consumer._fetcher
         self._ids: dict[str, UUID] = {}
-        self._bindings = 0  # how often ids were bound
-        self._sent: dict[Any, int] = {}  # node: the bindings when its fetch under way was made
+        self._bindings = 0  # number of calls of bind
+        self._sent: dict[Any, int] = {}  # value of _bindings when the pending fetch of a node was created
         self._create, self._handle = self._fetcher._create_fetch_requests, self._fetcher._handle_fetch_response
         self._fetcher._create_fetch_requests = self._create_requests
         self._fetcher._handle_fetch_response = self._handle_response
 
     def bind(self, topic: str, topic_id: UUID) -> None:
-        """Fetch this topic by this id. All that was fetched before, or is on its way, is dropped."""
+        """Fetch the topic by this id. Records that were fetched before or are on their way are dropped."""
 
         async def bind_on_network_thread() -> None:
             self._ids[topic] = topic_id
@@ -54,7 +56,7 @@ class FetchByTopicId:
 
     def _handle_response(self, node: Any, fetch_offsets: Any, send_time: float, response: Any) -> None:
         if self._sent.get(node) != self._bindings:
-            return  # of the topic before
+            return  # an answer about the previous topic
         if response.API_VERSION >= _VERSION_WITH_IDS:
             names = {topic_id: name for name, topic_id in self._ids.items()}
             for topic in response.responses:
@@ -67,7 +69,7 @@ class FetchByTopicId:
 
 
 def _drop_fetched(fetcher: Any) -> None:
-    """kafka-python tells old records from new ones by their offset alone, which says nothing across two topics."""
+    """Drop fetched records. kafka-python recognises old records by offset, which does not work across two topics."""
     fetcher._completed_fetches.clear()
     fetcher._paused_completed_fetches.clear()
     fetcher._paused_partition_records.clear()

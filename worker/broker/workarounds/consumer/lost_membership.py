@@ -1,13 +1,13 @@
 """The loss of group membership is hidden, a join can be lost, and a static member never leaves its group.
 
 Version: kafka-python 3.0.12
-Symptom: A membership that is lost while joining, or by fencing, goes unreported. A lost partition is claimed on. A
-    join that ends between two polls is discarded, and one that changed partitions have caused may never end. `close`
-    sends no LeaveGroup for a static member, so its partitions wait for the end of its session.
-Workaround: As each function says.
-Shown by: test_a_loss_during_a_join_is_passed_over_by_itself, test_a_member_claims_what_it_has_lost_by_itself,
-    test_a_join_that_ends_between_two_polls_starts_again_by_itself, test_a_static_member_never_leaves_by_itself,
-    test_a_join_that_a_poll_has_left_is_forgotten_by_itself
+Symptom: A membership that is lost during a join, or by fencing, is not reported. A lost partition is still claimed as
+    owned. A join that ends between two polls is discarded, and one caused by changed partitions may never end. `close`
+    sends no LeaveGroup for a static member, so its partitions are not reassigned until its session times out.
+Workaround: See the docstring of each function.
+Shown by: test_kafka_python_hides_a_loss_during_a_join, test_kafka_python_claims_lost_partitions,
+    test_kafka_python_repeats_a_join_that_ends_between_two_polls, test_kafka_python_never_removes_a_static_member,
+    test_kafka_python_forgets_a_join_after_the_end_of_a_poll
 """
 
 from collections.abc import Generator
@@ -19,11 +19,10 @@ from kafka.structs import MemberState
 
 
 def patch_lost_membership(consumer: KafkaConsumer) -> None:
-    """A workaround: kafka-python 3.0.12 does not report a membership that is lost while it joins again.
+    """Make a consumer report a membership that is lost during a join, and keep joins across polls.
 
-    It prepares a join only once, so the retry as a new member keeps partitions (cooperative) that another may have had
-    in between. Java prepares again, which calls on_partitions_lost; so do we.
-    `tests/worker/pipeline/consume/test_rebalance.py` fails the day it is not needed any more.
+    kafka-python prepares a join only once, so a cooperative member that retries as a new member keeps partitions that
+    another member may have owned in between. Java prepares again, which calls on_partitions_lost, and so does this.
     """
     coordinator = consumer._coordinator
     coordinator.need_rejoin = partial(_is_unfinished_or, coordinator, coordinator.need_rejoin)
@@ -34,24 +33,24 @@ def patch_lost_membership(consumer: KafkaConsumer) -> None:
 def _reset_and_prepare_again(coordinator: Any, reset: Any, *args: Any, **kwargs: Any) -> None:
     reset(*args, **kwargs)
     coordinator.rejoining = False
-    if isinstance(coordinator._join_task, _EndedJoin):  # its result is of the membership that is lost now
+    if isinstance(coordinator._join_task, _EndedJoin):  # its result belongs to the membership that is now lost
         coordinator._join_task = None
 
 
 def _is_unfinished_or(coordinator: Any, need_rejoin: Any) -> bool:
-    """A workaround: kafka-python 3.0.12 may not finish a join that changed partitions have caused.
+    """Return whether a join is needed or unfinished, so that a join caused by changed partitions is finished.
 
-    A poll that ends during the join asks again whether one is needed. When the topic has meanwhile the partitions that
-    the join was for, the answer is no: the member neither finishes the join nor sends heartbeats, until it is expelled.
+    kafka-python checks again after each poll whether a join is needed. If the consumer already knows the changed
+    partitions by then, it is not: the member neither finishes the join nor sends heartbeats until it is expelled.
     """
     return bool(coordinator.rejoining or need_rejoin())
 
 
 def _ensure_active_group(coordinator: Any, ensure: Any, timeout_ms: float | None = None) -> bool:
-    """A workaround: kafka-python 3.0.12 discards a join that ends between two polls, and begins it again.
+    """Keep the result of a join that ends between two polls, which kafka-python discards and repeats.
 
-    A full worker polls without waiting, so its join never took effect, and the whole group rebalanced with each of its
-    polls until it had room. The result of a join is not kept if the membership was lost since (see reset_generation).
+    A worker at its in-flight limit polls without waiting, so its join never took effect, and each of its polls made the
+    whole group rebalance. The result is not kept if the membership was lost since then (see reset_generation).
     """
     join = coordinator._join_task
     if join is not None and join.is_done and (join.failed() or coordinator.state is MemberState.REBALANCING):
@@ -61,7 +60,7 @@ def _ensure_active_group(coordinator: Any, ensure: Any, timeout_ms: float | None
 
 
 class _EndedJoin:
-    """The result of a join, which kafka-python takes for one that is still in progress and waits for."""
+    """Result of a finished join that kafka-python treats as a join in progress and waits for."""
 
     is_done = False
 
@@ -75,27 +74,26 @@ class _EndedJoin:
 
 
 def clear_claimed_partitions(consumer: KafkaConsumer) -> None:
-    """A workaround: a cooperative member of kafka-python 3.0.12 keeps claiming the partitions that it has lost.
+    """Make a cooperative member stop claiming partitions that it has lost.
 
-    The leader then takes it for their owner, beside the worker that owns them by now.
+    Otherwise the leader treats it as their owner, in addition to the worker that owns them now.
     """
     for assignor in consumer._coordinator._assignors.values():
         assignor.member_assignment = None
 
 
 def is_fenced(consumer: KafkaConsumer) -> bool:
-    """Another worker has taken this static member's place. kafka-python 3.0.12 only stops its heartbeat then."""
+    """Return whether another worker has replaced this static member. kafka-python then only stops its heartbeat."""
     coordinator = consumer._coordinator
     stable = coordinator.state is MemberState.STABLE
     return coordinator.group_instance_id is not None and stable and not coordinator._heartbeat_enabled
 
 
 def become_dynamic(consumer: KafkaConsumer) -> bool:
-    """A fenced static member joins again without its name, as a new member that has lost its partitions.
+    """Make a fenced static member join again without its name, as a new member that has lost its partitions.
 
-    kafka-python 3.0.12 would send the name for as long as the consumer lives, and be refused each time. It also keeps
-    the refusal of a commit, and raises it at each poll from then on. False: the name was gone before, and this was the
-    answer to a commit that was still under way.
+    kafka-python would keep sending the name and be refused each time. It also keeps a refused commit and raises it at
+    every later poll. Returns False if the member is already dynamic, and this was the answer to an earlier commit.
     """
     coordinator = consumer._coordinator
     coordinator._async_commit_fenced = False
@@ -107,7 +105,7 @@ def become_dynamic(consumer: KafkaConsumer) -> bool:
 
 
 def leave_at_close(consumer: KafkaConsumer) -> None:
-    """A workaround: close() of kafka-python 3.0.12 sends no LeaveGroup for a static member, and has no option for it.
+    """Make `close` send LeaveGroup for a static member, for which kafka-python has no option.
 
     Java's KafkaConsumer has one since 4.1 (CloseOptions, KIP-1092).
     """

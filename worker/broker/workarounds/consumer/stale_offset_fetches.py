@@ -1,10 +1,10 @@
 """The late answer to a request for committed offsets that timed out is given to a later request.
 
 Version: kafka-python 3.0.12
-Symptom: It keeps an answer that nobody waited for, and gives it to whoever asks next for the same partitions, however
-    much later: reading went back to an offset from before, and frames came out twice.
-Workaround: Forget such answers before asking.
-Shown by: test_the_client_gives_an_old_answer_by_itself
+Symptom: It keeps an answer that came too late and returns it for the next request with the same partitions, no matter
+    how much later: reading went back to an earlier offset, and results were repeated.
+Workaround: Discard such answers before each request.
+Shown by: test_kafka_python_returns_a_stale_offset
 """
 
 from collections.abc import Collection
@@ -16,7 +16,7 @@ from kafka.structs import OffsetAndMetadata
 def fetch_committed(
     consumer: KafkaConsumer, partitions: Collection[TopicPartition], timeout_ms: int
 ) -> dict[TopicPartition, OffsetAndMetadata]:
-    """What `committed` runs, for several partitions and with their metadata."""
+    """Fetch committed offsets of several partitions with their metadata. Raises KafkaError."""
     coordinator = consumer._coordinator
     coordinator._offset_fetch_futures.clear()
     found: dict[TopicPartition, OffsetAndMetadata] = coordinator.fetch_committed_offsets(

@@ -1,19 +1,19 @@
 """A truncation that was detected at an earlier position is raised after a seek to another position.
 
 Version: kafka-python 3.0.12
-Symptom: It asks the broker in the background whether a partition still reaches to the position (KIP-320). If not, the
-    next poll raises LogTruncationError, also where the consumer was sent elsewhere in between. In a topic that was
-    created again, whoever follows the error skips all that the new topic has so far.
-Workaround: A `seek` that forgets such errors.
-Shown by: test_the_client_raises_it_after_a_seek_by_itself
+Symptom: It checks in the background whether a partition still reaches to the position (KIP-320). If not, the next poll
+    raises LogTruncationError, even if the consumer has moved to another position. In a recreated topic, a caller that
+    follows the error skips everything that the new topic has so far.
+Workaround: Discard such errors in `seek`.
+Shown by: test_kafka_python_raises_a_truncation_after_a_seek
 """
 
 from kafka import KafkaConsumer, TopicPartition
 
 
 def seek(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> None:
-    """Read on from offset. What is still to be raised about the position before is forgotten."""
-    consumer.seek(partition, offset)  # from now on, answers about another position are dropped
+    """Continue reading at `offset`, and discard a truncation error about the previous position."""
+    consumer.seek(partition, offset)  # first, because answers about another position are dropped from now on
 
     async def forget_on_network_thread() -> None:
         found = consumer._fetcher._cached_log_truncation

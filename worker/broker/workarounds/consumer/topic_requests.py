@@ -1,9 +1,9 @@
 """A consumer offers no way to ask whether topics exist without blocking until the answer.
 
 Version: kafka-python 3.0.12
-Symptom: `topics` and `partitions_for_topic` block until Kafka has answered: the consumer's thread, which must poll.
+Symptom: `topics` and `partitions_for_topic` block the consumer's thread, which must poll, until Kafka has answered.
 Workaround: Send the request on the consumer's own connection.
-Shown by: test_the_answer_is_waited_for_by_itself
+Shown by: test_kafka_python_blocks_until_kafka_answers
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,7 @@ from kafka.protocol.metadata import MetadataRequest
 
 
 def request_topics(consumer: KafkaConsumer, topics: Sequence[str]) -> Future:
-    """The MetadataResponse to come, or the KafkaError. Creates no topic."""
+    """Request metadata without creating topics, and return a future of the MetadataResponse or KafkaError."""
     request = MetadataRequest(
         topics=[MetadataRequest.MetadataRequestTopic(name=topic) for topic in topics],
         allow_auto_topic_creation=False,

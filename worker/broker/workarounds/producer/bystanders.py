@@ -1,10 +1,10 @@
 """The error of one batch fails every record that waits behind it.
 
 Version: kafka-python 3.0.12
-Symptom: A record of 800 bytes fails as "too large", because another one was. A batch of which several records are
-    invalid fails with InvalidRecordError, whatever the broker's reason was. Java tells these records apart.
+Symptom: A record of 800 bytes fails as "too large" because another one was. A batch with several invalid records fails
+    with InvalidRecordError, regardless of the broker's reason. Java distinguishes these records.
 Workaround: Fail the other records with a BystanderError.
-Shown by: test_one_error_is_that_of_all_records_by_itself
+Shown by: test_kafka_python_gives_one_error_to_all_records
 """
 
 from collections.abc import Callable, Collection
@@ -16,9 +16,10 @@ from kafka.errors import KafkaError
 
 
 class BystanderError(KafkaError):  # type: ignore[misc]  # kafka-python has no types
-    """The producer gave this record up because of another one, or because it failed as a whole.
+    """The producer gave up this record because another one failed, or because the whole producer failed.
 
-    cause: the producer's error. It says nothing about this record.
+    Attributes:
+        cause: Error of the producer, which is not about this record.
     """
 
     def __init__(self, cause: BaseException) -> None:
@@ -27,7 +28,7 @@ class BystanderError(KafkaError):  # type: ignore[misc]  # kafka-python has no t
 
 
 def mark_bystanders(producer: KafkaProducer) -> None:
-    """From now on a record of this producer fails with a BystanderError unless the broker refused the record itself."""
+    """Make records of this producer fail with a BystanderError unless the broker refused the record itself."""
     accumulator = producer._accumulator
     for name in ("abort_batches", "abort_undrained_batches"):
         setattr(accumulator, name, partial(_abort, getattr(accumulator, name)))
@@ -41,12 +42,12 @@ def _abort(abort: Callable[[BaseException], None], error: BaseException) -> None
 def _errors_of_a_batch(
     error: Exception, record_errors: Collection[Any], message: str | None
 ) -> Callable[[int], BaseException]:
-    """The error of each record, by its place in the batch. record_errors: of the records that the broker refused."""
+    """Return a function from the index of a record to its error. record_errors: records that the broker refused."""
     refused = dict(record_errors)
 
-    def of_record(place: int) -> BaseException:
+    def of_record(index: int) -> BaseException:
         if not refused:
             return error
-        return type(error)(refused[place] or message) if place in refused else BystanderError(error)
+        return type(error)(refused[index] or message) if index in refused else BystanderError(error)
 
     return of_record

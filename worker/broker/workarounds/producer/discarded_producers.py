@@ -1,13 +1,13 @@
-"""A producer that is closed without waiting continues sending, and does not free the threads in its `send`.
+"""A producer that is closed without waiting keeps sending, and does not release threads blocked in `send`.
 
 Version: kafka-python 3.0.12
-Symptom: close(timeout=0) raises while records are left over, and leaves the thread sending. A thread in `send` waits
-    for metadata that nobody fetches any more, until max_block_ms is over; or it ends with
+Symptom: `close(timeout=0)` raises if records are left, and leaves its thread sending. A thread in `send` waits until
+    max_block_ms expires for metadata that are no longer fetched; or it fails with
     RuntimeError('NetworkSelector closed!'), which is not a KafkaError. Java wakes it with a KafkaException.
-Workaround: Stop the thread that sends, and fail whoever waits for metadata.
-Upstream: dpkp/kafka-python#2542 raises at once from a `send` that begins after `close`; these began before.
-Shown by: test_a_closed_client_continues_sending_by_itself_and_not_when_discarded,
-    test_a_caller_continues_waiting_by_itself
+Workaround: Stop the sender thread, and fail the threads that wait for metadata.
+Upstream: dpkp/kafka-python#2542 makes a `send` that starts after `close` raise at once; these calls started before.
+Shown by: test_kafka_python_keeps_sending_after_close_but_not_after_force_close,
+    test_kafka_python_does_not_release_a_caller
 """
 
 from contextlib import suppress
@@ -21,20 +21,20 @@ _DISCARD_S_MAX = 5.0
 
 
 def force_close(producer: KafkaProducer) -> None:
-    """End a producer without waiting for what it still holds: each of its futures fails, and it sends nothing more.
+    """Close a producer without waiting for queued records: their futures fail, and nothing more is sent.
 
-    A thread that is in one of its calls gets a KafkaError.
+    Threads that are blocked in one of its calls get a KafkaError.
     """
-    producer._metadata.request_update = _refused  # for whoever would wait for metadata from now on
+    producer._metadata.request_update = _refused  # for threads that request metadata from now on
     producer._sender.force_close()
     producer._sender.join(_DISCARD_S_MAX)
-    _free_waiting(producer)
+    _fail_waiting(producer)
     with suppress(KafkaError):
         producer.close(timeout=0)
 
 
-def _free_waiting(producer: KafkaProducer) -> None:
-    """Free the threads that wait already. Called when the producer's own thread has ended."""
+def _fail_waiting(producer: KafkaProducer) -> None:
+    """Fail the threads that already wait for metadata. Call after the sender thread has ended."""
     metadata = producer._metadata
     with metadata._lock:
         waiting = metadata._future
@@ -43,11 +43,12 @@ def _free_waiting(producer: KafkaProducer) -> None:
 
 
 def is_discarded(producer: KafkaProducer) -> bool:
+    """Return whether `force_close` was called."""
     return producer._metadata.request_update is _refused
 
 
 def send_or_fail(producer: KafkaProducer, topic: str, body: bytes, **record: Any) -> Future:
-    """KafkaProducer.send, of which a discarded producer raises KafkaError alone."""
+    """Call `KafkaProducer.send`. For a discarded producer every error is a KafkaError."""
     try:
         return producer.send(topic, body, **record)
     except (RuntimeError, OSError) as error:

@@ -1,10 +1,10 @@
 """A record that times out does not report the errors for which it was retried.
 
 Version: kafka-python 3.0.12
-Symptom: "Expiring 1 record(s)" may mean too few replicas, a leader that is gone, or a topic that was deleted. Only the
-    library's log has the reason.
-Workaround: Add the last error to the timeout.
-Shown by: test_a_timeout_does_not_say_why_by_itself
+Symptom: "Expiring 1 record(s)" may mean too few replicas, a missing leader, or a deleted topic. Only the library's log
+    has the reason.
+Workaround: Add the last error to the timeout error.
+Shown by: test_kafka_python_does_not_state_the_cause_of_a_timeout
 """
 
 from collections.abc import Callable
@@ -16,7 +16,7 @@ from kafka.errors import KafkaTimeoutError
 
 
 def keep_causes(producer: KafkaProducer) -> None:
-    """From now on the timeout of a record of this producer names the last error that was answered by another try."""
+    """Make timeout errors of records of this producer name the last error that caused a retry."""
     sender = producer._sender
     sender._can_retry = partial(_can_retry, sender._can_retry)
     sender._complete_batch_with_exception = partial(_complete, sender._complete_batch_with_exception)

@@ -1,10 +1,10 @@
 """A transactional producer loses a request when its connection drops.
 
 Version: kafka-python 3.0.12
-Symptom: Where connecting to the coordinator raises, the request that was to go there is neither sent nor put back.
-    Whoever waits for it, a commit as a rule, waits forever.
-Workaround: Put the request back.
-Shown by: test_a_request_that_was_not_sent_is_lost_by_itself
+Symptom: If connecting to the coordinator raises, the request is neither sent nor put back in the queue. The call that
+    waits for it, usually a commit, waits forever.
+Workaround: Put the request back in the queue.
+Shown by: test_kafka_python_loses_a_request_that_was_not_sent
 """
 
 from typing import Any
@@ -13,12 +13,12 @@ from kafka import KafkaProducer
 
 
 def keep_requests(producer: KafkaProducer) -> None:
-    """From now on a request of this producer that was not sent is put back."""
+    """Make a producer put requests that were not sent back in the queue."""
     keep_requests_of(producer._sender, producer._transaction_manager)
 
 
 def keep_requests_of(sender: Any, manager: Any) -> None:
-    """Both are the sender thread's alone, which takes one request at a time."""
+    """Patch a sender and its transaction manager. Only the sender thread uses them, one request at a time."""
     take, send = manager.next_request_handler, sender._maybe_send_pending_request
     taken: list[Any] = []
 

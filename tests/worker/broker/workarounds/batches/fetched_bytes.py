@@ -1,4 +1,4 @@
-"""The bytes of record batches, right and wrong ones, and what is read from them."""
+"""Builds valid and invalid record batches, and reads them."""
 
 import struct
 from collections.abc import Callable, Iterator
@@ -35,14 +35,14 @@ def record(delta: int, value: bytes | None, headers: bytes = b"\x00", key: bytes
 
 
 def batch(payload: bytes, count: int, kind: int = 0, base: int = 100, delta: int | None = None) -> bytes:
-    """A batch with a right checksum around any payload. Times are 1000 + the number of the record."""
+    """Build a batch with a valid checksum around any payload. Record times are 1000 plus the index."""
     delta = count - 1 if delta is None else delta
     covered = struct.pack(">hiqqqhii", kind, delta, 1000, 2000, -1, -1, -1, count) + payload
     return struct.pack(">qiibI", base, 9 + len(covered), 0, 2, calc_crc32c(covered)) + covered
 
 
 class Read:
-    """What comes out of the bytes of a fetch."""
+    """Records and faults read from the bytes of a fetch."""
 
     def __init__(self, data: bytes, limits: FetchLimits = LIMITS, start: int = 100, faults: BatchFaults | None = None):
         self.faults: list[str] = []

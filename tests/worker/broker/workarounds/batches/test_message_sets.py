@@ -1,4 +1,4 @@
-"""Message sets, from before Kafka 0.11: within the limits, and every offset comes out."""
+"""Message sets of producers older than Kafka 0.11: limits hold, and every offset is returned."""
 
 import gzip
 import struct
@@ -14,13 +14,13 @@ from tests.worker.broker.workarounds.batches.fetched_bytes import (
 
 
 @pytest.mark.parametrize("magic", [0, 1])
-def test_old_message_sets_are_bounded_too(magic: int) -> None:
+def test_limits_old_message_sets(magic: int) -> None:
     def message_set(kind: int, values: list[bytes]) -> bytes:
         builder = LegacyRecordBatchBuilder(magic, kind, 10**9)
         for number, value in enumerate(values):
             builder.append(100 + number, 5, b"k", value)
         data = bytes(builder.build())
-        return struct.pack(">q", 102) + data[8:] if kind else data  # the broker writes the offset of the last one
+        return struct.pack(">q", 102) + data[8:] if kind else data  # the broker writes the offset of the last message
 
     plain = Read(message_set(0, [b"a", b"b" * 1001]))
     assert plain.offsets == [100, 101]
@@ -32,7 +32,7 @@ def test_old_message_sets_are_bounded_too(magic: int) -> None:
     assert large.faults == ["too_large"]
 
 
-def test_forged_lengths_in_an_old_message_set_are_no_endless_loop() -> None:
+def test_forged_lengths_in_an_old_message_set_cause_no_endless_loop() -> None:
     inner = struct.pack(">qi", 0, -12) + bytes(30)
     builder = LegacyRecordBatchBuilder(1, 0, 10**6)
     builder.append(100, 5, None, gzip.compress(inner))

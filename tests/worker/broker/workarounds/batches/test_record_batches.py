@@ -1,4 +1,7 @@
-"""Record batches of any size and with any damage: within the limits, and every offset comes out."""
+"""Record batches of any size and with any damage: limits hold, and every offset is returned.
+
+If the test whose name starts with `test_kafka_python` fails, the workaround may no longer be needed.
+"""
 
 import gzip
 import struct
@@ -30,7 +33,7 @@ from tests.worker.broker.workarounds.batches.fetched_bytes import (
 
 
 class OddName(str):
-    """A header name as a careless sender writes it."""
+    """Header name that is encoded as Latin-1."""
 
     def encode(self, *_: object) -> bytes:
         return b"caf\xe9"
@@ -46,7 +49,7 @@ def built(kind: int, transactional: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize("kind", [0, *CODECS])
-def test_an_ordinary_batch_reads_as_kafka_python_reads_it(kind: int) -> None:
+def test_reads_ordinary_batches_like_kafka_python(kind: int) -> None:
     batches = BoundedBatches(MemoryRecords(built(kind)), LIMITS, BatchFaults(), "t-0", lambda: 0)
     records = list(batches.next_batch())
     assert [(r.offset, r.timestamp, r.key, r.value, r.headers) for r in records] == [
@@ -58,8 +61,7 @@ def test_an_ordinary_batch_reads_as_kafka_python_reads_it(kind: int) -> None:
     assert batches.next_batch() is None
 
 
-def test_kafka_python_itself_still_unpacks_everything_and_refuses_header_names() -> None:
-    """If this fails, kafka-python has learned it: see whether the package can go."""
+def test_kafka_python_unpacks_without_a_limit_and_rejects_header_names_that_are_not_utf8() -> None:
     data = batch(gzip.compress(record(0, bytes(5_000_000))), 1, GZIP)
     assert [len(found.value) for found in DefaultRecordBatch(data)] == [5_000_000]
     with pytest.raises(CorruptRecordError):
@@ -67,7 +69,7 @@ def test_kafka_python_itself_still_unpacks_everything_and_refuses_header_names()
 
 
 @pytest.mark.parametrize("kind", CODECS)
-def test_a_batch_that_unpacks_to_too_much_keeps_its_offsets_keys_and_headers(kind: int) -> None:
+def test_keeps_offsets_keys_and_headers_of_a_batch_that_unpacks_to_too_many_bytes(kind: int) -> None:
     header = varint(1) + field(b"ce_subject") + field(b"C1")
     payload = b"".join(record(i, bytes(900_000), header, b"camera") for i in range(6))
     good = batch(record(0, b"good"), 1, base=106)
@@ -85,7 +87,7 @@ def test_a_batch_that_unpacks_to_too_much_keeps_its_offsets_keys_and_headers(kin
 
 
 @pytest.mark.parametrize("kind", CODECS)
-def test_it_takes_no_more_memory_than_the_limit(kind: int) -> None:
+def test_uses_no_more_memory_than_the_limit(kind: int) -> None:
     payload = b"".join(record(i, bytes(15_000_000)) for i in range(4))
     data = batch(CODECS[kind](payload), 4, kind)
     del payload
@@ -98,15 +100,15 @@ def test_it_takes_no_more_memory_than_the_limit(kind: int) -> None:
     assert peak < len(data) + 2 * LIMITS.batch_bytes_max + 4_000_000
 
 
-def test_one_block_of_snappy_that_is_too_large_is_not_unpacked() -> None:
+def test_does_not_unpack_a_snappy_block_that_is_too_large() -> None:
     payload = b"".join(record(i, bytes(1_000_000)) for i in range(3))
     read = Read(batch(codec.snappy_encode(payload, xerial_compatible=False), 3, SNAPPY))
     assert read.offsets == [100, 101, 102]
     assert {value.reason for value in read.discarded()} == {RejectReason.TOO_MANY_BYTES}
 
 
-def test_reading_through_a_huge_batch_ends_as_well() -> None:
-    limits = FetchLimits(1000, 10_000)  # 64 times as much are read through
+def test_limits_how_much_of_a_huge_batch_is_skimmed() -> None:
+    limits = FetchLimits(1000, 10_000)  # up to 64 times as many bytes are skimmed
     payload = b"".join(record(i, bytes(200_000)) for i in range(10))
     read = Read(batch(gzip.compress(payload), 10, GZIP), limits)
     assert read.offsets == list(range(100, 110))
@@ -114,16 +116,16 @@ def test_reading_through_a_huge_batch_ends_as_well() -> None:
 
 
 @pytest.mark.parametrize("kind", [0, GZIP])
-def test_a_record_over_the_limit_comes_without_its_bytes(kind: int) -> None:
+def test_discards_the_value_of_a_record_over_the_limit(kind: int) -> None:
     payload = record(0, b"x" * 1000) + record(1, b"x" * 1001)
     read = Read(batch(gzip.compress(payload) if kind else payload, 2, kind))
     assert read.records[0][3] == b"x" * 1000
     (value,) = read.discarded()
     assert (value.size_bytes, value.detail) == (1001, "1001 bytes, over the limit of 1000")
-    assert read.faults == []  # the record is at fault, not the batch
+    assert read.faults == []  # the record is too large, not the batch
 
 
-def test_a_million_headers_take_no_memory() -> None:
+def test_a_million_headers_use_little_memory() -> None:
     data = batch(record(0, b"v", varint(1_000_000) + b"\x00\x00" * 1_000_000), 1)
     tracemalloc.start()
     try:
@@ -154,7 +156,7 @@ def test_a_million_headers_take_no_memory() -> None:
         (b"", 7),
     ],
 )
-def test_damage_under_a_right_checksum_stops_nothing(payload: bytes, kind: int) -> None:
+def test_continues_after_damage_with_a_valid_checksum(payload: bytes, kind: int) -> None:
     read = Read(batch(payload, 3, kind) + batch(record(0, b"good"), 1, base=103))
     assert read.offsets == [100, 101, 102, 103]
     assert read.records[3][3] == b"good"
@@ -163,21 +165,21 @@ def test_damage_under_a_right_checksum_stops_nothing(payload: bytes, kind: int) 
 
 
 @pytest.mark.parametrize(("count", "delta"), [(2**31 - 1, 2**31 - 1), (-1, 2), (3, -7), (2**31 - 1, 2)])
-def test_forged_numbers_of_records_are_bounded(count: int, delta: int) -> None:
+def test_limits_forged_record_counts(count: int, delta: int) -> None:
     read = Read(batch(record(0, b"a"), count, delta=delta))
     assert read.offsets[:1] == [100]
     assert len(read.offsets) <= 100_001
 
 
-def test_two_partitions_with_wrong_checksums_do_not_hold_each_other_up() -> None:
+def test_counts_failed_checksums_per_partition() -> None:
     faults = BatchFaults()
     tries = [(faults.is_lasting("t-0", 100), faults.is_lasting("t-1", 7)) for _ in range(3)]
     assert tries == [(False, False), (False, False), (True, True)]
 
 
 @pytest.mark.parametrize("kind", [GZIP, LZ4])
-def test_a_batch_of_very_many_compressed_frames_is_damaged(kind: int) -> None:
-    """Finding the next costs a copy of all that follow: a megabyte of empty ones took six seconds."""
+def test_limits_the_number_of_compressed_frames(kind: int) -> None:
+    """Each frame costs a copy of all bytes after it: a megabyte of empty frames took six seconds."""
     read = Read(
         batch(1001 * CODECS[kind](b"") + CODECS[kind](record(0, b"good")), 1, kind)
         + batch(record(0, b"good"), 1, base=101)
@@ -186,7 +188,7 @@ def test_a_batch_of_very_many_compressed_frames_is_damaged(kind: int) -> None:
     assert "frames" in read.discarded()[0].detail
 
 
-def test_a_wrong_checksum_is_read_again_and_counts_as_damage_in_the_end() -> None:
+def test_fetches_a_batch_again_after_a_failed_checksum_and_then_counts_it_as_damaged() -> None:
     data = bytearray(batch(record(0, b"a") + record(1, b"b"), 2))
     data[-3] ^= 1
     faults = BatchFaults()
@@ -199,7 +201,7 @@ def test_a_wrong_checksum_is_read_again_and_counts_as_damage_in_the_end() -> Non
     assert read.faults == ["damaged"]
 
 
-def test_a_length_that_makes_no_batch_is_an_error_and_not_an_endless_loop() -> None:
+def test_raises_on_an_invalid_batch_length() -> None:
     data = bytearray(batch(record(0, b"a"), 1))
     data[8:12] = struct.pack(">i", -12)
     with pytest.raises(CorruptRecordError):
@@ -207,7 +209,7 @@ def test_a_length_that_makes_no_batch_is_an_error_and_not_an_endless_loop() -> N
 
 
 @pytest.mark.parametrize("kind", [0, GZIP])
-def test_the_same_number_of_headers_is_read_whether_or_not_a_batch_is_too_large(kind: int) -> None:
+def test_reads_the_same_number_of_headers_of_normal_and_too_large_batches(kind: int) -> None:
     headers = varint(1500) + (field(b"n") + field(b"v")) * 1500
     payload = record(0, bytes(2_500_000), headers)
     data = batch(gzip.compress(payload) if kind else payload, 1, kind)

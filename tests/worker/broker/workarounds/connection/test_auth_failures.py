@@ -1,4 +1,7 @@
-"""The work-around for kafka-python's silence about a refused password: what it fixes, and that it is still needed."""
+"""Refused passwords.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import asyncio
 import socket
@@ -19,7 +22,7 @@ class _Selector:
 
 @pytest.fixture
 def transport() -> Iterator[KafkaTCPTransport]:
-    """One end of a connection whose other end has answered and hung up at once."""
+    """Return one end of a connection whose other end has answered and closed at once."""
     ours, theirs = socket.socketpair()
     ours.setblocking(False)
     with ours, theirs:
@@ -28,13 +31,12 @@ def transport() -> Iterator[KafkaTCPTransport]:
         yield KafkaTCPTransport(_Selector(), ours)
 
 
-def test_kafka_python_still_throws_the_last_answer_away(transport: KafkaTCPTransport) -> None:
-    """When this fails, `_data_first` can go."""
+def test_kafka_python_discards_the_last_answer(transport: KafkaTCPTransport) -> None:
     data, error = auth_failures._receive[KafkaTCPTransport](transport)
-    assert (data, error is None) == (b"no entry", False), "kafka-python now hands it on first"
+    assert (data, error is None) == (b"no entry", False), "`_data_first` is no longer needed"
 
 
-def test_the_last_answer_comes_before_the_end(transport: KafkaTCPTransport) -> None:
+def test_delivers_the_last_answer_before_the_end_of_the_connection(transport: KafkaTCPTransport) -> None:
     receive = auth_failures._data_first(auth_failures._receive[KafkaTCPTransport])
     assert receive(transport) == (b"no entry", None)
     data, error = receive(transport)
@@ -49,12 +51,12 @@ class _Refused(KafkaConnection):  # type: ignore[misc]
         raise SaslAuthenticationFailedError("SaslAuthenticationFailedError: wrong password")
 
 
-def test_kafka_python_still_swallows_a_refusal() -> None:
-    """When this fails, `_initialize_or_raise` can go."""
+def test_kafka_python_swallows_an_authentication_failure() -> None:
+    """If this fails, `_initialize_or_raise` can be removed."""
     asyncio.run(auth_failures._initialize(_Refused()))
 
 
-def test_a_refusal_is_raised() -> None:
+def test_raises_an_authentication_failure() -> None:
     with pytest.raises(SaslAuthenticationFailedError) as refused:
         asyncio.run(auth_failures._initialize_or_raise(_Refused()))
     assert auth_failures.refusal(refused.value) == "wrong password"

@@ -1,6 +1,6 @@
-"""What a client knows of the cluster. The test that ends in `_by_itself` fails when the workaround can go.
+"""Cluster metadata of clients. `tests/brokers/test_advertised.py` tests the advertised addresses.
 
-`tests/brokers/test_advertised.py` has the addresses that brokers advertise.
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
 """
 
 from collections.abc import Iterator
@@ -21,11 +21,11 @@ def client(request: pytest.FixtureRequest, embedded_broker: BrokerHandle) -> Ite
     client.close()
 
 
-def test_no_client_shows_its_metadata_by_itself(client: Any) -> None:
+def test_kafka_python_clients_do_not_expose_their_metadata(client: Any) -> None:
     public = [getattr(client, name, None) for name in dir(client) if not name.startswith("_")]
     assert not any(isinstance(value, ClusterMetadata) for value in public)
 
 
-def test_each_client_knows_its_brokers(embedded_broker: BrokerHandle, client: Any) -> None:
+def test_returns_the_brokers_of_each_kind_of_client(embedded_broker: BrokerHandle, client: Any) -> None:
     assert isinstance(cluster_metadata(client), ClusterMetadata)
     assert advertised_servers(client) == [embedded_broker.bootstrap_servers]

@@ -1,4 +1,7 @@
-"""Clients that find no broker. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Clients that cannot reach a broker.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from typing import Any
 
@@ -13,9 +16,9 @@ from stripwatch.worker.common.process.ports import free_port
 
 
 class Opened(KafkaNetClient):  # type: ignore[misc]  # kafka-python has no types
-    """Connections that are known to the test."""
+    """Network client that records its instances."""
 
-    all: list["Opened"] = []  # noqa: RUF012 - of one test alone
+    all: list["Opened"] = []  # noqa: RUF012 - replaced for each test
 
     def __init__(self, **config: Any) -> None:
         super().__init__(**config)
@@ -33,7 +36,7 @@ def nowhere() -> dict[str, Any]:
     return {"bootstrap_servers": f"127.0.0.1:{free_port()}", "bootstrap_timeout_ms": 50}
 
 
-def test_a_producer_that_cannot_be_made_leaves_its_connections_open_by_itself(opened: list[Opened]) -> None:
+def test_kafka_python_leaks_the_connections_of_a_failed_producer(opened: list[Opened]) -> None:
     with pytest.raises(KafkaError):
         KafkaProducer(kafka_client=Opened, **nowhere())
     (connections,) = opened
@@ -42,7 +45,7 @@ def test_a_producer_that_cannot_be_made_leaves_its_connections_open_by_itself(op
 
 
 @pytest.mark.parametrize("client", [KafkaProducer, KafkaConsumer, KafkaAdminClient])
-def test_a_client_that_cannot_be_made_leaves_nothing_open(client: Any, opened: list[Opened]) -> None:
+def test_closes_the_connections_of_a_failed_client(client: Any, opened: list[Opened]) -> None:
     with pytest.raises(KafkaError):
         make_or_close(client, **nowhere())
     (connections,) = opened

@@ -1,4 +1,7 @@
-"""What we replace of kafka-python's sockets does what it replaces, in fewer calls."""
+"""Socket reads and selector lookups behave like those of kafka-python, with fewer calls.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import inspect
 import selectors
@@ -11,13 +14,13 @@ from kafka.errors import KafkaConnectionError
 from kafka.net.selector import NetworkSelector
 from kafka.net.transport import KafkaTCPTransport
 
-from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector, read_much
+from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelector, read_available_bytes
 
 Pair = tuple[socket.socket, socket.socket]
 
 
 class _Counting:
-    """The socket of a transport, whose reads are counted."""
+    """Socket that counts its reads."""
 
     def __init__(self, end: socket.socket) -> None:
         self.end = end
@@ -43,27 +46,27 @@ def net() -> Iterator[NetworkSelector]:
     net.close()
 
 
-def test_a_frame_is_read_whole_in_a_few_calls(pair: Pair, net: NetworkSelector) -> None:
+def test_reads_a_frame_in_a_few_calls(pair: Pair, net: NetworkSelector) -> None:
     near, far = pair
     sent = bytes(range(256)) * 400
     far.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1_000_000)
     far.sendall(sent)
     counting = _Counting(near)
-    read_much()
+    read_available_bytes()
     received, error = KafkaTCPTransport(net, counting)._sock_recv()
     assert (received, error) == (sent, None)
-    assert counting.reads <= 5  # of 4 KB each it would be 26
+    assert counting.reads <= 5  # reads of 4 KB would take 26
 
 
-def test_kafka_python_still_reads_little() -> None:
-    assert "recv(4096)" in inspect.getsource(kafka.net.transport), "then read_much is needed no more"
+def test_kafka_python_reads_4_kb_per_call() -> None:
+    assert "recv(4096)" in inspect.getsource(kafka.net.transport), "read_available_bytes is no longer needed"
 
 
-def test_an_end_and_a_failure_are_reported_with_what_came_before(pair: Pair, net: NetworkSelector) -> None:
+def test_returns_the_last_bytes_with_the_error(pair: Pair, net: NetworkSelector) -> None:
     near, far = pair
     far.sendall(b"last words")
     far.close()
-    read_much()
+    read_available_bytes()
     transport = KafkaTCPTransport(net, near)
     received, error = transport._sock_recv()
     assert received == b"last words"
@@ -74,7 +77,7 @@ def test_an_end_and_a_failure_are_reported_with_what_came_before(pair: Pair, net
     assert isinstance(error, KafkaConnectionError)
 
 
-def test_the_selector_knows_what_is_registered_and_refuses_the_rest(pair: Pair) -> None:
+def test_the_selector_returns_registered_keys_and_raises_for_others(pair: Pair) -> None:
     near, far = pair
     with PlainSelector() as selector:
         key = selector.register(near, selectors.EVENT_READ, "data")
@@ -82,7 +85,7 @@ def test_the_selector_knows_what_is_registered_and_refuses_the_rest(pair: Pair) 
         with pytest.raises(KeyError):
             selector.get_key(far)
         near.close()
-        assert selector.get_key(near) == key  # a closed one that is still registered, so that it can be let go
+        assert selector.get_key(near) == key  # closed but still registered, so that it can be unregistered
         far.close()
         with pytest.raises(ValueError, match="Invalid file"):
             selector.get_key(far)

@@ -1,4 +1,7 @@
-"""Sockets of connections that end early. The tests that end in `_by_itself` fail when the workaround can go."""
+"""Sockets of connections that end early.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import errno
 import socket
@@ -29,7 +32,7 @@ def net() -> Iterator[NetworkSelector]:
 
 @pytest.fixture
 def near() -> Iterator[socket.socket]:
-    """One end of a connection whose other end reads nothing."""
+    """Return one end of a connection whose other end reads nothing."""
     near, far = socket.socketpair()
     near.setblocking(False)
     with near, far:
@@ -56,7 +59,7 @@ def time_out(net: NetworkSelector, near: socket.socket) -> None:
 
 def close_while_connecting(net: NetworkSelector, near: socket.socket) -> None:
     connector = connector_that_answers(errno.EINPROGRESS)
-    near.send(MORE_THAN_A_SOCKET_TAKES)  # so that it never becomes writable
+    near.send(MORE_THAN_A_SOCKET_TAKES)  # fills the buffer, so the socket never becomes writable
     net.call_soon(lambda: connector.sock_connect(net, near, ADDRESS))
     net.poll(timeout_ms=0)
     net.close()
@@ -76,7 +79,7 @@ def close_with_unsent_bytes(net: NetworkSelector, near: socket.socket) -> None:
 
 
 class _Handshake(KafkaSSLTransport):  # type: ignore[misc]  # kafka-python has no types
-    """Over a plain socket: do_handshake is what fails."""
+    """TLS transport over a plain socket whose do_handshake fails."""
 
     def __init__(self, net: NetworkSelector, near: socket.socket) -> None:
         KafkaTCPTransport.__init__(self, net, _Refused(near))
@@ -87,7 +90,7 @@ class _Refused:
         self._near = near
 
     def do_handshake(self) -> None:
-        raise ssl.SSLError("a certificate that nobody knows")
+        raise ssl.SSLError("certificate verify failed")
 
     def close(self) -> None:
         self._near.close()
@@ -102,14 +105,14 @@ ENDS = pytest.mark.parametrize(
 
 
 @ENDS
-def test_a_connection_that_ends_early_closes_its_socket(end: End, net: NetworkSelector, near: socket.socket) -> None:
+def test_closes_the_socket_of_a_connection_that_ends_early(end: End, net: NetworkSelector, near: socket.socket) -> None:
     close_sockets()
     end(net, near)
     assert near.fileno() == -1
 
 
 @ENDS
-def test_kafka_python_leaves_it_open_by_itself(
+def test_kafka_python_leaves_the_socket_open(
     end: End, net: NetworkSelector, near: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for owner, name in PATCHED:
@@ -119,7 +122,7 @@ def test_kafka_python_leaves_it_open_by_itself(
     assert near.fileno() != -1
 
 
-def test_asking_twice_changes_nothing() -> None:
+def test_a_second_call_changes_nothing() -> None:
     close_sockets()
     methods = [owner.__dict__[name] for owner, name in PATCHED]
     close_sockets()

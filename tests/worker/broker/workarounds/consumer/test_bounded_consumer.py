@@ -1,4 +1,7 @@
-"""A consumer that holds no more than it may, on both brokers."""
+"""Consumer with limits on bytes, on both brokers.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import pytest
 from kafka import KafkaConsumer
@@ -33,16 +36,16 @@ def send(broker: BrokerHandle, topic: str, sizes: list[int], partition: int = 0,
 
 
 def polled(consumer: BoundedConsumer, count: int) -> list[list[tuple[int, int, bytes]]]:
-    """The records of each poll that brought some: partition, offset and value."""
+    """Return partition, offset and value of the records of each poll that returned some."""
     polls: list[list[tuple[int, int, bytes]]] = []
     while sum(map(len, polls)) < count:
         found = consumer.poll(timeout_ms=round(AWAIT_S_MAX * 1000), max_records=64)
-        assert found, f"nothing came after {polls}"
+        assert found, f"no records after {polls}"
         polls.append([(r.partition, r.offset, r.value) for records in found.values() for r in records])
     return polls
 
 
-def test_a_poll_brings_records_of_any_size_by_itself(embedded_broker: BrokerHandle) -> None:
+def test_kafka_python_polls_records_of_any_size(embedded_broker: BrokerHandle) -> None:
     topic = embedded_broker.new_topic()
     send(embedded_broker, topic, [150_000] * 6)
     with embedded_broker.consumer(fetch_max_wait_ms=100, max_partition_fetch_bytes=5_000_000) as consumer:
@@ -52,7 +55,7 @@ def test_a_poll_brings_records_of_any_size_by_itself(embedded_broker: BrokerHand
     assert len(found[TopicPartition(topic, 0)]) == 6
 
 
-def test_a_poll_ends_when_its_bytes_are_there(broker: BrokerHandle) -> None:
+def test_a_poll_ends_at_the_byte_limit(broker: BrokerHandle) -> None:
     topic = broker.new_topic(3)
     for partition in range(3):
         send(broker, topic, [100_000] * 6, partition)
@@ -68,7 +71,7 @@ def test_a_poll_ends_when_its_bytes_are_there(broker: BrokerHandle) -> None:
         assert offsets == list(range(6))
 
 
-def test_a_batch_that_unpacks_to_too_much_and_the_frames_behind_it(broker: BrokerHandle) -> None:
+def test_discards_a_batch_that_unpacks_to_too_many_bytes_and_reads_the_frames_after_it(broker: BrokerHandle) -> None:
     topic = broker.new_topic()
     send(broker, topic, [150_000] * 20, compression_type="gzip")
     send(broker, topic, [1000] * 3)
@@ -83,21 +86,21 @@ def test_a_batch_that_unpacks_to_too_much_and_the_frames_behind_it(broker: Broke
     assert discarded == {*range(20), 23}
 
 
-def test_after_an_error_in_a_batch_the_partition_is_read_again(
+def test_reads_the_partition_again_after_an_error_in_a_batch(
     broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """kafka-python alone runs in circles in the next poll: its finished iterator stays in place."""
+    """The next poll of kafka-python loops forever, because it keeps the finished iterator."""
     topic = broker.new_topic()
     send(broker, topic, [1000] * 5)
     consumer = opened(broker, topic)
     failures = iter([True, True])
 
-    def spoilt(batch: object) -> bool:
+    def fail_twice(batch: object) -> bool:
         if next(failures, False):
-            raise CorruptRecordError("as a test wants it")
+            raise CorruptRecordError("raised by the test")
         return True
 
-    monkeypatch.setattr(BoundedBatch, "validate_crc", spoilt)
+    monkeypatch.setattr(BoundedBatch, "validate_crc", fail_twice)
     try:
         for _ in range(2):
             try:
@@ -111,7 +114,7 @@ def test_after_an_error_in_a_batch_the_partition_is_read_again(
         consumer.close()
 
 
-def test_a_position_that_kafka_does_not_say_is_an_error(embedded_broker: BrokerHandle) -> None:
+def test_raises_if_the_position_is_not_known(embedded_broker: BrokerHandle) -> None:
     topic = embedded_broker.new_topic()
     consumer = opened(embedded_broker, topic)
     partition = TopicPartition(topic, 0)

@@ -1,5 +1,7 @@
-"""A topic that is created again while it is read, on Apache Kafka. The test that ends in `_by_itself` fails when the
-workaround can go."""
+"""Topics that are created again while they are read, on Apache Kafka.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Iterator
 
@@ -11,12 +13,12 @@ from tests.brokers.clients import AWAIT_S_MAX, poll_until, recreate, write
 from tests.brokers.handle import BrokerHandle
 
 pytestmark = pytest.mark.kafka
-READ, WRITTEN = 5, 9  # of the topic before, and of the one after
+READ, WRITTEN = 5, 9  # number of records in the old and in the new topic
 
 
 @pytest.fixture
 def consumer(apache_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
-    """At the first record of a topic of five."""
+    """Return a consumer at the first record of a topic with READ records."""
     partition = TopicPartition(apache_broker.new_topic(), 0)
     write(apache_broker, partition.topic, READ)
     with apache_broker.consumer(metadata_max_age_ms=200) as consumer:
@@ -37,14 +39,14 @@ def read_and_recreate(broker: BrokerHandle, consumer: KafkaConsumer) -> TopicPar
     return partition
 
 
-def test_a_recreated_topic_is_read_at_the_old_position_by_itself(
+def test_kafka_python_reads_a_recreated_topic_at_the_old_position(
     apache_broker: BrokerHandle, consumer: KafkaConsumer
 ) -> None:
     partition = read_and_recreate(apache_broker, consumer)
     poll_until(lambda: consumer.position(partition) == WRITTEN, consumer)
 
 
-def test_a_recreated_topic_is_read_when_its_id_is_bound(apache_broker: BrokerHandle, consumer: KafkaConsumer) -> None:
+def test_reads_a_recreated_topic_once_its_id_is_bound(apache_broker: BrokerHandle, consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     fetches = FetchByTopicId(consumer)
     fetches.bind(partition.topic, consumer._cluster.topic_id(partition.topic))
@@ -57,18 +59,20 @@ def test_a_recreated_topic_is_read_when_its_id_is_bound(apache_broker: BrokerHan
     poll_until(lambda: len(found) == WRITTEN, consumer, into=found)
 
 
-def test_what_was_fetched_before_is_dropped(apache_broker: BrokerHandle, consumer: KafkaConsumer) -> None:
-    """Its offsets are those of the records in the new topic."""
+def test_drops_records_that_were_fetched_from_the_old_topic(
+    apache_broker: BrokerHandle, consumer: KafkaConsumer
+) -> None:
+    """Their offsets also exist in the new topic."""
     (partition,) = consumer.assignment()
     fetches = FetchByTopicId(consumer)
     fetches.bind(partition.topic, consumer._cluster.topic_id(partition.topic))
     fetcher = consumer._fetcher
 
-    def have_come() -> bool:
+    def has_fetched() -> bool:
         fetcher.send_fetches()
         return bool(fetcher._completed_fetches)
 
-    poll_until(have_come)  # the five records are here, and nobody has taken them
+    poll_until(has_fetched)  # the records are fetched but not yet polled
     recreate(apache_broker, partition.topic)
     with apache_broker.producer() as producer:
         producer.send(partition.topic, b"new").get(AWAIT_S_MAX)

@@ -1,4 +1,7 @@
-"""Losses of membership that kafka-python hides. The tests that end in `_by_itself` fail when the workaround can go."""
+"""Losses of membership that kafka-python hides.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import threading
 from types import SimpleNamespace
@@ -22,7 +25,7 @@ from stripwatch.worker.broker.workarounds.consumer.lost_membership import (
 
 
 class Coordinator(BaseCoordinator):  # type: ignore[misc]
-    """As much of a coordinator as a lost membership touches, in the middle of joining again."""
+    """Coordinator that is joining again, reduced to the state that a lost membership affects."""
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -32,7 +35,7 @@ class Coordinator(BaseCoordinator):  # type: ignore[misc]
         self.config = {"group_instance_id": "one", "api_version": (4, 0)}
 
     def reset(self) -> None:
-        """What the broker's answer 'unknown member' to a join does."""
+        """Do what kafka-python does when the broker answers a join with 'unknown member'."""
         self.reset_generation()
 
     async def _nothing(self, *args: Any, **options: Any) -> None: ...
@@ -42,7 +45,7 @@ class Coordinator(BaseCoordinator):  # type: ignore[misc]
 
 
 class Joining(Coordinator):
-    """One whose polls wait for nothing. The test ends its joins."""
+    """Coordinator whose polls do not wait. The test completes its joins."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -79,7 +82,7 @@ class Joining(Coordinator):
 
 
 def owner() -> CooperativeStickyAssignor:
-    """An assignor of a member that was given a partition."""
+    """Return the assignor of a member that was assigned a partition."""
     assignor = CooperativeStickyAssignor()
     assignor.on_assignment(ConsumerProtocolAssignment(1, [("frames", [0])], b""), 7)
     return assignor
@@ -89,12 +92,12 @@ def claimed(assignor: CooperativeStickyAssignor) -> list[Any]:
     return list(assignor.metadata({"frames"}).owned_partitions)
 
 
-def test_a_member_claims_what_it_has_lost_by_itself() -> None:
-    """Java claims what is assigned; here it is what was given last, whatever came of it."""
+def test_kafka_python_claims_lost_partitions() -> None:
+    """Java claims the assigned partitions. kafka-python claims the last assignment, even if it was lost."""
     assert len(claimed(owner())) == 1
 
 
-def test_a_loss_during_a_join_prepares_the_join_again() -> None:
+def test_prepares_the_join_again_after_a_loss() -> None:
     made = Coordinator()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     made.reset()
@@ -102,23 +105,23 @@ def test_a_loss_during_a_join_prepares_the_join_again() -> None:
     assert not made.rejoining
 
 
-def test_a_join_that_a_poll_has_left_is_finished() -> None:
+def test_finishes_a_join_after_the_end_of_a_poll() -> None:
     made = Coordinator()
-    made.rejoin_needed = False  # changed partitions have caused the join
+    made.rejoin_needed = False  # changed partitions caused the join
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert made.need_rejoin()
     made.rejoining = False
     assert not made.need_rejoin()
 
 
-def test_a_join_that_a_poll_has_left_is_forgotten_by_itself() -> None:
+def test_kafka_python_forgets_a_join_after_the_end_of_a_poll() -> None:
     made = Coordinator()
     made.rejoin_needed = False
     assert not made.need_rejoin()
 
 
-def test_a_join_that_ends_between_two_polls_counts() -> None:
-    """A worker that is full polls without waiting: it would never be a member, and the group would always rebalance."""
+def test_keeps_a_join_that_ends_between_two_polls() -> None:
+    """A worker at its in-flight limit polls without waiting. It would never join, and the group always rebalance."""
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)
@@ -127,7 +130,7 @@ def test_a_join_that_ends_between_two_polls_counts() -> None:
     assert (len(made.joins), made.state) == (1, MemberState.STABLE)
 
 
-def test_a_join_that_ends_between_two_polls_starts_again_by_itself() -> None:
+def test_kafka_python_repeats_a_join_that_ends_between_two_polls() -> None:
     made = Joining()
     assert not made.ensure_active_group(timeout_ms=0)
     made.joins[0].success(b"assignment")
@@ -135,22 +138,22 @@ def test_a_join_that_ends_between_two_polls_starts_again_by_itself() -> None:
     assert len(made.joins) == 2
 
 
-def test_a_join_of_a_membership_that_was_lost_meanwhile_starts_again() -> None:
+def test_repeats_a_join_whose_membership_was_lost_in_between() -> None:
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)
     made.joins[0].success(b"assignment")
-    made.reset()  # by the answer to a commit
+    made.reset()  # as after the answer to a commit
     assert not made.ensure_active_group(timeout_ms=0)
     assert len(made.joins) == 2
 
 
-def test_the_result_of_a_join_is_dropped_when_the_membership_is_lost_before_it_could_be_used() -> None:
+def test_drops_the_result_of_a_join_if_the_membership_is_lost_before_it_is_used() -> None:
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)
     made.joins[0].success(b"assignment")
-    made.is_ready = False  # the coordinator is away
+    made.is_ready = False  # the coordinator is not available
     assert not made.ensure_active_group(timeout_ms=0)
     made.reset()
     made.is_ready = True
@@ -158,7 +161,7 @@ def test_the_result_of_a_join_is_dropped_when_the_membership_is_lost_before_it_c
     assert len(made.joins) == 2
 
 
-def test_a_join_that_fails_between_two_polls_starts_again() -> None:
+def test_repeats_a_join_that_fails_between_two_polls() -> None:
     made = Joining()
     patch_lost_membership(SimpleNamespace(_coordinator=made))
     assert not made.ensure_active_group(timeout_ms=0)
@@ -167,7 +170,7 @@ def test_a_join_that_fails_between_two_polls_starts_again() -> None:
     assert len(made.joins) == 2
 
 
-def test_a_loss_during_a_join_is_passed_over_by_itself() -> None:
+def test_kafka_python_hides_a_loss_during_a_join() -> None:
     made = Coordinator()
     made.reset()
     assert made.rejoining
@@ -182,24 +185,24 @@ def test_a_loss_during_a_join_is_passed_over_by_itself() -> None:
         (None, MemberState.STABLE, False, False),
     ],
 )
-def test_a_static_member_whose_heart_has_stopped_is_fenced(
+def test_a_static_member_without_heartbeat_is_fenced(
     instance_id: str | None, state: str, beats: bool, expected: bool
 ) -> None:
     made = SimpleNamespace(group_instance_id=instance_id, state=state, _heartbeat_enabled=beats)
     assert is_fenced(SimpleNamespace(_coordinator=made)) is expected
 
 
-def test_a_static_member_is_made_to_leave() -> None:
+def test_a_static_member_leaves_at_close() -> None:
     made = Coordinator()
     leave_at_close(SimpleNamespace(_coordinator=made))
     assert made.is_dynamic_member()
 
 
-def test_a_static_member_never_leaves_by_itself() -> None:
+def test_kafka_python_never_removes_a_static_member() -> None:
     assert not Coordinator().is_dynamic_member()
 
 
-def test_a_member_that_gives_its_name_up_joins_as_a_new_one() -> None:
+def test_a_member_that_becomes_dynamic_joins_as_a_new_one() -> None:
     made = Coordinator()
     made._async_commit_fenced = True
     assert become_dynamic(SimpleNamespace(_coordinator=made))
@@ -209,7 +212,7 @@ def test_a_member_that_gives_its_name_up_joins_as_a_new_one() -> None:
     assert made.rejoin_needed
 
 
-def test_a_refused_commit_that_comes_later_is_no_second_loss() -> None:
+def test_a_refused_commit_that_arrives_later_is_not_a_second_loss() -> None:
     made = Coordinator()
     become_dynamic(SimpleNamespace(_coordinator=made))
     made._async_commit_fenced = True
@@ -217,7 +220,7 @@ def test_a_refused_commit_that_comes_later_is_no_second_loss() -> None:
     assert not made._async_commit_fenced
 
 
-def test_a_lost_partition_is_claimed_no_more() -> None:
+def test_stops_claiming_lost_partitions() -> None:
     assignor = owner()
     clear_claimed_partitions(SimpleNamespace(_coordinator=SimpleNamespace(_assignors={"cooperative-sticky": assignor})))
     assert claimed(assignor) == []

@@ -1,4 +1,7 @@
-"""What a rebalance listener can do. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Waiting and committing in a rebalance listener.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Callable, Coroutine
 from typing import Any
@@ -15,7 +18,7 @@ Action = Callable[[KafkaConsumer, dict[Any, OffsetAndMetadata]], Coroutine[Any, 
 
 
 class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-python has no types
-    """Notes what the action came to when partitions are assigned."""
+    """Runs an action when partitions are assigned, and records its outcome."""
 
     def __init__(self, consumer: KafkaConsumer, action: Action) -> None:
         self.outcomes: list[str] = []
@@ -33,7 +36,7 @@ class _Listener(AsyncConsumerRebalanceListener):  # type: ignore[misc]  # kafka-
 
 
 def outcome(broker: BrokerHandle, action: Action) -> tuple[str, int | None]:
-    """Of the action, and what is committed afterwards."""
+    """Return the outcome of the action and the offset committed afterwards."""
     topic = broker.new_topic()
     with broker.consumer(group_id=broker.new_name("group")) as consumer:
         listener = _Listener(consumer, action)
@@ -44,14 +47,14 @@ def outcome(broker: BrokerHandle, action: Action) -> tuple[str, int | None]:
         return listener.outcomes[0], consumer.committed(partition)
 
 
-def test_a_listener_cannot_commit_by_itself(embedded_broker: BrokerHandle) -> None:
+def test_kafka_python_raises_on_a_commit_in_a_listener(embedded_broker: BrokerHandle) -> None:
     async def commit_publicly(consumer: KafkaConsumer, offsets: dict[Any, OffsetAndMetadata]) -> None:
         consumer.commit(offsets)
 
     assert outcome(embedded_broker, commit_publicly) == ("RuntimeError", None)
 
 
-def test_a_listener_waits_and_commits(embedded_broker: BrokerHandle) -> None:
+def test_a_listener_can_wait_and_commit(embedded_broker: BrokerHandle) -> None:
     async def wait_and_commit(consumer: KafkaConsumer, offsets: dict[Any, OffsetAndMetadata]) -> None:
         await sleep(consumer, 0.001)
         await commit(consumer, offsets, 10_000)

@@ -1,17 +1,20 @@
-"""The sum of incoming bytes. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Total of incoming bytes.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from stripwatch.worker.broker.workarounds.consumer.received_bytes import count_received
 from tests.brokers.handle import BrokerHandle
 
 
-def test_incoming_bytes_are_not_summed_by_itself(embedded_broker: BrokerHandle) -> None:
+def test_kafka_python_has_no_total_of_incoming_bytes(embedded_broker: BrokerHandle) -> None:
     with embedded_broker.consumer() as consumer:
         names = set(consumer.metrics()["consumer-metrics"])
     assert "incoming-byte-rate" in names
     assert "incoming-byte-total" not in names
 
 
-def test_each_answer_raises_the_sum(embedded_broker: BrokerHandle) -> None:
+def test_each_answer_increases_the_total(embedded_broker: BrokerHandle) -> None:
     with embedded_broker.consumer() as consumer:
         received = count_received(consumer)
         before = received()

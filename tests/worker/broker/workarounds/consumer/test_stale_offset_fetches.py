@@ -1,4 +1,7 @@
-"""Committed offsets that are asked for twice. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Committed offsets after a request that timed out.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,7 +18,7 @@ from tests.brokers.handle import BrokerHandle
 
 @pytest.fixture
 def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
-    """Has committed 5, and asked before what was committed, without waiting for the answer, 1."""
+    """Return a consumer that has committed 5, and that did not wait for an earlier answer, which is 1."""
     partition = TopicPartition(embedded_broker.new_topic(), 0)
     with embedded_broker.consumer(group_id=embedded_broker.new_name("group")) as consumer:
         consumer.assign([partition])
@@ -25,7 +28,7 @@ def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
         while not waiting:
             with suppress(KafkaTimeoutError):
                 consumer.committed(partition, timeout_ms=0)
-        poll_until(lambda: all(future.is_done for future in waiting.values()))  # its network thread needs no poll
+        poll_until(lambda: all(future.is_done for future in waiting.values()))  # the network thread runs without polls
         commit(consumer, partition, 5)
         yield consumer
 
@@ -34,11 +37,11 @@ def commit(consumer: KafkaConsumer, partition: TopicPartition, offset: int) -> N
     consumer.commit({partition: OffsetAndMetadata(offset, "", -1)})
 
 
-def test_the_client_gives_an_old_answer_by_itself(consumer: KafkaConsumer) -> None:
+def test_kafka_python_returns_a_stale_offset(consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     assert [consumer.committed(partition) for _ in range(2)] == [1, 5]
 
 
-def test_the_answer_is_what_kafka_has_now(consumer: KafkaConsumer) -> None:
+def test_returns_the_current_offset(consumer: KafkaConsumer) -> None:
     (partition,) = consumer.assignment()
     assert fetch_committed(consumer, [partition], 30_000)[partition].offset == 5

@@ -1,5 +1,7 @@
-"""A truncation that was found at a position which was left since. The test that ends in `_by_itself` fails when the
-workaround can go."""
+"""Truncation errors about a position that the consumer has left.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Iterator
 
@@ -17,7 +19,7 @@ WRITTEN, DIVERGED = 8, 5
 
 @pytest.fixture
 def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
-    """Of two partitions; the first has records, and is read to its end."""
+    """Return a consumer of two partitions. The first one has records and is read to its end."""
     topic = embedded_broker.new_topic(partitions=2)
     write(embedded_broker, topic, WRITTEN)
     with embedded_broker.consumer() as consumer:
@@ -29,28 +31,28 @@ def consumer(embedded_broker: BrokerHandle) -> Iterator[KafkaConsumer]:
 
 
 def find_truncation(consumer: KafkaConsumer, *numbers: int) -> list[TopicPartition]:
-    """As the answer of a broker leaves it until the next poll."""
+    """Store a truncation error as the answer of a broker does, to be raised by the next poll."""
     partitions = [partition for partition in sorted(consumer.assignment()) if partition.partition in numbers]
     ends = {partition: OffsetAndMetadata(DIVERGED, "", 0) for partition in partitions}
     consumer._fetcher._cached_log_truncation = LogTruncationError(ends)
     return partitions
 
 
-def test_the_client_raises_it_after_a_seek_by_itself(consumer: KafkaConsumer) -> None:
+def test_kafka_python_raises_a_truncation_after_a_seek(consumer: KafkaConsumer) -> None:
     (partition,) = find_truncation(consumer, 0)
     consumer.seek(partition, 0)
     with pytest.raises(LogTruncationError):
         consumer.poll(timeout_ms=0)
 
 
-def test_after_our_seek_it_is_forgotten_and_everything_is_read(consumer: KafkaConsumer) -> None:
+def test_seek_discards_a_truncation_and_reads_all_records(consumer: KafkaConsumer) -> None:
     (partition,) = find_truncation(consumer, 0)
     seek(consumer, partition, 0)
     found: list[object] = []
     poll_until(lambda: len(found) == WRITTEN, consumer, into=found)
 
 
-def test_what_was_found_of_another_partition_is_still_raised(consumer: KafkaConsumer) -> None:
+def test_still_raises_a_truncation_of_another_partition(consumer: KafkaConsumer) -> None:
     left, kept = find_truncation(consumer, 0, 1)
     seek(consumer, left, 0)
     with pytest.raises(LogTruncationError) as raised:
@@ -58,7 +60,7 @@ def test_what_was_found_of_another_partition_is_still_raised(consumer: KafkaCons
     assert set(raised.value.divergent_offsets) == {kept}
 
 
-def test_without_a_truncation_it_is_a_plain_seek(consumer: KafkaConsumer) -> None:
+def test_seeks_without_a_truncation(consumer: KafkaConsumer) -> None:
     partition = min(consumer.assignment())
     seek(consumer, partition, 3)
     assert consumer.position(partition) == 3

@@ -1,6 +1,6 @@
-"""Asking for topics. The test that ends in `_by_itself` fails when the workaround can go.
+"""Requests for topics. `tests/worker/pipeline/consume/test_output_topics.py` tests a missing topic.
 
-`tests/worker/pipeline/consume/test_output_topics.py` has a topic that is missing.
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
 """
 
 from stripwatch.worker.broker.workarounds.consumer.topic_requests import request_topics
@@ -8,14 +8,14 @@ from tests.brokers.handle import BrokerHandle
 from tests.waiting import wait_until
 
 
-def test_the_answer_is_waited_for_by_itself(embedded_broker: BrokerHandle) -> None:
+def test_kafka_python_blocks_until_kafka_answers(embedded_broker: BrokerHandle) -> None:
     topic = embedded_broker.new_topic()
     with embedded_broker.consumer() as consumer:
         assert topic in consumer.topics()
         assert consumer.partitions_for_topic(topic) == {0}
 
 
-def test_an_answer_comes_later(embedded_broker: BrokerHandle) -> None:
+def test_the_future_receives_the_answer(embedded_broker: BrokerHandle) -> None:
     topic = embedded_broker.new_topic()
     with embedded_broker.consumer() as consumer:
         answer = request_topics(consumer, [topic])

@@ -1,4 +1,7 @@
-"""Which record is to blame, on Apache Kafka. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Records that fail because of another record, on Apache Kafka.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Iterator
 
@@ -28,8 +31,8 @@ def errors(*futures: Future) -> list[type]:
     return [type(future.exception) for future in futures]
 
 
-def send_beside_a_large_one(broker: BrokerHandle, producer: KafkaProducer) -> list[type]:
-    """What the record that is too large fails with, and a small one for another topic."""
+def send_with_a_large_one(broker: BrokerHandle, producer: KafkaProducer) -> list[type]:
+    """Return the errors of a record that is too large and of a small record for another topic."""
     large, small = broker.new_topic(max_message_bytes="1000"), broker.new_topic()
     for topic in (large, small):
         producer.partitions_for(topic)
@@ -38,17 +41,17 @@ def send_beside_a_large_one(broker: BrokerHandle, producer: KafkaProducer) -> li
     return errors(refused, producer.send(small, b"small"))
 
 
-def test_one_error_is_that_of_all_records_by_itself(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
-    assert send_beside_a_large_one(apache_broker, producer) == [MessageSizeTooLargeError] * 2
+def test_kafka_python_gives_one_error_to_all_records(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
+    assert send_with_a_large_one(apache_broker, producer) == [MessageSizeTooLargeError] * 2
 
 
-def test_only_the_record_that_was_refused_has_the_error(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
+def test_only_the_refused_record_has_the_error(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
     mark_bystanders(producer)
-    assert send_beside_a_large_one(apache_broker, producer) == [MessageSizeTooLargeError, BystanderError]
+    assert send_with_a_large_one(apache_broker, producer) == [MessageSizeTooLargeError, BystanderError]
 
 
 @pytest.mark.parametrize("refused", [1, 2])
-def test_of_one_batch_the_invalid_records_are_known(
+def test_distinguishes_the_invalid_records_of_a_batch(
     apache_broker: BrokerHandle, producer: KafkaProducer, refused: int
 ) -> None:
     mark_bystanders(producer)
@@ -61,7 +64,7 @@ def test_of_one_batch_the_invalid_records_are_known(
     assert errors(*futures) == [BystanderError, *[InvalidTimestampError] * refused]
 
 
-def test_a_bystander_names_the_error_of_the_producer() -> None:
+def test_a_bystander_error_names_the_error_of_the_producer() -> None:
     error = BystanderError(KafkaError("gone"))
     assert "KafkaError: gone" in str(error)
     assert isinstance(error, KafkaError)

@@ -1,4 +1,7 @@
-"""A thread that is in `send` while its producer is discarded. `_by_itself` fails when the workaround can go."""
+"""Threads that are in `send` while their producer is discarded.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import threading
 from typing import Any
@@ -16,7 +19,7 @@ AWAIT_S_MAX = 30.0
 
 
 class Caller:
-    """A thread that sends to a topic that does not exist: it waits for its metadata."""
+    """Thread that sends to a topic that does not exist, and so waits for metadata."""
 
     def __init__(self, producer: KafkaProducer) -> None:
         self.raised: list[BaseException] = []
@@ -36,7 +39,7 @@ def slow_producer(broker: BrokerHandle, **more: Any) -> KafkaProducer:
     return broker.producer(max_block_ms=600_000, allow_auto_create_topics=False, **more)
 
 
-def test_a_caller_continues_waiting_by_itself(apache_broker: BrokerHandle) -> None:
+def test_kafka_python_does_not_release_a_caller(apache_broker: BrokerHandle) -> None:
     producer = slow_producer(apache_broker)
     caller = Caller(producer)
     producer._sender.force_close()
@@ -48,7 +51,7 @@ def test_a_caller_continues_waiting_by_itself(apache_broker: BrokerHandle) -> No
     assert not caller.thread.is_alive()
 
 
-def test_a_caller_is_freed_when_its_producer_is_discarded(apache_broker: BrokerHandle) -> None:
+def test_releases_a_caller_when_its_producer_is_discarded(apache_broker: BrokerHandle) -> None:
     producer = slow_producer(apache_broker)
     caller = Caller(producer)
     force_close(producer)
@@ -56,7 +59,7 @@ def test_a_caller_is_freed_when_its_producer_is_discarded(apache_broker: BrokerH
     assert [type(error) for error in caller.raised] == [IllegalStateError]
 
 
-def test_a_discarded_producer_raises_kafka_errors_alone(apache_broker: BrokerHandle) -> None:
+def test_a_discarded_producer_raises_only_kafka_errors(apache_broker: BrokerHandle) -> None:
     producer, topic = slow_producer(apache_broker), apache_broker.new_topic()
     producer.partitions_for(topic)
     force_close(producer)
@@ -65,7 +68,7 @@ def test_a_discarded_producer_raises_kafka_errors_alone(apache_broker: BrokerHan
             send_or_fail(producer, name, b"")
 
 
-def test_a_closed_client_continues_sending_by_itself_and_not_when_discarded(apache_broker: BrokerHandle) -> None:
+def test_kafka_python_keeps_sending_after_close_but_not_after_force_close(apache_broker: BrokerHandle) -> None:
     topic = apache_broker.new_topic()
     producer = apache_broker.producer(linger_ms=60_000)
     future = producer.send(topic, b"left over")

@@ -1,4 +1,7 @@
-"""Transactions whose end Kafka never tells. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Transactions whose end Kafka does not confirm.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 import inspect
 from types import SimpleNamespace
@@ -20,7 +23,7 @@ from stripwatch.worker.broker.workarounds.producer.endless_commits import bound_
 
 
 def producer_with(result: TransactionalRequestResult, bound_s: float) -> Any:
-    """What of a KafkaProducer the calls of a transaction use; each has this result."""
+    """Return the parts of a KafkaProducer that transaction calls use. Each call has this result."""
     manager = SimpleNamespace(
         begin_commit=lambda: result,
         send_offsets_to_transaction=lambda offsets, group: result,
@@ -31,7 +34,7 @@ def producer_with(result: TransactionalRequestResult, bound_s: float) -> Any:
     return producer
 
 
-def test_a_commit_has_no_limit_by_itself() -> None:
+def test_kafka_python_commits_without_a_time_limit() -> None:
     for call in (KafkaProducer.commit_transaction, KafkaProducer.send_offsets_to_transaction):
         assert "result.wait()" in inspect.getsource(call)
 
@@ -44,7 +47,7 @@ def test_a_commit_without_an_answer_times_out() -> None:
         KafkaProducer.send_offsets_to_transaction(producer, {}, None)
 
 
-def test_an_answer_is_handed_on() -> None:
+def test_passes_the_answer_on() -> None:
     done, failed = TransactionalRequestResult(), TransactionalRequestResult()
     done.done()
     failed.done(CommitFailedError())
@@ -58,7 +61,7 @@ FRAMES = (TopicPartition("frames", 0), TopicPartition("frames", 1))
 
 
 class Offsets:
-    """Offsets of two partitions that are being committed in a transaction."""
+    """Offsets of two partitions that a transaction sends."""
 
     def __init__(self, bound_s: float = 60.0, gone: set[str] | None = None, bound: bool = True) -> None:
         self.manager = TransactionManager(transactional_id="line")
@@ -84,21 +87,21 @@ class Offsets:
         KafkaProducer.send_offsets_to_transaction(self.producer, {}, None)
 
 
-def test_offsets_of_a_deleted_topic_are_sent_forever_by_itself() -> None:
+def test_kafka_python_sends_offsets_of_a_deleted_topic_forever() -> None:
     offsets = Offsets(bound=False)
     offsets.answer(UNKNOWN, UNKNOWN)
     assert not offsets.result.is_done
     assert len(offsets.manager._pending_requests) == 2
 
 
-def test_offsets_of_a_topic_that_is_gone_need_no_commit() -> None:
+def test_counts_offsets_of_a_deleted_topic_as_committed() -> None:
     offsets = Offsets(gone={"frames"})
     offsets.answer(UNKNOWN, 0)
     offsets.send()
     assert offsets.manager._pending_txn_offset_commits == {}
 
 
-def test_offsets_of_a_topic_that_only_one_broker_does_not_know_are_sent_again() -> None:
+def test_sends_offsets_again_if_only_one_broker_does_not_know_the_topic() -> None:
     offsets = Offsets(gone={"another"})
     offsets.answer(UNKNOWN, 0)
     assert not offsets.result.is_done
@@ -107,7 +110,7 @@ def test_offsets_of_a_topic_that_only_one_broker_does_not_know_are_sent_again() 
     offsets.send()
 
 
-def test_other_errors_of_a_topic_that_is_gone_are_the_clients_to_handle() -> None:
+def test_leaves_other_errors_of_a_deleted_topic_to_the_client() -> None:
     offsets = Offsets(gone={"frames"})
     offsets.answer(NotCoordinatorError.errno, UNKNOWN)
     assert not offsets.result.is_done
@@ -116,11 +119,11 @@ def test_other_errors_of_a_topic_that_is_gone_are_the_clients_to_handle() -> Non
 @pytest.mark.parametrize(
     ("codes", "message"),
     [
-        ((), "Kafka has not answered for 0.01 s"),
+        ((), "Kafka did not answer within 0.01 s"),
         ((UNKNOWN, 0), "was UnknownTopicOrPartitionError to TxnOffsetCommitRequest"),
     ],
 )
-def test_the_error_says_what_kafka_answered_last(codes: tuple[int, ...], message: str) -> None:
+def test_the_error_states_the_last_answer(codes: tuple[int, ...], message: str) -> None:
     offsets = Offsets(0.01)
     waiting = offsets.manager.send_offsets_to_transaction({}, None)
     if codes:
@@ -129,7 +132,7 @@ def test_the_error_says_what_kafka_answered_last(codes: tuple[int, ...], message
         waiting.wait()
 
 
-def test_the_error_of_another_request_is_named_too() -> None:
+def test_the_error_states_the_answer_to_another_request() -> None:
     offsets = Offsets(0.01)
     waiting = offsets.manager.send_offsets_to_transaction({}, None)
     end = EndTxnHandler(offsets.manager, True)

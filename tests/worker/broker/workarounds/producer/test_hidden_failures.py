@@ -1,4 +1,7 @@
-"""What broke a producer. The test that ends in `_by_itself` fails when the workaround can go."""
+"""Fatal errors of a producer.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from types import SimpleNamespace
 
@@ -16,13 +19,12 @@ def broken() -> TransactionManager:
     return manager
 
 
-def test_a_broken_producer_does_not_say_why_by_itself(broken: TransactionManager) -> None:
-    """Only as text."""
+def test_kafka_python_reports_a_fatal_error_only_as_text(broken: TransactionManager) -> None:
     with pytest.raises(KafkaError) as raised:
         broken.initialize_transactions()
     assert type(raised.value) is KafkaError
     assert raised.value.__cause__ is None
 
 
-def test_the_error_is_known(broken: TransactionManager) -> None:
+def test_returns_the_fatal_error(broken: TransactionManager) -> None:
     assert isinstance(fatal_error(SimpleNamespace(_transaction_manager=broken)), MessageSizeTooLargeError)

@@ -1,4 +1,7 @@
-"""A request of a transaction outlives the connection that it was to go by."""
+"""Requests of a transaction whose connection drops.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from types import SimpleNamespace
 from typing import Any
@@ -11,14 +14,14 @@ from stripwatch.worker.broker.workarounds.producer.lost_requests import keep_req
 
 
 class DroppingClient:
-    """No connection to the coordinator comes about."""
+    """Network client that cannot connect to the coordinator."""
 
     def await_ready(self, *_: Any, **__: Any) -> bool:
         raise KafkaConnectionError("reset by peer")
 
 
 def send_over(client: DroppingClient, keep: bool) -> list[str]:
-    """The requests that still wait after one try to send the first."""
+    """Return the requests that are still queued after one attempt to send the first."""
     manager = TransactionManager("worker", api_version=(2, 5))
     sender = Sender.__new__(Sender)
     sender._client, sender._transaction_manager = client, manager
@@ -32,10 +35,9 @@ def send_over(client: DroppingClient, keep: bool) -> list[str]:
     return sorted(type(request).__name__ for _, _, request in manager._pending_requests)
 
 
-def test_a_request_that_was_not_sent_is_put_back() -> None:
+def test_puts_a_request_that_was_not_sent_back_in_the_queue() -> None:
     assert send_over(DroppingClient(), keep=True) == ["FindCoordinatorHandler", "InitProducerIdHandler"]
 
 
-def test_a_request_that_was_not_sent_is_lost_by_itself() -> None:
-    """The day this fails, worker/broker/workarounds/producer/lost_requests.py is not needed any more."""
+def test_kafka_python_loses_a_request_that_was_not_sent() -> None:
     assert send_over(DroppingClient(), keep=False) == ["FindCoordinatorHandler"]

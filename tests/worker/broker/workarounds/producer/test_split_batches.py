@@ -1,4 +1,7 @@
-"""A batch over the limit of its topic, on Apache Kafka. `_by_itself` fails when the workaround can go."""
+"""Batches over the size limit of their topic, on Apache Kafka.
+
+Tests whose name starts with `test_kafka_python` show the fault; if one fails, the workaround can be removed.
+"""
 
 from collections.abc import Iterator
 
@@ -24,25 +27,25 @@ def producer(apache_broker: BrokerHandle) -> Iterator[KafkaProducer]:
 
 
 def send_one_batch(broker: BrokerHandle, producer: KafkaProducer) -> list[Future]:
-    """Ten records that fit in the topic one by one, and not together."""
+    """Send ten records that each fit in the topic, but not in one batch."""
     topic = broker.new_topic(max_message_bytes="1000")
     producer.partitions_for(topic)
     return [producer.send(topic, bytes(500)) for _ in range(RECORDS)]
 
 
-def test_flush_fails_where_a_batch_was_split_by_itself(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
+def test_kafka_python_fails_to_flush_after_a_split(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
     send_one_batch(apache_broker, producer)
     with pytest.raises(UnknownError):
         producer.flush(AWAIT_S_MAX)
 
 
-def test_the_records_of_a_split_batch_are_waited_for(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
+def test_waits_for_the_records_of_a_split_batch(apache_broker: BrokerHandle, producer: KafkaProducer) -> None:
     sent = send_one_batch(apache_broker, producer)
     await_acknowledgements(producer, sent, AWAIT_S_MAX)
     assert sorted(future.value.offset for future in sent) == list(range(RECORDS))
 
 
-def test_a_wait_has_an_end(producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_wait_times_out(producer: KafkaProducer, monkeypatch: pytest.MonkeyPatch) -> None:
     def flush(timeout: float) -> None:
         raise UnknownError
 

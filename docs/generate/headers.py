@@ -22,18 +22,21 @@ from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
 _HEAD = """# Headers
 
-Record headers on Kafka. Values are UTF-8 text, also those of numbers.
+The record headers on Kafka. Values are UTF-8 text unless stated otherwise; numbers are written
+in decimal digits.
 
 ## Headers of a frame
 
-What a camera sends on `inspection.frames`. The headers follow the CloudEvents Kafka binding in binary mode. None is
-required: a frame without headers is inspected, and its camera is the record's key, else topic and partition. A raw
-buffer needs `ce_pixelformat`, `ce_widthpx` and `ce_heightpx`. `deploy/contracts/send_frames.py` is a complete sender.
+A camera sends these headers with each frame on `inspection.frames`. They follow the CloudEvents Kafka binding in binary
+mode. An image file needs none of them: a frame without headers is inspected, and its camera is the record's key or,
+without a key, its topic and partition. A raw buffer needs `ce_pixelformat`, `ce_widthpx` and `ce_heightpx`.
+`deploy/contracts/send_frames.py` is a complete sender.
 
-A malformed header costs its value, never the frame, except for the format of a raw buffer. The metric
-`stripwatch_header_faults_total` counts malformed headers by name; its label is `key` for a malformed key and
-`timestamp` for a record time that is not plausible. A text is malformed if it is not UTF-8, has control characters, or
-is longer than 200 characters. An empty header counts as missing. If a name occurs twice, the last one is used.
+A malformed header is treated as missing, and the frame is still inspected. The exceptions are the headers that describe
+a raw buffer: if one of them is malformed, a raw buffer is rejected. The metric `stripwatch_header_faults_total` counts
+malformed headers by name; its label is `key` for a malformed key and `timestamp` for a record time that is not
+plausible. A text is malformed if it is not UTF-8, has control characters, or is longer than 200 characters. An empty
+header counts as missing. If a name occurs twice, the last one is used.
 
 Send CloudEvents in binary mode only. A frame in structured mode (`application/cloudevents+json`) is rejected as
 `unsupported_format`, because its image is text within JSON.
@@ -50,7 +53,7 @@ padding.
 """
 _EVENTS = """## Headers of every event
 
-On results, defect events, rejects, evidence images, review frames, shadow results and coil summaries.
+These headers are on results, defect events, rejects, evidence images, review frames, shadow results and coil summaries.
 """
 _COPIES = """## Headers of rejects and review frames
 

@@ -10,12 +10,12 @@ from stripwatch.worker.contracts import topics as names
 
 _HEAD = """# Topics
 
-The topics of a line by their default names. The settings `topics.*` rename them. `stripwatch topics` creates the
-missing ones and reports how existing ones differ; it never changes a topic.
+The topics of a line, with their default names. The settings `topics.*` change the names. `stripwatch topics` creates
+the missing ones and reports how existing ones differ; it never changes a topic.
 """
 _PLAN = """## Partitions, retention and size
 
-As `stripwatch topics` creates them by default. `--partitions`, `--replication`, `--retention-hours` and
+The values with which `stripwatch topics` creates the topics. `--partitions`, `--replication`, `--retention-hours` and
 `--message-bytes-max` change them. Every topic has `cleanup.policy=delete`: the topics are logs of events, so compaction
 would delete events with the same key. `min.insync.replicas` is the replication factor minus one, but at least 1.
 
@@ -24,7 +24,7 @@ Adding partitions later moves cameras to other partitions; stop the line while y
 """
 _WHO = """## Who writes and reads
 
-*Reader* stands for your own consumers.
+A *reader* is a consumer of your own.
 """
 _ACLS = """## Access rules
 

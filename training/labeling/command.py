@@ -45,7 +45,9 @@ def collect(
 
         stripwatch train collect --out review --sorted
 
-    Alternatively, take the labels from a table: collect --out review --labels labels.csv
+    Alternatively, take the labels from a table:
+
+        stripwatch train collect --out review --labels labels.csv
 
     3. Retrain on the old and the new data:
 

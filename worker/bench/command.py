@@ -84,7 +84,7 @@ def bench(
         str, typer.Option(help="Shares of the capacity at which to measure latency, separated by commas.")
     ] = "0.5,0.8",
     seconds: Annotated[float, typer.Option(min=1, help="Duration of each latency measurement in seconds.")] = 15.0,
-    plan: Annotated[str, typer.Option(help="Needs of a line, as '12 cameras 30 fps 256x1600'.")] = "",
+    plan: Annotated[str, typer.Option(help="Load to plan for, such as '12 cameras 30 fps 256x1600'.")] = "",
     broker: BrokerAddress = "",
     setting: Annotated[
         list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Worker setting to override. Repeatable.")

@@ -78,7 +78,7 @@ def list_rejects(
     reason: Reasons = None,
     camera: CameraId = None,
     since: Since = None,
-    newest: Annotated[int, typer.Option(min=1, help="Number of rejects to show, the newest.")] = 100,
+    newest: Annotated[int, typer.Option(min=1, help="Maximum number of rejects to show. The newest are shown.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per reject instead of a table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,

@@ -55,9 +55,9 @@ FRAME_HEADERS = (
         "unchanged as `ce_source`, and its parts percent-decoded as `frame.line` and `frame.camera`. The record's key, "
         "if there is one, takes precedence as the camera.",
         "/plant/hot-rolling/line-1/top-1",
-        "The line is null. The camera is the record's key, else topic and partition.",
-        "As missing if the camera cannot be read from it. A trailing slash, a query or a fragment is ignored: write "
-        f"`?` and `#` in a name as `%3F` and `%23`. Both are {_FAULT}.",
+        "The line is null. The camera is the record's key or, without a key, topic and partition.",
+        "Treated as missing if the camera cannot be read from it. A trailing slash, a query or a fragment is ignored: "
+        f"write `?` and `#` in a name as `%3F` and `%23`. Both are {_FAULT}.",
     ),
     HeaderSpec(names.TYPE, "text", "CloudEvents type of the record.", "stripwatch.frame.v1", _UNUSED, _UNUSED),
     HeaderSpec(
@@ -65,10 +65,10 @@ FRAME_HEADERS = (
         "RFC 3339 with an offset from UTC",
         "Moment of exposure.",
         "2026-11-23T02:00:00.123Z",
-        "The record's time takes its place: ages and metres then include the sender's delay. If that time is not "
-        "plausible either, the time of arrival is used.",
-        f"As missing, and {_FAULT}. A time before 2000 or a day or more ahead is malformed: it is in seconds or "
-        "microseconds, or the clock was never set.",
+        "The record's time is used instead, so ages do not include the time between exposure and sending. If that time "
+        "is not plausible either, the time of arrival is used.",
+        f"Treated as missing, and {_FAULT}. A time before 2000 or a day or more ahead is malformed: it is in "
+        "seconds or microseconds, or the clock was never set.",
         {"format": "date-time"},
     ),
     HeaderSpec(
@@ -77,7 +77,7 @@ FRAME_HEADERS = (
         "Coil id.",
         "C4711",
         "`frame.coil` is null, and the frame is counted for a coil without an id.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
     ),
     HeaderSpec(
         names.CONTENT_TYPE,
@@ -90,11 +90,11 @@ FRAME_HEADERS = (
     ),
     HeaderSpec(
         names.STRIP_POSITION_MM,
-        "integer, at most 10^12 either way",
+        "integer from -10^12 to 10^12",
         "Start of the frame on the coil in millimetres: its end nearer to the head, whichever way the strip runs.",
         "120000",
         "Events and coil summaries have no positions on the strip.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
         _NUMBER,
     ),
     HeaderSpec(
@@ -104,7 +104,7 @@ FRAME_HEADERS = (
         "`reverse`.",
         "forward",
         "`forward` is assumed. A coil whose positions fall has the position fault `reversed`.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
         {"enum": list(STRIP_DIRECTIONS)},
     ),
     HeaderSpec(
@@ -113,7 +113,7 @@ FRAME_HEADERS = (
         "The camera's own frame count. JSON readers change larger numbers.",
         "123",
         "`frame.block_id` is null.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
         _COUNT,
     ),
     HeaderSpec(
@@ -158,7 +158,7 @@ FRAME_HEADERS = (
         "Trace that the frame belongs to; passed through to every event.",
         "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
         "Events have no trace context.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
     ),
     HeaderSpec(
         names.REPLAYS,
@@ -175,7 +175,7 @@ FRAME_HEADERS = (
         "Id of the first reject of a frame that was sent again. Only `stripwatch rejects replay` writes it.",
         "inspection.frames-2-41-a401c305",
         "`frame.replay_of` is null.",
-        f"As missing, and {_FAULT}.",
+        f"Treated as missing, and {_FAULT}.",
     ),
 )
 

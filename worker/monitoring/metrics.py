@@ -113,7 +113,7 @@ class Metrics(KafkaMetrics):
         )
         # Its rate is the share of time in which the device works. Under load it should be close to 1.
         self.device_busy = self._counter(
-            "device_busy_seconds", "Seconds with a batch on the device, divided by the number of batches that share it."
+            "device_busy_seconds", "Seconds that batches spent on the device, divided by batches_in_flight."
         )
         # If decode is full, inference or decoding is the bottleneck. If publish is full, building events is. A slow
         # broker shows in neither, but in inflight_frames and in the publish stage time.

@@ -34,7 +34,7 @@ def run(
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
     linger_ms_max: Annotated[
-        float | None, typer.Option(help="How long a free device waits for more frames, in ms.")
+        float | None, typer.Option(help="Maximum time that an idle device waits for more frames, in ms.")
     ] = None,
     metrics_port: MetricsPort = None,
     log_format: LogFormat = None,
@@ -88,7 +88,8 @@ def check(
 ) -> None:
     """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
 
-    frames_per_second is the speed of inference alone on this machine, by batch size. layout is what run would use.
+    In the output, frames_per_second is the speed of inference alone on this machine, by batch size, and layout is the
+    number of processes and threads that run would use.
 
     Example: stripwatch check --bundle model.onnx
     """

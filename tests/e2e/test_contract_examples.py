@@ -1,5 +1,6 @@
 """The two examples in deploy/contracts: send frames to a worker, and read its defect events."""
 
+import re
 import signal
 import subprocess
 import sys
@@ -15,7 +16,7 @@ from tests.e2e.line import SESSION_MS, Line, run_cli, running_worker
 from tests.tiny import encode_frame
 
 CONTRACTS = Path(__file__).parents[2] / "deploy" / "contracts"
-LINES_MAX = 40
+LINES_MAX = {"send_frames.py": 30, "read_defects.py": 28}
 TOPICS = {name.rpartition(".")[2]: name for name in ALL}
 WAIT_S_MAX = 60
 
@@ -44,7 +45,7 @@ def test_one_example_sends_frames_and_the_other_reads_their_defects(images: Path
         servers = broker.bootstrap_servers
         line = Line(BrokerHandle("embedded", servers, SESSION_MS), topics=TOPICS)
         assert run_cli("topics", "--bootstrap-servers", servers).returncode == 0
-        assert run("send_frames.py", servers, images, "/plant/line-7/top-7") == (0, "sent 3 of 3 frames\n", "")
+        assert run("send_frames.py", servers, images, "/plant/line-7/top-7") == (0, "sent 3 frames\n", "")
         with running_worker(line, bundle, "g") as worker:
             worker.await_ready()
             with subprocess.Popen(command("read_defects.py", servers), stdout=subprocess.PIPE, text=True) as reader:
@@ -54,16 +55,40 @@ def test_one_example_sends_frames_and_the_other_reads_their_defects(images: Path
                 assert reader.wait(WAIT_S_MAX) == 130
 
 
-@pytest.mark.parametrize(("name", "arguments"), [("send_frames.py", ["."]), ("read_defects.py", [])])
-def test_an_absent_broker_gives_a_one_line_error_and_exit_code_4(name: str, arguments: list[str]) -> None:
+@pytest.mark.parametrize(("name", "sends"), [("send_frames.py", True), ("read_defects.py", False)])
+def test_an_absent_broker_gives_a_one_line_error_and_exit_code_4(name: str, sends: bool, images: Path) -> None:
     servers = f"127.0.0.1:{free_port()}"
-    code, out, err = run(name, servers, *arguments)
+    code, out, err = run(name, servers, *([images] if sends else []))
     assert (code, out) == (4, "")
     assert servers in err
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
 
 
-@pytest.mark.parametrize("name", ["send_frames.py", "read_defects.py"])
+def test_a_frame_that_kafka_refuses_is_named(tmp_path: Path) -> None:
+    (tmp_path / "large.png").write_bytes(bytes(40_000_001))
+    with running_embedded_broker() as broker:
+        code, out, err = run("send_frames.py", broker.bootstrap_servers, tmp_path)
+    assert (code, out) == (4, "")
+    assert f"cannot send {tmp_path / 'large.png'} to Kafka at {broker.bootstrap_servers}: " in err
+    assert "MessageSizeTooLarge" in err
+
+
+@pytest.mark.parametrize("folder", ["empty", "missing"])
+def test_a_folder_without_images_is_an_error(folder: str, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    code, out, err = run("send_frames.py", "127.0.0.1:9", tmp_path / folder)
+    assert (code, out, err) == (1, "", f"the folder {tmp_path / folder} is missing or contains no images\n")
+
+
+@pytest.mark.parametrize("name", LINES_MAX)
+@pytest.mark.parametrize("arguments", [[], ["a", "b", "c", "d"]])
+def test_wrong_arguments_print_the_usage(name: str, arguments: list[str]) -> None:
+    code, out, err = run(name, *arguments)
+    assert (code, out) == (1, "")
+    assert re.fullmatch(rf"usage: .+: python {name} HOST:PORT .+\n", err)
+
+
+@pytest.mark.parametrize("name", LINES_MAX)
 def test_an_example_is_short(name: str) -> None:
-    assert len([line for line in (CONTRACTS / name).read_text().splitlines() if line.strip()]) <= LINES_MAX
+    assert len((CONTRACTS / name).read_text().splitlines()) <= LINES_MAX[name]

@@ -52,8 +52,8 @@ has no other input. The worker computes heatmaps only if `grid` is present, beca
 
 ## Operators
 
-All operators belong to the ONNX standard: the domains DOMAINS. A graph with any other operator is rejected, because
-custom operators are code. Weights are in the file itself; a tensor in another file is rejected.
+All operators belong to the ONNX standard, which has the domains DOMAINS. A graph with any other operator is rejected,
+because custom operators are code. Weights are in the file itself; a tensor in another file is rejected.
 
 ## Checksum
 
@@ -73,7 +73,8 @@ predicts another label, or if a heatmap is not finite.
 
 `reference` holds the image statistics of training frames, and the distribution of the predictions for validation
 frames. The worker compares the frames of each camera with them; see [Drift](../explanation/drift.md). `trained` holds
-the sizes of the training frames, from which [`frames.untrained_size`](settings.md#framesuntrained_size) decides.
+the sizes of the training frames; [`frames.untrained_size`](settings.md#framesuntrained_size) sets what happens to other
+frames.
 
 ## Compatibility
 
@@ -118,7 +119,7 @@ _PLAIN_ARRAY = re.compile(r"\[[^][{}]*\]")
 
 def bundle_format_page() -> str:
     """Return the page with the parts of a bundle, every field of its manifest and an example."""
-    domains = ", ".join(code(domain) if domain else "default (empty)" for domain in sorted(DOMAINS))
+    domains = ", ".join(code(domain) if domain else '`""` (the default)' for domain in sorted(DOMAINS))
     head, _, rest = _GRAPH.partition("DOMAINS")
     return page(
         _HEAD,

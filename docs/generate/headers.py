@@ -73,7 +73,7 @@ def headers_page() -> str:
     sent = "\n".join(f"{name}: {value.decode()}" for name, value in examples()["frame"].headers)
     return page(
         _HEAD,
-        table(["header", "value", "meaning", "example"], _rows(FRAME_HEADERS)),
+        table(["header", "value", "meaning"], _rows(FRAME_HEADERS)),
         _EFFECTS,
         table(
             ["header", "missing", "malformed"],
@@ -83,21 +83,21 @@ def headers_page() -> str:
         _PIXELS,
         table(["format", "bits per sample", "bits per pixel", "colours"], _pixel_formats()),
         _EVENTS,
-        table(["header", "value", "meaning", "example", "always present"], _event_rows()),
+        table(["header", "value", "meaning", "always present"], _event_rows()),
         _COPIES,
         table(["header", "value", "meaning"], _own(OriginHeaders)),
-        table(["header", "value", "meaning", "example"], _rows([*FRAME_COPY_HEADERS, _original()])),
+        table(["header", "value", "meaning"], _rows([*FRAME_COPY_HEADERS, _original()])),
         _REJECTS,
         table(["header", "value", "meaning"], _own(RejectHeaders)),
         _REVIEWS,
         table(["header", "value", "meaning"], _own(ReviewHeaders)),
         _MARKS,
-        table(["header", "value", "meaning", "example"], _rows(REPLAY_MARK_HEADERS)),
+        table(["header", "value", "meaning"], _rows(REPLAY_MARK_HEADERS)),
     )
 
 
 def _rows(headers: Iterable[HeaderSpec]) -> list[list[str]]:
-    return [[code(each.name), each.form, each.description, code(each.example)] for each in headers]
+    return [[code(each.name), f"{each.form}<br>e.g. {code(each.example)}", each.description] for each in headers]
 
 
 def _event_rows() -> list[list[str]]:

@@ -11,7 +11,7 @@ from prometheus_client.metrics import MetricWrapperBase
 from prometheus_client.metrics_core import Metric
 
 from docs.generate.alerts import ALERTS, RECORDING
-from docs.generate.markdown import code, page, table
+from docs.generate.markdown import code, page, paragraph, table
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
@@ -24,7 +24,8 @@ Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch
 live page exports none. A counter starts at 0 when the process starts. A histogram has the endings `_bucket`, `_sum` and
 `_count`. A coil is never a label, because there would be too many series.
 
-The column *alerts* names the [alerts](alerts.md) that use a metric, directly or through a recording rule.
+*Alerts* are the [alerts](alerts.md) that use a metric, directly or through a recording rule. [Label
+values](#label-values) describes the labels.
 """
 _SUPERVISOR = """## Supervisor
 
@@ -48,13 +49,12 @@ _LABELS = """## Label values
 
 ### Labels with any value
 """
-_COLUMNS = ("metric", "type", "unit", "labels", "description", "alerts")
 # By the end of a metric's name; the first that matches. Any other metric counts things.
 _UNITS = {
     "_timestamp_seconds": "seconds since 1970",
     "_seconds": "seconds",
     "_bytes": "bytes",
-    "_info": "1",
+    "_info": "always 1",
     "frame_drift": "standard deviations",
     "frame_statistic": "per statistic",
     "score_statistic": "ratio",
@@ -69,11 +69,11 @@ def metrics_page() -> str:
     return page(
         _HEAD,
         "## Worker",
-        table(_COLUMNS, _rows(worker_metrics())),
+        *_entries(worker_metrics()),
         _SUPERVISOR,
-        table(_COLUMNS, _supervisor_rows()),
+        *_supervisor_entries(),
         "## Coil summarizer",
-        table(_COLUMNS, _rows(coil_metrics())),
+        *_entries(coil_metrics()),
         _PROCESS,
         table(["metric", "type", "description"], _process_rows()),
         _LABELS,
@@ -118,12 +118,18 @@ def labels_of(metric: MetricWrapperBase) -> tuple[str, ...]:
     return tuple(metric._labelnames)
 
 
-def _rows(metrics: Iterable[MetricWrapperBase]) -> Iterator[list[str]]:
+def _entries(metrics: Iterable[MetricWrapperBase]) -> Iterator[str]:
     for metric in metrics:
         family = family_of(metric)
         labels = ", ".join(map(code, labels_of(metric)))
-        unit = unit_of(family.name, family.documentation)
-        yield [code(exposed_name(metric)), family.type, unit, labels, family.documentation, _alerts(family.name)]
+        yield from _entry(exposed_name(metric), family.name, family.type, labels, family.documentation)
+
+
+def _entry(name: str, family: str, kind: str, labels: str, text: str) -> Iterator[str]:
+    yield f"### {code(name)}"
+    yield paragraph(text)
+    facts = f"Type: {kind}. Unit: {unit_of(family, text)}. Labels: {labels or 'none'}."
+    yield paragraph(facts + _alerts(family))
 
 
 def unit_of(family: str, documentation: str) -> str:
@@ -133,16 +139,9 @@ def unit_of(family: str, documentation: str) -> str:
     return next((unit for end, unit in _UNITS.items() if family.endswith(end)), "count")
 
 
-def _supervisor_rows() -> Iterator[list[str]]:
+def _supervisor_entries() -> Iterator[str]:
     for name, kind, label, text in _SUPERVISOR_ROWS:
-        yield [
-            code(name),
-            kind,
-            unit_of(name, text),
-            code(label) if label else "",
-            text,
-            _alerts(name.removesuffix("_total")),
-        ]
+        yield from _entry(name, name.removesuffix("_total"), kind, code(label) if label else "", text)
 
 
 def _process_rows() -> Iterator[list[str]]:
@@ -159,7 +158,8 @@ def _values(metric: MetricWrapperBase) -> Iterator[str]:
 
 
 def _alerts(family: str) -> str:
-    return ", ".join(f"[{alert}](alerts.md#{alert.lower()})" for alert in alerts_using(family))
+    links = ", ".join(f"[{alert}](alerts.md#{alert.lower()})" for alert in alerts_using(family))
+    return f" Alerts: {links}." if links else ""
 
 
 @cache

@@ -11,8 +11,7 @@ from stripwatch.worker.config.settings import SECTIONS, Settings
 
 _HEAD = """# Settings
 
-Every setting of `stripwatch run`, with its allowed values and its default. Links to a setting use the heading:
-`settings.md#evidencequality` is `evidence.quality`.
+Every setting of `stripwatch run`, with its allowed values and its default.
 
 ## How settings are read
 

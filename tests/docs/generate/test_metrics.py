@@ -1,5 +1,6 @@
 """The metrics page describes every metric, every label and every value of a label."""
 
+import re
 from typing import get_args
 
 import pytest
@@ -33,7 +34,11 @@ def family(metric: MetricWrapperBase) -> str:
 @pytest.mark.parametrize("metric", METRICS, ids=exposed_name)
 def test_a_metric_has_description_unit_and_described_labels(metric: MetricWrapperBase) -> None:
     assert family_of(metric).documentation.endswith(".")
-    assert f"| `{exposed_name(metric)}` | {family_of(metric).type} | " in PAGE
+    (entry,) = re.findall(rf"^### `{exposed_name(metric)}`\n\n(.*?)(?=\n#|\Z)", PAGE, re.MULTILINE | re.DOTALL)
+    description, facts = (" ".join(block.split()) for block in entry.strip().split("\n\n"))
+    assert description == family_of(metric).documentation
+    assert facts.startswith(f"Type: {family_of(metric).type}. Unit: ")
+    assert all(f"`{label}`" in facts for label in labels_of(metric))
     values = LABEL_VALUES.get(family(metric), {})
     assert [label for label in labels_of(metric) if label not in values and label not in OPEN_LABELS] == []
     assert [label for label in values if label not in labels_of(metric)] == []

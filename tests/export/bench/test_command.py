@@ -73,7 +73,7 @@ def test_rejects_an_unavailable_device(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], device: str
 ) -> None:
     assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", device) == 2
-    assert f"provider = '{device.split('-')[0]}' needs" in capsys.readouterr().err
+    assert f"provider = '{device.split('-')[0]}' requires" in capsys.readouterr().err
 
 
 def test_a_run_needs_an_output_folder(

@@ -118,23 +118,23 @@ def takes_options(function: Callable[..., object]) -> bool:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["inspekt"], "error: No such command 'inspekt'. Did you mean 'inspect'? See 'stripwatch --help'"),
+        (["inspekt"], "error: no such command 'inspekt'. Did you mean 'inspect'? See 'stripwatch --help'"),
         (
             ["train", "evalute"],
-            "error: No such command 'evalute'. Did you mean 'evaluate'? See 'stripwatch train --help'",
+            "error: no such command 'evalute'. Did you mean 'evaluate'? See 'stripwatch train --help'",
         ),
-        (["export", "zzz"], "error: No such command 'zzz'; see 'stripwatch export --help'"),
+        (["export", "zzz"], "error: no such command 'zzz'; see 'stripwatch export --help'"),
         (
             ["contracts", "--out", "x"],
-            "error: The command 'contracts' is now called 'schemas'; see 'stripwatch --help'",
+            "error: the command 'contracts' is now called 'schemas'; see 'stripwatch --help'",
         ),
-        (["export", "verify"], "error: Missing argument 'FILE'; see 'stripwatch export verify --help'"),
+        (["export", "verify"], "error: missing argument 'FILE'; see 'stripwatch export verify --help'"),
         (["run", "--set"], "error: Option '--set' requires an argument; see 'stripwatch run --help'"),
         (
             ["rejects", "list", "--since"],
             "error: Option '--since' requires an argument; see 'stripwatch rejects list --help'",
         ),
-        (["train", "fit", "--data", "x"], "error: Missing option '--network'; see 'stripwatch train fit --help'"),
+        (["train", "fit", "--data", "x"], "error: missing option '--network'; see 'stripwatch train fit --help'"),
     ],
 )
 def test_a_wrong_command_line_gives_a_one_line_error_and_exit_code_2(arguments: list[str], says: str) -> None:

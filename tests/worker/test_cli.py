@@ -19,8 +19,8 @@ def bundle(tmp_path: Path) -> str:
     ("arguments", "code", "sentence"),
     [
         (["run"], 2, "setting 'bundle' is missing"),
-        (["run", "--bundel", "x"], 2, "No such option: --bundel"),
-        (["rum"], 2, "No such command 'rum'"),
+        (["run", "--bundel", "x"], 2, "no such option: --bundel"),
+        (["rum"], 2, "no such command 'rum'"),
         (["run", "--set", "batch_frame_max=3"], 2, "did you mean 'batch_frames_max'?"),
         (["run", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["run", "--provider", "gpu"], 2, "setting 'provider'"),
@@ -28,7 +28,7 @@ def bundle(tmp_path: Path) -> str:
         (["run", "--config", "missing.toml"], 6, "missing.toml"),
         (["check", "--bundle", "missing.onnx"], 3, "missing.onnx"),
         (["check", "--bundle", __file__], 3, "it is not an ONNX file"),
-        (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "no folder missing"),
+        (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "folder missing does not exist"),
     ],
 )
 def test_what_is_wrong_is_reported_in_one_sentence(arguments: list[str], code: int, sentence: str) -> None:

@@ -5,6 +5,7 @@
 
 import errno
 import importlib
+import re
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from typing import Any, ClassVar, NoReturn
 import typer
 from typer.core import TyperCommand, TyperGroup
 
-from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError
+from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError, plain_message
 from stripwatch.worker.common.path_text import encodable
 from stripwatch.worker.common.signals import interrupt_once
 from stripwatch.worker.common.version import __version__
@@ -91,11 +92,11 @@ class LazyGroup(TyperGroup):
     def resolve_command(self, ctx: Any, args: list[str]) -> Any:
         name = args[0]
         if name in self.renamed:
-            ctx.fail(f"The command {name!r} is now called {self.renamed[name]!r}.")
+            ctx.fail(f"the command {name!r} is now called {self.renamed[name]!r}.")
         if name not in self.table and not name.startswith("-"):
             close = get_close_matches(name, self.table)
             ctx.fail(
-                f"No such command {name!r}." + (f" Did you mean {' or '.join(map(repr, close))}?" if close else "")
+                f"no such command {name!r}." + (f" Did you mean {' or '.join(map(repr, close))}?" if close else "")
             )
         return super().resolve_command(ctx, args)
 
@@ -162,6 +163,12 @@ def run_app(app: typer.Typer, program: str) -> NoReturn:
 
 
 def _with_hint(message: str, program: str) -> str:
+    """Complete an error of typer: an invalid value as what the option must be, and where the help is."""
+    if invalid := re.fullmatch(r"Invalid value for '?(.+?)'?: (.*)", message, re.DOTALL):
+        rule = plain_message(invalid[2])
+        message = f"{invalid[1]}{'' if rule.startswith('must ') else ':'} {rule}"
+    elif message.startswith(("No such ", "Missing ", "Got ")):
+        message = message[0].lower() + message[1:]
     if message.endswith("?"):
         return f"{message} See '{program} --help'"
     return f"{message.rstrip('.')}; see '{program} --help'"

@@ -4,7 +4,24 @@ docs/reference/exit-codes.md is generated from the docstrings of the classes: th
 second is what to do.
 """
 
+import re
+
 from stripwatch.worker.common.described_enum import DescribedEnum
+
+# Patterns in the messages of pydantic, and what replaces them, applied in this order.
+_REWORDED = (
+    (r"^(Input|String) should (?=be |have |match )", "must "),
+    (r"^'[^']*' is not one of ", "must be one of "),
+    (r"^Input is not a valid path.*", "must be a path"),
+    (r"^(must be a valid \w+), .*", r"\1"),
+    (r"^must be a valid integer", "must be an integer"),
+    (r"^must be a valid boolean", "must be true or false"),
+    (r"^must be a valid dictionary", "must be a table"),
+    (r"^must be a valid ", "must be a "),
+    (r"^must be greater than or equal to ", "must be at least "),
+    (r"^must be less than or equal to ", "must be at most "),
+    (r"^must match pattern '\^\[A-Za-z0-9\._-\]\*\$'$", "must contain only letters, digits, '.', '_' and '-'"),
+)
 
 
 class StripwatchError(Exception):
@@ -180,3 +197,11 @@ class FrameRejected(StripwatchError):  # noqa: N818 - it routes a frame to the r
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+def plain_message(message: str) -> str:
+    """Reword a validation message of pydantic as what the value must be. Messages of our validators are unchanged."""
+    message = message.removeprefix("Value error, ")
+    for pattern, replacement in _REWORDED:
+        message = re.sub(pattern, replacement, message)
+    return message

@@ -22,12 +22,15 @@ _SERVERS = typer.Option("--bootstrap-servers", help="Kafka brokers, HOST:PORT[,H
 # For commands that read all settings. Each flag sets one setting and is optional: file and environment set it too.
 SettingsConfig = Annotated[Path | None, typer.Option("--config", help="TOML file with settings.")]
 BootstrapServersSetting = Annotated[str | None, _SERVERS]
-Set = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Set any setting, as in the file.")]
+Set = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting, such as topics.frames=my.frames. Repeatable."),
+]
 BundleSetting = Annotated[Path | None, _BUNDLE]
 Provider = Annotated[str | None, typer.Option(help="Execution provider: auto, cpu, cuda or tensorrt.")]
 BatchFramesMax = Annotated[int | None, typer.Option(help="Maximum number of frames per batch.")]
 MetricsPort = Annotated[
-    int | None, typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz; 0: any free port.")
+    int | None, typer.Option(min=0, max=65535, help="Port of /metrics, /healthz and /readyz. 0 picks a free port.")
 ]
 LogFormat = Annotated[str | None, typer.Option(help="Log format: auto, console or json.")]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 
 from pydantic import BaseModel, ValidationError
 
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError, plain_message
 from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
 
 _TABLES = {key.split(".")[0]: key for key in SECTIONS}  # first key of a section to its name: "cameras": "cameras.ID"
@@ -31,19 +31,27 @@ def check_variables(variables: Mapping[str, str]) -> None:
 def sentence_of(error: ValidationError) -> str:
     """Describe the first error with its key, and suggest the closest known key if the key is unknown."""
     first = error.errors()[0]
-    key = ".".join(str(part) for part in first["loc"])
     if first["type"] == "extra_forbidden":
-        return f"unknown setting {key!r}{_instead([str(part) for part in first['loc']])}"
-    message = first["msg"].removeprefix("Value error, ")
-    if not key:  # the error concerns several settings, and its text names them
+        parts = [str(part) for part in first["loc"]]
+        return f"unknown setting {'.'.join(parts)!r}{_instead(parts)}"
+    message = plain_message(first["msg"])
+    if not first["loc"]:  # the error concerns several settings, and its text names them
         return message
+    key = _key(first["loc"])
     if first["type"] == "model_type":
         return f"setting {key!r} is a table of settings; set its keys instead of a value"
-    if message[1:2] == " " or message[1:2].islower():  # keep the capitals of a name such as PLAIN
-        message = message[0].lower() + message[1:]
+    others = [plain_message(each["msg"]) for each in error.errors()[1:] if _key(each["loc"]) == key]
+    message = ", or ".join([message, *(other.removeprefix("must be ") for other in others)])
     hidden = first["loc"][:1] == ("security",) or isinstance(first["input"], Mapping)  # it may contain a password
     shown = "" if hidden else f" (got {first['input']!r})"
-    return f"setting {key!r}: {message}{shown}"
+    return f"setting {key!r}{'' if message.startswith('must ') else ':'} {message}{shown}"
+
+
+def _key(location: tuple[str | int, ...]) -> str:
+    """Return the key at a location, without the type that pydantic appends if a setting accepts several types."""
+    table = _TABLES.get(str(location[0]))
+    depth = table.count(".") + 2 if table else 1
+    return ".".join(str(part) for part in location[:depth])
 
 
 def _instead(parts: list[str]) -> str:

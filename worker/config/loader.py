@@ -27,11 +27,14 @@ def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
     variables = own_variables(os.environ)
     reject_old_keys(config, file, given, variables)
     check_variables(variables)
-    return build_settings(file, given)
+    return build_settings(file, given, config)
 
 
-def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Settings:
-    """Build settings from the content of a file, the environment and flags. Raises SettingsError."""
+def build_settings(file: Mapping[str, Any], given: Mapping[str, Any], config: Path | None = None) -> Settings:
+    """Build settings from the content of a file, the environment and flags.
+
+    Raises SettingsError. If `config` is given, the error names it as the file of the invalid key.
+    """
     if isinstance(security := given.get("security"), dict) and "password" in security:
         raise SettingsError(
             "setting 'security.password' cannot be a flag, because other users can see flags in the process list; "
@@ -44,11 +47,15 @@ def build_settings(file: Mapping[str, Any], given: Mapping[str, Any]) -> Setting
             raise SettingsError(f"unknown setting {source!r}")
     if doubled := two_spellings(file):
         raise SettingsError(f"settings {doubled[0]!r} and {doubled[1]!r} are the same; remove one")
+    variables: Mapping[str, Any] = {}
     try:
         variables = environment_values(own_variables(os.environ))
         return Settings(**{**given, FILE: file, ENVIRONMENT: variables})
     except ValidationError as error:
-        raise SettingsError(sentence_of(error)) from error
+        location = error.errors()[0]["loc"]
+        overridden = _sets(given, location) or _sets(variables, location)
+        origin = f"{config}: " if config and location and _sets(file, location) and not overridden else ""
+        raise SettingsError(origin + sentence_of(error)) from error
     except RecursionError as error:
         raise SettingsError("a setting in the environment is nested too deeply") from error
 
@@ -61,3 +68,16 @@ def two_spellings(keys: Iterable[str]) -> tuple[str, str] | None:
             return seen[key.lower()], key
         seen[key.lower()] = key
     return None
+
+
+def _sets(values: Mapping[str, Any], location: Iterable[str | int]) -> bool:
+    """Return whether nested settings contain a value at the location. Keys are compared in lower case."""
+    inner: Any = values
+    for part in location:
+        if not isinstance(inner, Mapping):
+            return True
+        lowered = {str(key).lower(): value for key, value in inner.items()}
+        if str(part).lower() not in lowered:
+            return False
+        inner = lowered[str(part).lower()]
+    return True

@@ -60,8 +60,10 @@ class Security(BaseModel):
             )
         if not self.certificate_file and (self.key_file or self.key_password_file):
             raise ValueError("key_file and key_password_file require certificate_file")
-        if self.protocol.startswith("SASL") != (self.mechanism is not None):
-            raise ValueError("a SASL protocol requires a mechanism, and a mechanism requires a SASL protocol")
+        if self.protocol.startswith("SASL") and self.mechanism is None:
+            raise ValueError(f"protocol {self.protocol} requires a mechanism")
+        if self.mechanism is not None and not self.protocol.startswith("SASL"):
+            raise ValueError(f"mechanism {self.mechanism} requires protocol SASL_PLAINTEXT or SASL_SSL")
         if self.password and self.password_file:
             raise ValueError("both password and password_file are set; remove one")
         by_password = self.mechanism is not None and self.mechanism != "OAUTHBEARER"

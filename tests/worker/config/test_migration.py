@@ -245,7 +245,7 @@ def test_renames_keys_in_other_case_into_the_sections_of_the_file(file: Path) ->
         (
             "metrics_port = 1\nbatch_frames_max = 0",
             "metrics.port = 1\nbatch_frames_max = 0",
-            "setting 'batch_frames_max': input should be greater than or equal to 1 (got 0)",
+            "setting 'batch_frames_max' must be at least 1 (got 0)",
         ),
         (
             "metrics_port = 1\nbundel = 'a'",
@@ -255,7 +255,7 @@ def test_renames_keys_in_other_case_into_the_sections_of_the_file(file: Path) ->
         (
             "metrics_port = 70_000",
             "metrics.port = 70_000",
-            "setting 'metrics.port': input should be less than or equal to 65535 (got 70000)",
+            "setting 'metrics.port' must be at most 65535 (got 70000)",
         ),
         (
             "metrics_port = 1\n[security]\nprotocol = 'SASL_SSL'\nmechanism = 'PLAIN'\nusername = 'u'",

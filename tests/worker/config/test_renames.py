@@ -65,7 +65,7 @@ def test_names_an_old_key_in_other_case(tmp_path: Path, old: str, new: str) -> N
 def test_does_not_take_a_list_of_tables_for_an_old_key(tmp_path: Path) -> None:
     config = tmp_path / "worker.toml"
     config.write_text("[[evidence]]\nquality = 1")
-    assert error_of(config) == "setting 'evidence' is a table of settings; set its keys instead of a value"
+    assert error_of(config) == f"{config}: setting 'evidence' is a table of settings; set its keys instead of a value"
 
 
 def test_the_suggested_command_can_be_pasted_into_a_shell(tmp_path: Path) -> None:

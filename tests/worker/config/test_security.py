@@ -160,8 +160,8 @@ class TestOnKafka:
 @pytest.mark.parametrize(
     ("given", "sentence"),
     [
-        ({"protocol": "SASL_SSL"}, "a SASL protocol requires a mechanism"),
-        ({"mechanism": "PLAIN", **NAMED}, "a mechanism requires a SASL protocol"),
+        ({"protocol": "SASL_SSL"}, "protocol SASL_SSL requires a mechanism"),
+        ({"mechanism": "PLAIN", **NAMED}, "mechanism PLAIN requires protocol SASL_PLAINTEXT or SASL_SSL"),
         ({"protocol": "SASL_SSL", "mechanism": "PLAIN", "username": "a"}, "require username and either password"),
         ({"protocol": "SASL_SSL", "mechanism": "OAUTHBEARER"}, "OAUTHBEARER requires token_file"),
         ({"username": "a"}, "other mechanisms accept none of them"),

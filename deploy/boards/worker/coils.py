@@ -41,7 +41,7 @@ COILS = Row(
             "timeseries",
             (Query("sum by (fault) (increase(stripwatch_coils_faulty_total[1h]))", "{{fault}} per hour"),),
             "outlier: impossible positions. reset, jump: the encoder was set to another value, or frames with wrong "
-            "times are missing. reversed: the strip ran backwards without notice. still: the position never changed, "
+            "times are missing. reversed: the strip ran backwards unannounced. still: the position never changed, "
             "so the encoder may be dead. The log names the coils.",
             axis="coils",
         ),

@@ -14,7 +14,7 @@ MODELS = Row(
                 Query(f"sum by (outcome) (increase(stripwatch_bundle_swaps_total{{{OF_WORKER}}}[10m]))", "{{outcome}}"),
                 Query(f"sum(stripwatch_bundle_outdated{{{OF_WORKER}}})", "workers with an outdated bundle"),
             ),
-            "Bundles put in place over ten minutes by outcome, and workers that do not run the newest one.",
+            "New bundles over ten minutes by outcome, and workers that do not run the newest one.",
             COUNT,
             "bundles, workers",
             width=6,

@@ -48,7 +48,7 @@ function render(force = false) {
   byId("no-cards").hidden = shown().length > 0;
   byId("no-cards").textContent = cards.length ? "No defects of the selected classes." : "No defects yet.";
   const paused = held || inUse();
-  byId("held").textContent = held ? "Paused." : paused ? "Paused while in use." : "";
+  byId("held").textContent = held ? "Paused." : paused ? "Paused while you use the list." : "";
   if (paused && !force) return later();
   const list = byId("cards");
   const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;

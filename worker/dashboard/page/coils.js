@@ -37,8 +37,8 @@ export function showCoils(chosen) {
     { name: "Rejected", cell: (row) => number(row.frames.rejected), mark: (row) => mark(row.frames.rejected, "bad") },
     { name: "Skipped", cell: (row) => number(row.frames.skipped), mark: (row) => mark(row.frames.skipped, "warn") },
     ...labels().map((label) => ({ name: label, cell: (row) => number(row.defects[label]), mark: (row) => mark(row.defects[label], "") })),
-    ...(rows.some(doubts) ? [{ name: "Check", text: true, cell: doubts, mark: () => "bad" }] : []),
-    { name: "Worst", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
+    ...(rows.some(doubts) ? [{ name: "Warnings", text: true, cell: doubts, mark: () => "bad" }] : []),
+    { name: "Worst defect", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
     { name: "", node: actions },
   ];
   fillTable(byId("coils"), columns, rows.map((row) => ({ ...row, key: row.id })), (row) => (chosen.has(row.id) ? "shown" : ""));
@@ -52,7 +52,7 @@ function state(row) {
   return newer ? "ending" : "running";
 }
 
-// List what a person should check: incomplete figures, cameras without frames, impossible positions.
+// List the warnings: incomplete figures, cameras without frames, impossible positions.
 function doubts(row) {
   const silent = row.cameras_silent.length ? `no frames from ${row.cameras_silent.join(", ")}` : "";
   return [firstFramesText(row), silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");

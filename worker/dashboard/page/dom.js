@@ -31,7 +31,7 @@ const POSITION_FAULTS = {
   reset: ["encoder reset", "encoder resets"],
   jump: ["impossible jump ahead", "impossible jumps ahead"],
   still: ["frame at an unchanging position", "frames at an unchanging position"],
-  reversed: ["frame of a strip that ran backwards without notice", "frames of a strip that ran backwards without notice"],
+  reversed: ["frame with an unannounced reversal of the strip", "frames with an unannounced reversal of the strip"],
 };
 
 // Describe the position faults of a coil. `faults` maps a kind to its count.
@@ -42,7 +42,7 @@ export function positionFaultsText(faults) {
 // The server does not read a topic from its beginning, so the first coil of a line may be incomplete.
 export const firstFramesText = (row) => (row.first_frames_unread ? "the first frames may be missing: the page started reading later" : "");
 
-export const coilName = (row) => row.coil ?? "without a coil";
+export const coilName = (row) => row.coil ?? "(unnamed)";
 export const lineName = (name) => (name ? name : "unnamed line");
 
 export function clockTime(value) {

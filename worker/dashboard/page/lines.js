@@ -59,7 +59,8 @@ class LineSection {
     const row = this.row();
     if (!row) return;
     this.title.textContent = `${lineName(this.name)} · coil ${coilName(row)}`;
-    this.note.textContent = `${metres(row.length_mm)} · ${number(Object.values(row.defects).reduce((a, b) => a + b, 0))} defects`;
+    const defects = Object.values(row.defects).reduce((a, b) => a + b, 0);
+    this.note.textContent = `${metres(row.length_mm)} · ${number(defects)} ${defects === 1 ? "defect" : "defects"}`;
     this.follow.hidden = this.chosen === null;
     const state = `${row.id} ${row.ended} ${row.frames.inspected + row.frames.skipped + row.frames.rejected}`;
     if (state === this.drawn || this.loading) return;

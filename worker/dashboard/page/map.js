@@ -244,7 +244,7 @@ export class StripMap {
   inWords(mark) {
     const what = this.describe(mark);
     const position = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
-    const parts = mark[PARTS] > 1 ? `, merged from ${mark[PARTS]}` : "";
+    const parts = mark[PARTS] > 1 ? `, merged from ${mark[PARTS]} detections` : "";
     return `${what.label} at ${position}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
   }
 

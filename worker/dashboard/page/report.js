@@ -38,7 +38,7 @@ function showFacts(coil) {
   byId("subtitle").textContent = `${lineName(coil.line)} · ${dateTime(coil.first_captured_at)} to ${dateTime(coil.last_captured_at)} · ${coil.ended ? WHY[coil.ended] : "still running"}${corrected}`;
   const defects = Object.values(coil.defects).reduce((a, b) => a + b, 0);
   fillFacts(byId("facts"), [
-    ...(coil.first_frames_unread ? [["Check", firstFramesText(coil)]] : []),
+    ...(coil.first_frames_unread ? [["Warning", firstFramesText(coil)]] : []),
     ["Length", metres(coil.length_mm, 3)],
     ["Not covered", metres(coil.uncovered_mm, 3)],
     ["Not covered by every camera", metres(coil.partly_uncovered_mm, 3)],
@@ -87,7 +87,7 @@ function showTables(coil) {
     { name: "Class", text: true, cell: (one) => one.label },
     { name: "Camera", text: true, cell: (one) => one.camera },
     { name: "Score", cell: (one) => percent(one.score) },
-    { name: "Merged from", cell: (one) => number(one.parts) },
+    { name: "Detections", cell: (one) => number(one.parts) },
   ], keyed(coil.strip_defects));
   byId("cut").textContent = listedText(coil.strip_defects.length, coil.strip_defects_total);
 }

@@ -60,7 +60,7 @@ def test_shows_a_registry_name_like_its_file(
     ("arguments", "code", "message"),
     [
         (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
-        (["rollback", "nowhere"], 3, "nowhere is not a name in a registry"),
+        (["rollback", "nowhere"], 3, "nowhere has no promoted bundle"),
         (["list", "nowhere"], 6, "registry nowhere does not exist"),
         (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "folder nowhere does not exist"),
     ],

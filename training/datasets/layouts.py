@@ -34,8 +34,9 @@ def detect_layout(root: Path) -> str:
     if by_folder or by_prefix:
         return "folder" if by_folder else "prefix"
     raise DataError(
-        f"cannot detect the layout of {root}. severstal needs {severstal.CSV_FILE}; manifest needs "
-        f"{manifest.CSV_FILE}; folder: {folder_reason}; prefix: {prefix_reason}"
+        f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor {manifest.CSV_FILE} "
+        f"(manifest), is not 'folder' ({folder_reason}) and not 'prefix' ({prefix_reason}); "
+        "sort the images into one folder per class"
     )
 
 
@@ -59,9 +60,7 @@ def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
     for path in images:
         match = _PREFIX.fullmatch(path_text(path.stem))
         if match is None:
-            raise DataError(
-                f"{path} has no class: layout 'prefix' needs file names like CLASS_NUMBER, such as scratch_12.jpg"
-            )
+            raise DataError(f"{path} is not named CLASS_NUMBER, such as scratch_12.jpg")
         _check_first(seen, path.stem, path)
         found[name_below(root, path)] = match["label"]
     return found
@@ -75,7 +74,7 @@ def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
         name = name_below(root, path)
         label, slash, _ = name.partition("/")
         if not slash:
-            raise DataError(f"{path} has no class: layout 'folder' needs each file in the folder of its class")
+            raise DataError(f"{path} is not in a folder named after its class")
         found[name] = label
     if found and {label.lower() for label in found.values()} <= _PART_NAMES:
         raise DataError(

@@ -72,7 +72,7 @@ def compare(
     ] = "best",
     set_: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="NAME:FLAG=VALUE", help="Option of fit for one network only. May be repeated."),
+        typer.Option("--set", metavar="NAME:FLAG=VALUE", help="Option of fit for one network only. Repeatable."),
     ] = None,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the split and of each fit.")] = 0,
     val_share: ValShare = 0.2,

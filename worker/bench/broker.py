@@ -18,7 +18,7 @@ _CHECK_S = 0.5
 
 
 def broker(
-    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1. 0: any free port.")] = KAFKA_PORT,
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1. 0 picks a free port.")] = KAFKA_PORT,
 ) -> None:
     """Run a small Kafka-compatible broker on this machine, to try Stripwatch without Apache Kafka.
 

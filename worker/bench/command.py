@@ -87,7 +87,8 @@ def bench(
     plan: Annotated[str, typer.Option(help="Load to plan for, such as '12 cameras 30 fps 256x1600'.")] = "",
     broker: BrokerAddress = "",
     setting: Annotated[
-        list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Worker setting to override. Repeatable.")
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the worker. Repeatable."),
     ] = None,
     config: SecurityConfig = None,
 ) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
+from rich.measure import Measurement
 from rich.table import Table
 
 from stripwatch.worker.broker.connection import TOOLS_ID, client_config
@@ -42,7 +43,7 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
     that is not found.
     """
     if csv_path and csv_path.exists() and not force:
-        raise InputError(f"{csv_path} already exists; pass --force to replace it")
+        raise InputError(f"{csv_path} already exists; use --force to replace it")
     found = [one for one in read_coils(settings) if coil is None or one.coil == coil]
     if coil is not None and not found:
         raise SettingsError(f"coil {coil!r} not found in {settings.topics.results} at {settings.bootstrap_servers}")
@@ -97,16 +98,16 @@ class CoilCollector:
 
 
 def as_table(coils: Sequence[CoilSummary]) -> Table:
-    table = Table(expand=False)
+    table = Table(box=None)
     labels = sorted({label for coil in coils for label in coil.defects})
     faulty = any(coil.cameras_silent or coil.position_faults for coil in coils)
-    notes = ("partly uncovered", "silent cameras", "position faults") if faulty else ()
+    notes = ("partly uncovered (m)", "silent cameras", "position faults") if faulty else ()
     for name in (
-        *("coil", "line", "metres", "not covered", "frames", "unsure", "flagged", "rejected", "skipped"),
+        *("coil", "line", "length (m)", "not covered (m)", "frames", "unsure", "flagged", "rejected", "skipped"),
         *notes,
         *labels,
     ):
-        table.add_column(name, justify="left" if name in ("coil", "line") else "right", overflow="fold")
+        table.add_column(name, justify="left" if name in ("coil", "line") else "right", no_wrap=True)
     for coil in coils:
         counts = coil.frames
         table.add_row(
@@ -129,7 +130,11 @@ def _named(coil: CoilSummary) -> str:
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
-    Console(markup=False, highlight=False).print(as_table(coils))
+    table = as_table(coils)
+    console = Console(markup=False, highlight=False)
+    unlimited = console.options.update(max_width=10_000)
+    console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)  # long lines stay readable
+    console.print(table)
 
 
 def metres(mm: int | None) -> str:

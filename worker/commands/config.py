@@ -25,15 +25,17 @@ def migrate(
     """Rewrite a settings file from an earlier version with the keys of this version.
 
     Comments, order and layout are preserved. The old file is kept as FILE.bak, or as FILE.bak.1, FILE.bak.2 and so on
-    if that name exists. A file that needs no change is not modified. Other errors in the file are not corrected, but
-    reported on stderr. The last line on stdout is JSON: the renamed keys, the backup, and the remaining error.
+    if that name exists. A file without renamed keys is not modified or checked. Other errors in a rewritten file are
+    not corrected, but reported on stderr. The last line on stdout is JSON: the renamed keys, the backup, and the
+    remaining error.
 
     Example: stripwatch config migrate /etc/stripwatch/worker.toml
     """
     done = migrate_file(file)
     for old, new in done.renamed.items():
         say(f"{old} is now {new}")
-    say(f"rewrote {file}; the old file is {done.backup}" if done.renamed else f"{file} needs no change")
+    unchanged = f"{file} contains no renamed keys and was not changed"
+    say(f"rewrote {file}; the old file is {done.backup}" if done.renamed else unchanged)
     if done.still_invalid:
         unseen = "environment variables that only the service sets were not considered"
         say(f"warning: {file} is still invalid: {done.still_invalid} ({unseen})")

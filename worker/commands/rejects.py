@@ -55,7 +55,7 @@ Reasons = Annotated[
 CameraId = Annotated[str | None, typer.Option("--camera", help="Select rejects of this camera.")]
 Since = Annotated[
     str | None,
-    typer.Option(metavar="TIME", help="Select rejects since a time: 90m, 2h or 7d ago, or 2026-11-23T02:00:00Z."),
+    typer.Option(metavar="TIME", help="Select rejects of the last 90m, 2h or 7d, or since 2026-11-23T02:00:00Z."),
 ]
 
 

@@ -116,6 +116,8 @@ def schemas(
 def write_schemas(out: Path) -> list[str]:
     """Write all schema files into a folder, overwriting existing ones. Return their names. Raises InputError."""
     files = {f"{name}.schema.json": schema(name) for name in EVENTS} | {"asyncapi.json": asyncapi()}
+    if out.exists() and not out.is_dir():
+        raise InputError(f"{out} is not a folder; --out must name a folder")
     try:
         out.mkdir(parents=True, exist_ok=True)
         for name, document in files.items():

@@ -97,7 +97,7 @@ def list_images(root: Path) -> ImageFolder:
 
 def no_images_text(found: ImageFolder) -> str:
     """Return the error message for a folder without image files."""
-    message = f"{path_text(found.root)} contains no {', '.join(CONTENT_TYPES)} file"
+    message = f"{path_text(found.root)} contains no image files ({', '.join(CONTENT_TYPES)})"
     return f"{message}; it contains {_by_kind(found.skipped)}" if found.skipped else message
 
 

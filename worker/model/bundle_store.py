@@ -216,7 +216,9 @@ def _read_pointer(folder: Path) -> PromotionHistory:
     try:
         pointer = msgspec.json.decode(path.read_bytes(), type=PromotionHistory)
     except FileNotFoundError as error:
-        raise BundleError(f"{folder} is not a name in a registry, or has no promoted bundle") from error
+        raise BundleError(
+            f"{folder} has no promoted bundle; name an ONNX file, or promote a bundle with 'stripwatch export promote'"
+        ) from error
     except msgspec.MsgspecError as error:
         raise BundleError(f"{path} is malformed: {error}") from error
     except (OSError, ValueError) as error:

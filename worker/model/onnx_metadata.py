@@ -49,7 +49,10 @@ def verify_checksum(model: bytes) -> str:
     span = _checksum_span(model)
     stated, found = text_of(model, span), _digest(model, span)
     if stated != found:
-        raise BundleError(f"its content was changed: the sha256 is {found[:12]}…, but the file states {stated[:12]}…")
+        raise BundleError(
+            f"its content was changed after the export (sha256 {found[:12]}… instead of {stated[:12]}…); "
+            "copy or export it again"
+        )
     return stated
 
 
@@ -115,7 +118,7 @@ def fields(model: bytes, start: int, end: int) -> Iterator[tuple[int, Span]]:
         else:
             raise BundleError("it is not an ONNX file")
         if field_end > end:
-            raise BundleError("it is cut short, or not an ONNX file")
+            raise BundleError("it is truncated, or not an ONNX file")
         yield tag, (at, field_end)
         at = field_end
 
@@ -129,7 +132,7 @@ def varint(model: bytes, at: int, end: int) -> tuple[int, int]:
         if byte < 0x80:
             return value, at
         shift += 7
-    raise BundleError("it is cut short, or not an ONNX file")
+    raise BundleError("it is truncated, or not an ONNX file")
 
 
 def text_of(model: bytes, span: Span) -> str:

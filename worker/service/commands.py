@@ -42,10 +42,11 @@ def run(
 ) -> None:
     """Inspect frames from Kafka until stopped.
 
-    Settings come from --config, then the environment (STRIPWATCH_BUNDLE=...), then options; the later ones win.
+    Settings are read from the file of --config, the environment (STRIPWATCH_BUNDLE=...) and the options. The
+    environment overrides the file, and options override both.
     On SIGTERM the worker finishes and commits the frames in flight. Exit codes: 2 invalid settings, 3 invalid bundle,
-    4 Kafka unavailable, 5 inference failed, 10 another worker uses this instance_id, 11 a thread hung and the process
-    was ended by force, 12 out of memory.
+    4 Kafka unavailable, 5 inference failed, 6 a file is missing or unreadable, 10 another worker uses this
+    instance_id, 11 a thread hung and the process was ended by force, 12 out of memory.
 
     Example: stripwatch run --bundle model.onnx --bootstrap-servers 127.0.0.1:9092 --set topics.frames=my.frames
     """
@@ -114,7 +115,8 @@ def inspect(
     """Inspect a folder of images without a broker, by the same steps as on the line.
 
     Reads JPEG, PNG, BMP, TIFF and WebP files. Files of other types, hidden files and links to folders are skipped,
-    reported on stderr, and counted as files_skipped. If no file can be read, the exit code is 6.
+    reported on stderr, and counted as files_skipped. An image that cannot be decoded is
+    written as a reject. If the folder contains no readable image files, the exit code is 6.
 
     Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
     """

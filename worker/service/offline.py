@@ -45,6 +45,8 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     images = list_images(folder)
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out must name a file")
+    if not out.absolute().parent.is_dir():
+        raise InputError(f"cannot write {out}: the folder {out.parent} does not exist; create it first")
     if out.exists() and not force:
         raise InputError(f"{out} already exists; use --force to replace it")
     model = load_model(settings)

@@ -47,12 +47,12 @@ def simulate(
         str, typer.Option(help="Send frames to these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.")
     ] = "",
     frames: Annotated[
-        int, typer.Option(min=0, help="Number of frames in the training set, or per camera, where 0 sets no limit.")
+        int, typer.Option(min=0, help="Number of frames: in total with --out, else per camera (0 sets no limit).")
     ] = 0,
     shape: Annotated[
         str, typer.Option(help="Frame size, height x width in px, such as 200x200 or 256x1600.")
     ] = "200x200",
-    seed: Annotated[int, typer.Option(min=0, help="The same seed gives the same frames.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed gives the same frames.")] = 1,
     brightness: Brightness = 1.0,
     cameras: Cameras = 4,
     rate: Rate = 10.0,
@@ -70,11 +70,13 @@ def simulate(
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 
-    Write a training set: files LABEL_NUMBER.jpg, the same number per label, and truth.jsonl with the boxes:
+    With --out it writes a training set: files LABEL_NUMBER.jpg, the same number per label, and truth.jsonl with the
+    boxes of the defects:
 
         stripwatch simulate --out strips --frames 6000 --shape 200x200 --seed 1
 
-    Run cameras that send to Kafka. They repeat a pool of frames, to leave the CPU to the worker:
+    With --bootstrap-servers it runs cameras that send to Kafka. They repeat a pool of frames that is rendered first,
+    so that the worker has the CPU:
 
         stripwatch simulate --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --seconds 60 --sent sent.jsonl
 

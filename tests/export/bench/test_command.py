@@ -50,7 +50,7 @@ def test_bundle_files_need_no_output_folder(
     ("arguments", "code", "message"),
     [
         (["gone.onnx"], 3, "cannot read the bundle gone.onnx"),
-        ([".", "--out", "nowhere"], 3, ". is not a name in a registry"),
+        ([".", "--out", "nowhere"], 3, ". has no promoted bundle"),
         (["gone.onnx", "--batch-sizes", "1,x"], 2, "--batch-sizes '1,x' is not a list of numbers from 1 to 1024"),
         (["gone.onnx", "--precisions", "fp32,fp8"], 2, "'fp8' is unknown; choose from fp32, fp16, int8"),
         (

@@ -30,13 +30,13 @@ def test_skips_files_that_are_not_images(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["crazing.jpg", "12.jpg", "_12.jpg", "crazing_.jpg", "crazing_1a.jpg"])
 def test_names_a_file_without_a_class(tmp_path: Path, name: str) -> None:
     touch(tmp_path, "a_1.jpg", "b_1.jpg", name)
-    with pytest.raises(DataError, match=f"{name} has no class"):
+    with pytest.raises(DataError, match=f"{name} is not named CLASS_NUMBER"):
         read_dataset(tmp_path, "prefix")
 
 
 def test_rejects_an_empty_folder(tmp_path: Path) -> None:
     touch(tmp_path, "readme.txt")
-    with pytest.raises(DataError, match=r"contains no \.jpg, .* file"):
+    with pytest.raises(DataError, match=r"contains no image files \(\.jpg, .*\)"):
         read_dataset(tmp_path, "prefix")
 
 

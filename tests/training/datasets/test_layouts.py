@@ -44,11 +44,11 @@ def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
         (["train/pits/1.jpg", "val/pits/2.jpg"], "contains the folders train, val, which are parts and not classes"),
         (
             ["pits/1.jpg", "scratch/1.jpg", "odd.jpg"],
-            r"folder: .*odd\.jpg has no class.*; prefix: .*odd\.jpg has no class",
+            r"'folder' \(.*odd\.jpg is not in a folder named after its class\).* 'prefix' \(.*odd\.jpg is not named",
         ),
         (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg have the same name"),
-        (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"folder: .*pits/1\.jpg and .*1\.png have the same name"),
-        (["notes.txt"], r"contains no \.jpg, .* file; it contains type \.txt: 1"),
+        (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"'folder' \(.*pits/1\.jpg and .*1\.png have the same name"),
+        (["notes.txt"], r"contains no image files \(\.jpg, .*\); it contains type \.txt: 1"),
         (["pits_1.jpg", "pits_2.jpg"], "only one class, pits"),
     ],
 )

@@ -126,7 +126,7 @@ def test_notes_names_that_differ_only_by_suffix_or_case(tmp_path: Path) -> None:
 def test_rejects_a_folder_without_images_and_names_its_files(tmp_path: Path) -> None:
     touch(tmp_path, "a.gif", "b.GIF", "c.heic")
     with pytest.raises(
-        InputError, match=r"contains no \.jpg, .*\.webp file; it contains type \.gif: 2 .*, type \.heic: 1"
+        InputError, match=r"contains no image files \(\.jpg, .*\.webp\); it contains type \.gif: 2 .*, type \.heic: 1"
     ):
         list_images(tmp_path)
 

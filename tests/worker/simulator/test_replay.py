@@ -65,7 +65,7 @@ def test_loop_ends_if_all_files_were_deleted(folder: Path) -> None:
     [
         ("nowhere", "does not exist"),
         ("images/b.jpg", "is not a folder"),
-        ("empty", "contains no .jpg, .jpeg, .jfif"),
+        ("empty", "contains no image files (.jpg, .jpeg, .jfif"),
     ],
 )
 def test_folder_without_images_is_an_input_error(

@@ -8,7 +8,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Hashable
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -39,7 +39,7 @@ class RateLimit:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._windows: dict[Hashable, _Window] = {}
+        self._windows: dict[str, _Window] = {}
 
     def __call__(self, _logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
         event = str(line["event"])
@@ -56,16 +56,16 @@ class RateLimit:
     def filter(self, record: logging.LogRecord) -> bool:
         if record.levelno < logging.WARNING:
             return True
-        suppressed = self._admit((record.name, str(record.msg)))
+        suppressed = self._admit(f"{record.name}: {record.msg}")
         record.suppressed = suppressed
         return suppressed is not None
 
     def suppressed(self) -> dict[str, int]:
         """Return the number of suppressed lines that no line has reported yet, by text."""
         with self._lock:
-            return {str(text): window.suppressed for text, window in self._windows.items() if window.suppressed}
+            return {text: window.suppressed for text, window in self._windows.items() if window.suppressed}
 
-    def _admit(self, text: Hashable) -> int | None:
+    def _admit(self, text: str) -> int | None:
         """Return None to suppress the line, else the number of lines suppressed since the last one that was written."""
         now_s = self._monotonic()
         with self._lock:

@@ -39,7 +39,7 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
 
 def _independence(evaluation: Evaluation) -> str:
     if evaluation.measured_on == "test":
-        return "These frames were not used for fitting, nor to select the epoch, the thresholds or the temperature."
+        return "These frames were not used for fitting or for selecting the epoch, the thresholds or the temperature."
     return (
         "These frames were not used for fitting, but they selected the epoch, the thresholds and the temperature, so "
         "the figures are optimistic."

@@ -203,12 +203,12 @@ def _table(found: Measured) -> Table:
     """Build the table of the results."""
     run, limits, costs = found.saturated, found.limits, found.costs
     name, limit_fps = limits.binding
-    table = Table("measurement", "value", "relative to the worker", title="Stripwatch bench", title_justify="left")
-    table.add_row("worker, all frames waiting", f"{run.frames_per_second:.0f} frames/s", "")
+    table = Table("measurement", "value", "note", title="Stripwatch bench", title_justify="left")
+    table.add_row("worker at full load", f"{run.frames_per_second:.0f} frames/s", "")
     for what, fps in (
-        ("limit: ONNX Runtime alone", limits.inference_fps),
-        ("limit: consumer and decode alone", limits.intake_fps),
-        ("limit: all cores fully used", limits.cpu_fps),
+        ("limit: inference alone", limits.inference_fps),
+        ("limit: intake and decode alone", limits.intake_fps),
+        ("limit: CPU, all cores fully used", limits.cpu_fps),
     ):
         if fps is not None:
             table.add_row(what, f"{fps:.0f} frames/s", f"worker reaches {run.frames_per_second / fps:.0%}")
@@ -220,7 +220,7 @@ def _table(found: Measured) -> Table:
     table.add_row(f"{run.provider} busy", f"{run.device_busy_share:.0%} of the time", "", end_section=True)
     for paced in found.paced:
         figures = "/".join("-" if ms is None else f"{ms:.0f}" for ms in _percentiles(paced))
-        share = f"{paced.offered_fps / run.frames_per_second:.0%}"
+        share = f"{paced.offered_fps / run.frames_per_second:.0%} of full load"
         table.add_row(f"latency at {paced.offered_fps:.0f} frames/s", f"{figures} ms p50/p95/p99", share)
     return table
 

@@ -21,7 +21,7 @@ class Snapshot:
 
 def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Group:
     """Draw a table with one row per camera and one column per defect label, and the status line below it."""
-    table = Table(title="Stripwatch: a simulated line, inspected live", title_justify="left", expand=False)
+    table = Table(title="Stripwatch demo: live results", title_justify="left", expand=False)
     for name in ("camera", "frames", "clean", "unsure", *labels, "latency p50", "p99"):
         table.add_column(Text(name), justify="left" if name == "camera" else "right")
     for camera, counts in sorted(tally.cameras.items()):

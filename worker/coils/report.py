@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.measure import Measurement
 from rich.table import Table
 
 from stripwatch.worker.broker.connection import TOOLS_ID, client_config
@@ -19,7 +18,7 @@ from stripwatch.worker.coils.coil_part import CoilPart
 from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
 from stripwatch.worker.coils.observations import Observation, observation_from_record
 from stripwatch.worker.common.atomic_files import atomic_write
-from stripwatch.worker.common.console import say
+from stripwatch.worker.common.console import print_unfolded, say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS, CoilSummary
@@ -130,11 +129,7 @@ def _named(coil: CoilSummary) -> str:
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
-    table = as_table(coils)
-    console = Console(markup=False, highlight=False)
-    unlimited = console.options.update(max_width=10_000)
-    console.width = max(console.width, Measurement.get(console, unlimited, table).maximum)  # long lines stay readable
-    console.print(table)
+    print_unfolded(as_table(coils), Console(markup=False, highlight=False))
 
 
 def metres(mm: int | None) -> str:

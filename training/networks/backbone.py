@@ -69,7 +69,10 @@ def _download(network: Network, options: dict[str, Any]) -> keras.Model:
     try:
         return network.build(weights="imagenet", **options)
     except ValueError as error:  # no pretrained weights for this alpha
-        raise SettingsError(f"--weights imagenet: {error}") from error
+        reason = " ".join(str(error).replace("of`", "of `").split())
+        raise SettingsError(
+            f"--weights imagenet does not fit these options; change them or pass a weights file ({reason})"
+        ) from error
     except Exception as error:  # keras raises a bare Exception when a download fails
         raise InputError(f"--weights imagenet: download failed ({error}); pass a weights file instead") from error
 

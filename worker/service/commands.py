@@ -115,8 +115,8 @@ def inspect(
     """Inspect a folder of images without a broker, by the same steps as on the line.
 
     Reads JPEG, PNG, BMP, TIFF and WebP files. Files of other types, hidden files and links to folders are skipped,
-    reported on stderr, and counted as files_skipped. An image that cannot be decoded is
-    written as a reject. If the folder contains no readable image files, the exit code is 6.
+    reported on stderr, and counted as files_skipped. An image that cannot be decoded is written as a reject. If the
+    folder contains no readable image files, the exit code is 6.
 
     Example: stripwatch inspect --bundle model.onnx photos --out results.jsonl
     """

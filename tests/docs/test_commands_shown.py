@@ -104,7 +104,7 @@ def commands(text: str) -> Iterator[str]:
 
 
 def problem_of(command: str) -> str | None:
-    """What is wrong with a command, or None. "..." and OPTIONS stand for options that a reader knows."""
+    """Return the fault of a command, or None. "..." and OPTIONS stand for options that a reader knows."""
     words = shlex.split(command, comments=True)[1:]
     shortened = bool(PLACEHOLDERS & set(words))
     words = [word for word in words if word not in PLACEHOLDERS]

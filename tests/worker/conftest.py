@@ -46,7 +46,7 @@ class ManualClock:
 
 @dataclass(frozen=True)
 class Record:
-    """What a producer was given, and its pending acknowledgement."""
+    """Arguments of one call of `send`, and its pending acknowledgement."""
 
     value: bytes
     key: bytes
@@ -122,7 +122,7 @@ def line_broker(empty_broker: str, command_line: CommandLine) -> str:
 
 
 def consume(broker: str, count: int) -> list[Any]:
-    """The first records on the frames topic; waits for them. The embedded broker's end offsets are no count."""
+    """The first records on the frames topic; waits for them. The embedded broker's end offsets do not count records."""
     with KafkaConsumer(topics.FRAMES, bootstrap_servers=broker, auto_offset_reset="earliest") as consumer:
         return [next(consumer) for _ in range(count)]
 

@@ -1,4 +1,4 @@
-"""What the groups of a worker's metrics have in common: a registry, the name prefix, bounded label values."""
+"""Base of the groups of a worker's metrics: registry, name prefix, bounded label values."""
 
 from collections.abc import Callable
 

@@ -28,7 +28,9 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 
 class _PendingEvidence(NamedTuple):
-    """What is needed to draw an evidence image. It holds no model, because the model may have been replaced by then.
+    """Frame, result and heatmap of an evidence image that waits to be drawn.
+
+    The model is not kept, because it may have been replaced by then.
 
     decode_spec: decoding settings of the model that inspected the frame; the image converts samples of more than 8 bits
     in the same way.

@@ -27,7 +27,7 @@ _MESSAGE_BYTES_MAX = 16_000_000
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """What to send. rate_fps: total rate of all cameras; 0: as fast as possible."""
+    """Frames to send. rate_fps: total rate of all cameras; 0: as fast as possible."""
 
     bootstrap_servers: str
     topic: str

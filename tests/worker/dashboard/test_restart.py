@@ -45,7 +45,7 @@ def shown(browser: webdriver.Chrome) -> dict[str, int]:
 
 
 def await_cards(browser: webdriver.Chrome, wanted: list[Shown]) -> None:
-    """Wait until exactly these cards are shown, each with the picture of its own defect."""
+    """Wait until exactly these cards are shown, each with the image of its defect."""
     labels = {one.label for one in wanted}
     until(browser, lambda: (found := shown(browser)).keys() == labels and all(map(is_own, found.items())))
 

@@ -41,7 +41,7 @@ def promoted(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture
 def store(promoted: Path, tmp_path: Path) -> Path:
-    """Versions 1 and 2 of "tiny", the second in force; beside the store the files they came from."""
+    """Versions 1 and 2 of "tiny", the second in force; next to the registry, the files they came from."""
     shutil.copytree(promoted, tmp_path, dirs_exist_ok=True)
     return tmp_path / "store"
 
@@ -149,7 +149,7 @@ def test_rejects_a_name_in_place_of_the_registry(store: Path, tmp_path: Path) ->
 def test_reports_a_read_only_disk_and_still_reads_from_it(
     store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """As root writes anywhere, the refusal comes from the call that the kernel would refuse."""
+    """Simulate a read-only folder, because root may write anywhere: the call that the kernel would refuse fails."""
     opened = Path.open
 
     def read_only(path: Path, mode: str = "r", *rest: object, **options: object) -> object:
@@ -185,7 +185,7 @@ with _locked(Path(sys.argv[1])): print(flush=True); input()
 
 
 def test_rejects_a_promotion_while_another_is_in_progress(store: Path, tmp_path: Path) -> None:
-    """The other one is a process of its own; killed, it leaves no lock behind."""
+    """The lock of a separate process is released when that process is killed."""
     command = [sys.executable, "-c", HOLD, str(store / "tiny")]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as other:
         assert other.stdout is not None

@@ -1,4 +1,4 @@
-"""What the group records about its topic. Kafka stores it as the metadata text of each committed offset."""
+"""Record of the group about its topic. Kafka stores it as the metadata text of each committed offset."""
 
 import msgspec
 

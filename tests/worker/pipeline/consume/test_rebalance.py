@@ -1,4 +1,4 @@
-"""What happens to frames in flight when their partitions are revoked or their topic is deleted."""
+"""A rebalance or a deleted topic releases the partitions of the worker, and counts the frames that are lost."""
 
 import types
 from collections.abc import Iterator, Mapping

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import typer
 import yaml
+from markdown_it import MarkdownIt
 
 from stripwatch.worker.cli import app
 from stripwatch.worker.commands.topics import topics
@@ -225,6 +226,25 @@ def test_scaler_never_leaves_frames_without_a_worker() -> None:
     }
     assert not defaults_kept & TRIGGER.keys()
     assert "idleReplicaCount" not in manifest("scaled-object")["spec"]
+
+
+def test_the_overlay_in_the_guide_replaces_values_that_the_base_has() -> None:
+    guide = (DEPLOY.parent / "docs/how-to/automation-engineer/deploy-kubernetes.md").read_text()
+    fences = [token for token in MarkdownIt().parse(guide) if token.type == "fence" and token.info == "yaml"]
+    overlay, promote, without_coils = (yaml.safe_load(token.content) for token in fences)
+    assert overlay["resources"] == ["../base"]
+    assert overlay["images"][0]["name"] == CONTAINER["image"].partition(":")[0]
+    assert overlay["configMapGenerator"][0]["name"] == manifest("kustomization")["configMapGenerator"][0]["name"]
+    for patch in overlay["patches"]:
+        for change in yaml.safe_load(patch["patch"]):
+            found: Any = manifest({"Deployment": "deployment", "ScaledObject": "scaled-object"}[patch["target"]["kind"]])
+            assert found["metadata"]["name"] == patch["target"]["name"]
+            for key in change["path"].strip("/").split("/"):
+                found = found[int(key) if isinstance(found, list) else key]
+            assert type(found) is type(change["value"]), change
+    claim = promote["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"]
+    assert claim == manifest("bundles")["metadata"]["name"]
+    assert without_coils["patches"][0]["target"]["name"] == BESIDE["coils"]["Deployment"]["metadata"]["name"]
 
 
 def test_no_more_workers_than_partitions() -> None:

@@ -235,9 +235,10 @@ def test_the_overlay_in_the_guide_replaces_values_that_the_base_has() -> None:
     assert overlay["resources"] == ["../base"]
     assert overlay["images"][0]["name"] == CONTAINER["image"].partition(":")[0]
     assert overlay["configMapGenerator"][0]["name"] == manifest("kustomization")["configMapGenerator"][0]["name"]
+    files = {"Deployment": "deployment", "ScaledObject": "scaled-object"}
     for patch in overlay["patches"]:
         for change in yaml.safe_load(patch["patch"]):
-            found: Any = manifest({"Deployment": "deployment", "ScaledObject": "scaled-object"}[patch["target"]["kind"]])
+            found: Any = manifest(files[patch["target"]["kind"]])
             assert found["metadata"]["name"] == patch["target"]["name"]
             for key in change["path"].strip("/").split("/"):
                 found = found[int(key) if isinstance(found, list) else key]

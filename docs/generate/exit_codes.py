@@ -12,6 +12,9 @@ _HEAD = """# Exit codes
 
 Every command ends with one of these codes. Unless it is 0, the last line on stderr is one sentence that begins with
 `error:` and states what is wrong and where. From Python the same errors are exceptions, and `exit_code` is the code.
+
+[Recover from failures](../how-to/automation-engineer/recover.md#a-worker-ends) describes what happens when a worker
+ends.
 """
 _OTHER = {
     0: ("Success. A worker that was stopped by SIGTERM or SIGINT has finished and committed its frames.", ""),

@@ -37,7 +37,7 @@ def crossval(
 
     \b
     Example:
-      stripwatch train crossval --data images/ --folds 5 --out runs/folds \\
+      stripwatch train crossval --data images/ --clean-label clean --folds 5 --out runs/folds \\
         --network mobilenet --alpha 0.25 --weights imagenet
     """
     folder = _only(data)
@@ -88,7 +88,7 @@ def compare(
 
     \b
     Example:
-      stripwatch train compare --data images/ --networks mobilenet,xception \\
+      stripwatch train compare --data images/ --clean-label clean --networks mobilenet,xception \\
         --set mobilenet:alpha=0.25 --rule fastest-within:0.5 --epochs 10 --out runs/compared
     """
     folder = _only(data)

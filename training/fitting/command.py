@@ -74,13 +74,14 @@ def fit(
 
     \b
     Example:
-      stripwatch train fit --data images/ --network mobilenet --alpha 0.25 \\
+      stripwatch train fit --data images/ --clean-label clean --network mobilenet --alpha 0.25 \\
         --weights imagenet --epochs 10 --out runs/first
-      stripwatch train fit --data images/ --network xception --cut before:block14_sepconv1 \\
-        --fine-tune 10 --augment --out runs/second
-      stripwatch train fit --data images/ --network inceptionv3 --cut mixed7 --head dense \\
-        --boxes annotations/ --out runs/where
-      stripwatch train fit --data images/ --data review/ --network mobilenet --out runs/next
+      stripwatch train fit --data images/ --clean-label clean --network xception \\
+        --cut before:block14_sepconv1 --fine-tune 10 --augment --out runs/second
+      stripwatch train fit --data images/ --clean-label clean --network inceptionv3 --cut mixed7 \\
+        --head dense --boxes annotations/ --out runs/where
+      stripwatch train fit --data images/ --data review/ --clean-label clean --network mobilenet \\
+        --out runs/next
     """
     given = dict(locals())
     height_px, width_px = _parse_size(input_size)

@@ -52,7 +52,9 @@ class BundleError(StripwatchError):
 class BrokerUnavailableError(StripwatchError):
     """Kafka cannot be reached, was away for too long, or refused the client or a request.
 
-    Check the brokers, `bootstrap_servers`, certificates, passwords and ACLs. Retry when Kafka is available.
+    Check the brokers, `bootstrap_servers`, certificates, passwords and ACLs. Retry when Kafka is available. A worker is
+    restarted by its supervisor and continues at the committed offsets, so it loses no frame that Kafka still keeps.
+    After an outage nothing else is needed; correct the cause if Kafka refused the client or a request.
     """
 
     exit_code = 4

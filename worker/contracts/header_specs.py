@@ -83,7 +83,7 @@ FRAME_HEADERS = (
         names.CONTENT_TYPE,
         "media type",
         "Type of the value: `image/jpeg`, `image/png`, `image/bmp`, `image/tiff` or `image/webp`, or "
-        "`application/octet-stream` for a raw buffer. The worker recognises image files by their content.",
+        "`application/octet-stream` for a raw buffer. The worker recognizes image files by their content.",
         "image/jpeg",
         _UNUSED,
         _UNUSED,

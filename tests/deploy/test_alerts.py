@@ -71,6 +71,7 @@ def test_every_alert_has_a_summary_a_severity_and_a_runbook_section() -> None:
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
         assert rule["annotations"]["runbook_url"] == f"docs/how-to/operator/runbooks.md#{name.lower()}"
+        assert sections[name].startswith(f"Severity: {rule['labels']['severity']}.\n\n"), name
         assert len(sections[name].split()) > 25, name
         assert "- **Check**" in sections[name], name
         assert "- **Act" in sections[name], name

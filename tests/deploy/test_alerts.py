@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from markdown_it import MarkdownIt
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
@@ -22,6 +23,19 @@ ALERTS = {rule["alert"]: rule for rule in rules("alert_rules.yml")}
 
 def test_prometheus_accepts_configuration_and_rules() -> None:
     assert "SUCCESS" in promtool("check", "config", str(DEPLOY / "prometheus" / "prometheus.yml"))
+
+
+def test_prometheus_accepts_the_examples_of_the_guide(tmp_path: Path) -> None:
+    guide = (DEPLOY.parent / "docs/how-to/automation-engineer/monitor.md").read_text()
+    fences = [token for token in MarkdownIt().parse(guide) if token.type == "fence" and token.info == "yaml"]
+    config, targets = (yaml.safe_load(token.content) for token in fences[:2])
+    for name in config["rule_files"]:
+        (tmp_path / name).write_text((DEPLOY / "prometheus" / name).read_text())
+    (tmp_path / "targets.yml").write_text(yaml.safe_dump({"groups": [{"name": "targets", "rules": targets}]}))
+    config["rule_files"].append("targets.yml")
+    (tmp_path / "prometheus.yml").write_text(yaml.safe_dump(config))
+    assert "SUCCESS" in promtool("check", "config", str(tmp_path / "prometheus.yml"))
+    assert {rule["record"] for rule in targets} <= {rule["record"] for rule in rules("recording_rules.yml")}
 
 
 @pytest.mark.parametrize("metrics", [Metrics, CoilMetrics])

@@ -19,7 +19,7 @@ def atomic_write(path: Path, data: bytes, like: os.stat_result | None = None) ->
     """Write a file atomically: write a temporary file in the same folder, then rename it.
 
     Readers never see a partial file, even after a power failure. If writing fails, an existing file stays unchanged. A
-    process that is killed may leave the temporary file. It is hidden, `is_temporary` recognises its name, and later
+    process that is killed may leave the temporary file. It is hidden, `is_temporary` recognizes its name, and later
     calls do not collide with it.
 
     Args:

@@ -1,6 +1,6 @@
 """Replay marks: records on the rejects topic that state that the frame of a reject was sent again.
 
-A replay mark has one header and no body. It is not a reject, so every reader of the topic must recognise it.
+A replay mark has one header and no body. It is not a reject, so every reader of the topic must recognize it.
 """
 
 from collections.abc import Iterable

@@ -50,7 +50,7 @@ def _normalise_fields(encoded: bytes) -> bytes:
 
 
 def _normalise_scans(changed: bytearray, at: int) -> None:
-    """Normalise the spectrum and the approximation of each scan, which decoders of sequential files ignore."""
+    """Normalize the spectrum and the approximation of each scan, which decoders of sequential files ignore."""
     while (at := changed.find(bytes([0xFF, START_OF_SCAN]), at)) >= 0:
         size, components = (
             int.from_bytes(changed[at + 2 : at + 4], "big"),

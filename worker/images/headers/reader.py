@@ -1,4 +1,4 @@
-"""Recognise the format of an image file by its first bytes, and read its header.
+"""Recognize the format of an image file by its first bytes, and read its header.
 
 A decoder allocates as much memory as the header asks for, so the size is checked before decoding. A decoder may also
 fill the missing part of a truncated file with arbitrary pixels, so each reader checks that its file is complete.

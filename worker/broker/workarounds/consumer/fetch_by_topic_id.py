@@ -69,7 +69,7 @@ class FetchByTopicId:
 
 
 def _drop_fetched(fetcher: Any) -> None:
-    """Drop fetched records. kafka-python recognises old records by offset, which does not work across two topics."""
+    """Drop fetched records. kafka-python recognizes old records by offset, which does not work across two topics."""
     fetcher._completed_fetches.clear()
     fetcher._paused_completed_fetches.clear()
     fetcher._paused_partition_records.clear()

@@ -20,7 +20,8 @@ The values with which `stripwatch topics` creates the topics. `--partitions`, `-
 would delete events with the same key. `min.insync.replicas` is the replication factor minus one, but at least 1.
 
 Frames must stay on their topic for longer than the longest time without a worker: Kafka deletes older frames unread.
-Adding partitions later moves cameras to other partitions; stop the line while you do it.
+If senders choose the partition from a hash of the key, adding partitions moves cameras to other partitions; stop the
+line while you do it. If senders state the partition, you can add partitions at any time.
 """
 _WHO = """## Who writes and reads
 

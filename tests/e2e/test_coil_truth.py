@@ -220,7 +220,7 @@ def test_every_figure_of_a_coil_is_correct(broker: BrokerHandle, bundle: Path, t
         facts = printed_facts(address, shown["id"])
     assert facts["Length"] == f"{shown['length_mm'] / 1000:.3f} m"
     assert facts["Not covered"] == f"{shown['uncovered_mm'] / 1000:.3f} m"
-    assert facts["Not seen by every camera"] == facts["Length"]
-    assert facts["Cameras that sent nothing"] == "bottom-1"
-    assert facts["Positions"] == "1 position that cannot be true, 1 change of the encoder"
+    assert facts["Not covered by every camera"] == facts["Length"]
+    assert facts["Cameras without frames"] == "bottom-1"
+    assert facts["Positions"] == "1 impossible position, 1 encoder reset"
     assert facts["Defects"] == str(len(truth.defects))

@@ -72,7 +72,7 @@ def test_wrong_labels_fail_the_demo(embedded_broker: BrokerHandle, photos: Path,
         path.rename(path.with_name(f"{LABELS[number % 3]}_{number + 1000}.png"))
     done = run_cli("demo", "--seconds", "2", "--frames", str(photos), "--bundle", str(bundle))
     assert done.returncode == 9
-    assert "of the labels are right" in done.stderr
+    assert "label accuracy" in done.stderr
     assert summary_of(done)["correct_ratio"] < 0.9
 
 

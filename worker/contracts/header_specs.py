@@ -59,7 +59,15 @@ FRAME_HEADERS = (
         "Treated as missing if the camera cannot be read from it. A trailing slash, a query or a fragment is ignored: "
         f"write `?` and `#` in a name as `%3F` and `%23`. Both are {_FAULT}.",
     ),
-    HeaderSpec(names.TYPE, "text", "CloudEvents type of the record.", "stripwatch.frame.v1", _UNUSED, _UNUSED),
+    HeaderSpec(
+        names.TYPE,
+        "text",
+        "CloudEvents type of the record.",
+        "stripwatch.frame.v1",
+        _UNUSED,
+        _UNUSED,
+        {"const": "stripwatch.frame.v1"},
+    ),
     HeaderSpec(
         names.TIME,
         "RFC 3339 with an offset from UTC",

@@ -96,6 +96,12 @@ def test_rejects_config_as_a_setting() -> None:
         load_settings(None, {"config": "x"})
 
 
+def test_names_the_file_whose_table_lacks_a_required_key(config: Path) -> None:
+    config.write_text("[thresholds.crack]\nunsure = 0.5\n")
+    with pytest.raises(SettingsError, match=r"worker\.toml: setting 'thresholds\.crack\.sure' is missing$"):
+        load_settings(config, {})
+
+
 def test_rejects_the_internal_name_of_the_file_as_a_setting() -> None:
     with pytest.raises(SettingsError, match="unknown setting '<file>'"):
         load_settings(None, parse_pairs(['"<file>"={group_id = "g"}']))

@@ -129,10 +129,10 @@ def takes_options(function: Callable[..., object]) -> bool:
             "error: the command 'contracts' is now called 'schemas'; see 'stripwatch --help'",
         ),
         (["export", "verify"], "error: missing argument 'FILE'; see 'stripwatch export verify --help'"),
-        (["run", "--set"], "error: Option '--set' requires an argument; see 'stripwatch run --help'"),
+        (["run", "--set"], "error: option '--set' requires an argument; see 'stripwatch run --help'"),
         (
             ["rejects", "list", "--since"],
-            "error: Option '--since' requires an argument; see 'stripwatch rejects list --help'",
+            "error: option '--since' requires an argument; see 'stripwatch rejects list --help'",
         ),
         (["train", "fit", "--data", "x"], "error: missing option '--network'; see 'stripwatch train fit --help'"),
     ],

@@ -42,5 +42,5 @@ def test_a_broker_accepts_the_batch(apache_broker: BrokerHandle) -> None:
     servers = apache_broker.bootstrap_servers
     assert [produced(servers, topic, batch) for _ in range(2)] == [0, 3]
     assert [record.offset for record in read(apache_broker, topic, 6)] == list(range(6))
-    with pytest.raises(BatchRefusedError, match=r"error 2$"):  # a changed byte
+    with pytest.raises(BatchRefusedError, match=r"error code 2$"):  # a changed byte
         produce(servers, topic, 1, batch[:-1] + bytes([batch[-1] ^ 1]))

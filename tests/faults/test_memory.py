@@ -18,7 +18,7 @@ def documented(pattern: str) -> int:
 
 def test_the_bound_is_the_documented_sum() -> None:
     assert bytes_beside_itself(1, 16_000_000) == documented(r"The sum is (\d+) MB with the defaults") * 1_000_000
-    assert documented(r"\((\d+) MB for the tiny model") == WORKER_MB
+    assert documented(r"allow (\d+) MB for both, with a tiny model") == WORKER_MB
 
 
 def test_each_broker_may_send_two_batches() -> None:

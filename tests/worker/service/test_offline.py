@@ -87,7 +87,7 @@ def test_names_missing_folders_and_files(settings: Settings, tmp_path: Path) -> 
     with pytest.raises(InputError, match="does not exist"):
         inspect_folder(settings, tmp_path / "nothing", tmp_path / "out.jsonl")
     (tmp_path / "empty").mkdir()
-    with pytest.raises(InputError, match=r"empty contains no \.jpg"):
+    with pytest.raises(InputError, match=r"empty contains no image files"):
         inspect_folder(settings, tmp_path / "empty", tmp_path / "out.jsonl")
     write_frames(tmp_path / "in", [0.5])
     with pytest.raises(InputError, match="cannot write"):

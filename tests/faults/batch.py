@@ -46,9 +46,11 @@ def produce(address: str, topic: str, partition: int, batch: bytes) -> int:
     body = struct.pack(">hhi", -1, -1, 30_000)  # no transaction, acks=all, timeout
     body += struct.pack(">ih", 1, len(name)) + name + struct.pack(">iii", 1, partition, len(batch)) + batch
     host, _, port = address.rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=_ANSWER_S_MAX) as connection:
+    with (
+        socket.create_connection((host, int(port)), timeout=_ANSWER_S_MAX) as connection,
+        connection.makefile("rb") as answer,
+    ):
         connection.sendall(struct.pack(">i", len(header) + len(body)) + header + body)
-        answer = connection.makefile("rb")
         (size,) = struct.unpack(">i", answer.read(4))
         found = answer.read(size)
     at = 4 + 4 + 2 + len(name) + 4 + 4  # correlation id, topic count, topic name, partition count, partition number

@@ -1,6 +1,6 @@
 """Command group `stripwatch export`, also available as `python -m export`."""
 
-from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
+from stripwatch.worker.common.terminal.command_line import PROGRAM, LazyCommand, new_app, run_app
 
 _EXPORT = "stripwatch.export"
 COMMANDS = (

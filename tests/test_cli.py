@@ -16,8 +16,8 @@ import stripwatch.cli
 import stripwatch.export.cli
 import stripwatch.training.cli
 from stripwatch.worker.commands import config, rejects
-from stripwatch.worker.common.command_line import LazyCommand, LazyGroup
 from stripwatch.worker.common.errors import BundleError, InputError, StripwatchError
+from stripwatch.worker.common.terminal.command_line import LazyCommand, LazyGroup
 from stripwatch.worker.common.version import __version__
 
 ROOT = Path(__file__).parents[1]

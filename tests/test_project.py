@@ -110,7 +110,7 @@ def test_imported_packages_are_the_dependencies_in_pyproject() -> None:
 @pytest.mark.parametrize(
     ("extra", "file"),
     [
-        ("view", "worker/dashboard/command.py"),
+        ("view", "worker/dashboard/web/command.py"),
         ("view", "worker/bench/demo.py"),
         ("demo", "worker/bench/embedded_broker.py"),
     ],

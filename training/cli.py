@@ -1,6 +1,6 @@
 """Command group `stripwatch train`, also available as `python -m training`."""
 
-from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
+from stripwatch.worker.common.terminal.command_line import PROGRAM, LazyCommand, new_app, run_app
 
 _TRAINING = "stripwatch.training"
 COMMANDS = (

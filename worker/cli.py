@@ -1,6 +1,6 @@
 """The worker's commands, which `stripwatch` offers at its top level and `python -m worker` on their own."""
 
-from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
+from stripwatch.worker.common.terminal.command_line import PROGRAM, LazyCommand, new_app, run_app
 
 HELP = "Inspect moving steel strip: read camera frames from Kafka and publish defect events."
 _WORKER = "stripwatch.worker"
@@ -18,7 +18,7 @@ COMMANDS = (
     ),
     LazyCommand(
         "view",
-        f"{_WORKER}.dashboard.command:view",
+        f"{_WORKER}.dashboard.web.command:view",
         "Serve the live page: the strip map of each line, the newest defects, and the coils with their reports.",
     ),
     LazyCommand(

@@ -15,7 +15,7 @@ import typer
 import stripwatch
 from docs.generate.markdown import code, page, paragraph, table
 from stripwatch.cli import app
-from stripwatch.worker.common.command_line import PROGRAM
+from stripwatch.worker.common.terminal.command_line import PROGRAM
 
 _HEAD = """# Commands
 

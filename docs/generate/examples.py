@@ -6,9 +6,9 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
-from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.observations import observation_from_result
 from stripwatch.worker.coils.summarizer import coil_headers
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.observations import observation_from_result
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.plant_sections import Camera
 from stripwatch.worker.config.sections import Topics

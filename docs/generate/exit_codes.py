@@ -5,8 +5,8 @@ import inspect
 from docs.generate.commands import EXIT_CODES
 from docs.generate.markdown import code, page, paragraph, table
 from stripwatch.worker.common import errors
-from stripwatch.worker.common.command_line import PROGRAM
 from stripwatch.worker.common.errors import FrameRejected, StripwatchError, WorkerExitError
+from stripwatch.worker.common.terminal.command_line import PROGRAM
 
 _HEAD = """# Exit codes
 

@@ -14,8 +14,8 @@ from stripwatch.export.runs.cli_options import MovedData
 from stripwatch.export.runs.files import atomic_write, make_folder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
-from stripwatch.worker.common.console import new_progress, print_summary
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.terminal.console import new_progress, print_summary
 from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from rich.console import Console
 from stripwatch.export.runs.cli_options import BundleArgument
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.worker.common.console import print_summary, say
+from stripwatch.worker.common.terminal.console import print_summary, say
 
 if TYPE_CHECKING:
     from stripwatch.worker.model.bundle_store import PromotionChange

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.export.runs.files import read_whole
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.inspection import Inspection

@@ -8,8 +8,8 @@ from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
-from stripwatch.worker.common.console import print_unfolded
 from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.console import print_unfolded
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference

@@ -10,7 +10,7 @@ import typer
 
 from stripwatch.export.runs.cli_options import BundleArgument, MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.model.bundle import Precision
 
 

@@ -36,9 +36,9 @@ from stripwatch.export.runs.keras_model import backbone_name, exported_view, loa
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_of, path_text
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Manifest, Precision

@@ -1,7 +1,7 @@
 """The `stripwatch` command: the worker's commands and the groups `train` and `export`."""
 
 from stripwatch.worker import cli as worker
-from stripwatch.worker.common.command_line import PROGRAM, LazyCommand, new_app, run_app
+from stripwatch.worker.common.terminal.command_line import PROGRAM, LazyCommand, new_app, run_app
 
 COMMANDS = (
     *worker.COMMANDS,

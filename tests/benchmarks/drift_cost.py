@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec

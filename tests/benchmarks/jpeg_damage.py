@@ -12,8 +12,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import FrameRejected
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.images.headers.jpeg import read_jpeg_header
 from stripwatch.worker.images.jpeg_decoder import decode_jpeg
 from stripwatch.worker.simulator.scene import KINDS, frame_seed, render

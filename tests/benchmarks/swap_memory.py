@@ -15,10 +15,10 @@ from typing import Annotated
 import typer
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.common.process.usage import resident_mb
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.coils.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Reject, Result

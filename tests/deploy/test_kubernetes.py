@@ -14,7 +14,7 @@ from stripwatch.worker.commands.topics import topics
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.dashboard.command import view
+from stripwatch.worker.dashboard.web.command import view
 from stripwatch.worker.monitoring.worker_scrape import PROBE_S_MAX, SCRAPE_S_MAX
 from tests.deploy.dockerfile import read_image
 

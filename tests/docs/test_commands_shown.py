@@ -15,7 +15,7 @@ from typer.exceptions import TyperException
 
 from stripwatch.cli import app
 from stripwatch.worker.broker.admin import plan_topics
-from stripwatch.worker.common.command_line import PROGRAM
+from stripwatch.worker.common.terminal.command_line import PROGRAM
 from stripwatch.worker.config.loader import build_settings
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders

@@ -17,8 +17,8 @@ from typing import Annotated, Any, cast
 import typer
 
 from stripwatch.worker.common.atomic_files import atomic_write
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.process.child_process import start_process
+from stripwatch.worker.common.terminal.console import say
 from tests.gpu.machine import describe_machine
 from tests.gpu.plan import STEPS, ProviderName, Step
 from tests.gpu.rows import Row

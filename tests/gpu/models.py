@@ -17,7 +17,7 @@ from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import build_classifier
 from stripwatch.training.networks.heads import OutputSpec
-from stripwatch.worker.common.console import new_progress, say
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.model.io_binding import Floats
 from tests.gpu.plan import MODELS, ModelPlan
 from tests.lively import enliven

@@ -16,7 +16,7 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.worker.common.console import say
+from stripwatch.worker.common.terminal.console import say
 from tests.gpu.parts import split
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ import typer
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_evaluation import Interval, total
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.terminal.console import print_summary
 
 
 def evaluate(

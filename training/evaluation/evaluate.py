@@ -21,8 +21,8 @@ from stripwatch.training.evaluation.plots import draw_plots
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
-from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.path_text import path_of, path_text
+from stripwatch.worker.common.terminal.console import new_progress
 
 
 @dataclass(frozen=True, slots=True)

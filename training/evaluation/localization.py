@@ -20,8 +20,8 @@ from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, annotations_finder
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.path_text import file_below, path_of
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.heatmaps import Heatmap, HeatmapDecoder

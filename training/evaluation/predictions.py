@@ -15,8 +15,8 @@ from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.terminal.console import say
 
 _BATCH = 32
 

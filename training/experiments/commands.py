@@ -10,8 +10,8 @@ from rich.console import Console
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption, ValShare
 from stripwatch.training.evaluation.command import rounded
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.terminal.console import print_summary
 
 
 def crossval(

@@ -16,8 +16,8 @@ from stripwatch.training.experiments.fit_subprocess import check_flags, common_f
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry, Rule, draw, rank, to_csv
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import split_frames
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import ExportRejectedError, SettingsError
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.model.session import open_session
 

@@ -22,7 +22,7 @@ from stripwatch.training.evaluation.scores import macro_f1_interval, measure_sco
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
-from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.model_record import ClassFigures
 
 

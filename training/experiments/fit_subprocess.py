@@ -13,10 +13,10 @@ from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Ta
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.training.preparation.sample_depths import check_bit_depth
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.common.path_text import encodable, path_text
 from stripwatch.worker.common.process.child_process import module_command, start_process
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size

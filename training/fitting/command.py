@@ -11,8 +11,8 @@ from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption, ValShare
 from stripwatch.training.fitting import cli_options as options
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.terminal.console import print_summary
 
 
 def fit(

@@ -45,8 +45,8 @@ from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.images.decode_spec import DecodeSpec

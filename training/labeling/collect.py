@@ -17,8 +17,8 @@ from stripwatch.training.datasets.reviewed_folder import (
     write_entries,
 )
 from stripwatch.training.labeling.review_record import ReviewRecord, read_review
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import FrameRejected, InputError
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.images.headers.reader import read_header

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.cli_options import SecurityConfig
 from stripwatch.worker.contracts import topics
 

@@ -16,8 +16,8 @@ from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.sample_depths import check_depths, check_levels, choose_levels, depth_notes
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.path_text import file_below
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.trained_range import TrainedFrames
 

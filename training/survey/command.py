@@ -7,7 +7,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
-from stripwatch.worker.common.console import print_summary, say
+from stripwatch.worker.common.terminal.console import print_summary, say
 
 _NAMED_MAX = 5  # unreadable files listed on stderr; survey.json lists all
 

@@ -15,8 +15,8 @@ from stripwatch.training.preparation.sample_depths import (
     group_depths,
     suggested_bit_depth,
 )
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import DataError, StripwatchError
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size

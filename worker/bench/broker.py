@@ -7,11 +7,11 @@ import typer
 
 from stripwatch.worker.bench.embedded_broker import Broker, running_embedded_broker
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.common.process.child_process import ChildProcess
 from stripwatch.worker.common.process.ports import free_port, is_free
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import say
 
 KAFKA_PORT = 9092
 _CHECK_S = 0.5

@@ -23,11 +23,11 @@ from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.console import STDERR, print_summary, say
 from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import STDERR, print_summary, say
 from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs

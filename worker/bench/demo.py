@@ -22,11 +22,11 @@ from stripwatch.worker.broker.admin import temporary_topics
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.consumers import FETCH_WAIT_MS, open_reader, read_from_beginning
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import InputError, LineRunError
 from stripwatch.worker.common.process.child_process import module_command, running_process
 from stripwatch.worker.common.process.ports import free_port, is_free
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.model.bundle import Bundle

@@ -12,7 +12,7 @@ from rich.live import Live
 from stripwatch.worker.bench.live_table import Snapshot, draw_table, status_line
 from stripwatch.worker.bench.results_tally import ResultsTally
 from stripwatch.worker.broker.consumers import from_kafka
-from stripwatch.worker.common.console import STDERR, say
+from stripwatch.worker.common.terminal.console import STDERR, say
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame_headers import RejectHeaders, read_frame_copy
 from stripwatch.worker.contracts.replay_mark import replayed_id

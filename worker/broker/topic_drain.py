@@ -8,8 +8,8 @@ from typing import Any
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig, broker_errors, unreachable
 from stripwatch.worker.broker.consumers import from_kafka, open_reader, read_from_beginning
-from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.positions import Record
 
 STANDSTILL_S_MAX = 30.0

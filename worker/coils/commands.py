@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 import typer
 
-from stripwatch.worker.common.console import print_summary
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.config.cli_options import (
     BootstrapServersSetting,
     Force,
@@ -58,8 +58,8 @@ def coils(
     Example: stripwatch coils --bootstrap-servers 127.0.0.1:9092
     """
     settings = settings_of(config, setting, bootstrap_servers=bootstrap_servers)
-    from stripwatch.worker.coils.coil_tracker import CoilRules
     from stripwatch.worker.coils.summarizer import summarize_coils
+    from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
 
     rules = CoilRules.of(settings, settle_s, silence_s, correctable_s)
     print_summary(summarize_coils(settings, rules, group_id, metrics_port))

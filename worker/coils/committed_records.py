@@ -8,8 +8,8 @@ from kafka import KafkaConsumer
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import partition_of
-from stripwatch.worker.coils.coil_part import EventSource
-from stripwatch.worker.coils.observations import Observation, observation_from_record
+from stripwatch.worker.coils.tracking.coil_part import EventSource
+from stripwatch.worker.coils.tracking.observations import Observation, observation_from_record
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.contracts.replay_mark import replayed_id

@@ -14,12 +14,12 @@ from stripwatch.worker.broker.connection import TOOLS_ID, client_config
 from stripwatch.worker.broker.consumers import open_reader
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
-from stripwatch.worker.coils.coil_part import CoilPart
-from stripwatch.worker.coils.coil_tracker import CoilRules, CoilTracker
-from stripwatch.worker.coils.observations import Observation, observation_from_record
+from stripwatch.worker.coils.tracking.coil_part import CoilPart
+from stripwatch.worker.coils.tracking.coil_tracker import CoilRules, CoilTracker
+from stripwatch.worker.coils.tracking.observations import Observation, observation_from_record
 from stripwatch.worker.common.atomic_files import atomic_write
-from stripwatch.worker.common.console import print_unfolded, say
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.terminal.console import print_unfolded, say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS, CoilSummary
 

@@ -24,11 +24,11 @@ from stripwatch.worker.broker.consumers import open_reader, to_kafka
 from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last
-from stripwatch.worker.coils.coil_part import CoilPart, EventSource
-from stripwatch.worker.coils.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord, RecordReader
-from stripwatch.worker.coils.observations import Observation
-from stripwatch.worker.coils.published_coils import PublishedCoils, faults_of
+from stripwatch.worker.coils.tracking.coil_part import CoilPart, EventSource
+from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
+from stripwatch.worker.coils.tracking.observations import Observation
+from stripwatch.worker.coils.tracking.published_coils import PublishedCoils, faults_of
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.signals import exit_on_signals, stop_on_signal

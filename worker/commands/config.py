@@ -5,8 +5,8 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.common.command_line import LazyCommand, new_app
-from stripwatch.worker.common.console import print_summary, say
+from stripwatch.worker.common.terminal.command_line import LazyCommand, new_app
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.migration import migrate_file
 
 COMMANDS = (

@@ -7,8 +7,8 @@ from kafka.errors import KafkaError, MessageSizeTooLargeError, RecordListTooLarg
 
 from stripwatch.worker.broker.producers import DELIVERY_S_MAX
 from stripwatch.worker.commands.stored_reject import StoredReject
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from stripwatch.worker.contracts.topics import REJECTS
 

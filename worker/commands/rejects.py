@@ -19,10 +19,10 @@ from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
 from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
-from stripwatch.worker.common.command_line import LazyCommand, new_app
-from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import RejectReason, SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.command_line import LazyCommand, new_app
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.cli_options import BootstrapServers, DryRun, FramesTopic, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record

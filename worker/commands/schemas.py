@@ -9,8 +9,8 @@ from typing import Annotated, Any, NamedTuple
 import msgspec
 import typer
 
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import header_names, topics
 from stripwatch.worker.contracts.coil_summary import COIL_SCHEMA, CoilSummary

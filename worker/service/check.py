@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.common.console import say
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.model.trained_range import SizeCheck

@@ -6,11 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.errors import HangError
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
+from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.config.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,

@@ -14,9 +14,9 @@ from prometheus_client import CollectorRegistry
 from rich.progress import Progress
 
 from stripwatch.worker.common.atomic_files import rename_when_complete
-from stripwatch.worker.common.console import new_progress, say
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame, event_id

@@ -6,8 +6,8 @@ from typing import BinaryIO
 import msgspec
 
 from stripwatch.worker.common.atomic_files import rename_when_complete
-from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.simulator.scene import KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape

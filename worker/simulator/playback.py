@@ -11,8 +11,8 @@ import typer
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
-from stripwatch.worker.common.console import new_progress
 from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
 

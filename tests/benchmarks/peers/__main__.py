@@ -15,9 +15,9 @@ from kafka.errors import KafkaError
 
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
-from stripwatch.worker.common.console import print_summary, say
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.common.log_setup import set_up_logs
+from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.images.image_files import content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SourceImage
 from stripwatch.worker.simulator.simulate import render_pool

@@ -8,8 +8,8 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.bench.capacity import FrameCosts, cpu_limit
-from stripwatch.worker.common.console import say
 from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.common.terminal.console import say
 from tests.benchmarks.delivery import DELIVERIES, measure
 from tests.benchmarks.peers.contenders import CORES, FIRST, TUNED, WORKER, Contender
 from tests.benchmarks.peers.lap import LapError, Track, pace, race

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from stripwatch.worker.common.console import say
+from stripwatch.worker.common.terminal.console import say
 from tests.benchmarks.peers.contenders import Contender
 from tests.benchmarks.peers.lap import Lap, LapError, Track, race
 from tests.benchmarks.peers.packages import PackagesUnavailableError, peers_python

@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from stripwatch.worker.common.console import say
+from stripwatch.worker.common.terminal.console import say
 
 ROOT = Path(__file__).parents[3]
 LOCK = ROOT / "requirements" / "peers.txt"

@@ -9,7 +9,7 @@ import typer
 from docs.generate import commands
 from docs.generate.commands import EXIT_CODES, commands_page, contexts, is_group
 from docs.generate.exit_codes import error_classes
-from stripwatch.worker.common.command_line import LazyCommand, new_app
+from stripwatch.worker.common.terminal.command_line import LazyCommand, new_app
 
 CONTEXTS = {context.command_path: context for context in contexts()}
 COMMANDS = [path for path, context in CONTEXTS.items() if not is_group(context)]

@@ -13,7 +13,7 @@ from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.fitting.fit_settings import FitSettings
-from stripwatch.worker.common.console import new_progress
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.service.offline import inspect_folder
 

@@ -3,10 +3,10 @@
 from dataclasses import replace
 from typing import Any
 
-from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.coil_tracker import CoilRules
-from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.stretches import StripRules
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import CoilSummary, PixelSpan, StripDefect
 from stripwatch.worker.contracts.events import Result, StripSpan
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder

@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
-from stripwatch.worker.coils.coil_part import EventSource
-from stripwatch.worker.coils.coil_tracker import CoilTracker
 from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord
-from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.summarizer import CoilWriter
+from stripwatch.worker.coils.tracking.coil_part import EventSource
+from stripwatch.worker.coils.tracking.coil_tracker import CoilTracker
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.positions import Partition
 from tests.worker.coils.samples import WIDE, frame

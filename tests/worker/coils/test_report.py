@@ -5,8 +5,8 @@ from dataclasses import replace
 
 import pytest
 
-from stripwatch.worker.coils.coil_tracker import CoilRules
 from stripwatch.worker.coils.report import CoilCollector
+from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
 from tests.worker.coils.samples import EPOCH_S, frame, observation
 
 DAY_S = 86_400

@@ -10,9 +10,9 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.common.console import print_summary
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.path_text import encodable, file_below, name_below, path_of, path_text
+from stripwatch.worker.common.terminal.console import print_summary
 
 NAMES = st.binary(min_size=1, max_size=80).filter(lambda raw: b"\0" not in raw)
 

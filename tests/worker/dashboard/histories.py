@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import msgspec
 
-from stripwatch.worker.dashboard.history import History
+from stripwatch.worker.dashboard.state.history import History
 from tests.worker.dashboard.events import Shown, event
 
 NOW_MS = 1_800_000_000_000

@@ -6,8 +6,8 @@ import msgspec
 
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
 from stripwatch.worker.contracts.events import Result
-from stripwatch.worker.dashboard.broadcaster import Broadcaster
-from stripwatch.worker.dashboard.history import History
+from stripwatch.worker.dashboard.state.history import History
+from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from tests.worker.coils.long_names import LONG_CHARS, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
 from tests.worker.dashboard.histories import AT, NOW_MS, new_history

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.camera_track import CONFIRMED_FRAMES
 from stripwatch.worker.coils.strip.stretches import SLACK_MM
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.events import StripDirection, StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 

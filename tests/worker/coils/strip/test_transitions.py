@@ -6,10 +6,10 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from stripwatch.worker.coils.coil import CoilAggregate
-from stripwatch.worker.coils.observations import Observation
 from stripwatch.worker.coils.strip.stretches import SLACK_MM
 from stripwatch.worker.coils.strip.strip_defects import StripDefects
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import CoilSummary, StripDefect
 from stripwatch.worker.contracts.events import StripSpan
 from tests.worker.coils.samples import defect, logged, observation

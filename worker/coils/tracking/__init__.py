@@ -1,0 +1,1 @@
+"""Assign frames to coils and summarize them."""

@@ -1,0 +1,1 @@
+"""The command-line framework and output for people."""

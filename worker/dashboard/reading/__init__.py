@@ -1,0 +1,1 @@
+"""Readers of Kafka for the live page."""

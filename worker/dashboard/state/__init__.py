@@ -1,0 +1,1 @@
+"""State of the live page: counters, cards, coils and strip maps."""

@@ -1,0 +1,58 @@
+"""A defect event as the page's list of the newest defects shows it."""
+
+import msgspec
+
+from stripwatch.worker.coils.tracking.observations import Observation
+from stripwatch.worker.contracts.events import Box, Result
+from stripwatch.worker.contracts.timestamps import rfc3339
+
+_BOXES_MAX = 50
+
+
+class DefectCard(msgspec.Struct, frozen=True):
+    """One entry in the list of the newest defects.
+
+    seq: number of the card, counted from 1 in each run of the server. picture: address of the picture, unique to this
+    run of the server because browsers cache pictures. evidence: as stated in the event.
+    """
+
+    seq: int
+    picture: str
+    id: str
+    line: str | None
+    coil: str | None
+    camera: str
+    captured_at: str
+    label: str
+    score: float
+    labels: list[str]
+    boxes: list[Box]
+    strip_mm: tuple[int, int] | None
+    width_px: int | None
+    height_px: int | None
+    model: str
+    evidence: bool | None
+
+
+def card_of(result: Result, observation: Observation, run_id: str, seq: int) -> DefectCard:
+    """Build the card of a result with at least one defect. observation: the same frame, with its resolved position."""
+    frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
+    span = best.strip_mm
+    return DefectCard(
+        seq=seq,
+        picture=f"{run_id}/{seq}",
+        id=result.id,
+        line=frame.line,
+        coil=frame.coil,
+        camera=frame.camera,
+        captured_at=rfc3339(observation.captured_ms),
+        label=best.label,
+        score=best.score,
+        labels=sorted({defect.label for defect in result.defects}),
+        boxes=[defect.box_px for defect in result.defects if defect.box_px][:_BOXES_MAX],
+        strip_mm=(span.start, span.end) if span else None,
+        width_px=frame.width_px,
+        height_px=frame.height_px,
+        model=f"{result.model.name} {result.model.version}",
+        evidence=result.evidence,
+    )

@@ -1,0 +1,272 @@
+"""The state of the live page: recent results and rejects, counted, with bounded memory for any input."""
+
+import threading
+import time
+from collections import Counter, OrderedDict, deque
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+from uuid import uuid4
+from weakref import WeakSet
+
+import msgspec
+from msgspec.structs import replace as replace_struct
+
+from stripwatch.worker.coils.tracking.coil import CoilAggregate
+from stripwatch.worker.coils.tracking.coil_part import CoilPart
+from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
+from stripwatch.worker.coils.tracking.observations import (
+    Observation,
+    observation_from_reject,
+    observation_from_result,
+    read_result,
+)
+from stripwatch.worker.common.rates import WindowedRate
+from stripwatch.worker.contracts.coil_summary import CoilSummary
+from stripwatch.worker.contracts.events import ModelInfo, Result
+from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
+from stripwatch.worker.dashboard.state.coil_rows import coil_row
+from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
+from stripwatch.worker.dashboard.state.line_views import CameraView, LineView
+from stripwatch.worker.dashboard.state.page_rules import RULES
+from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
+
+CARDS_MAX, COILS_MAX = 300, 100
+_LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
+_OTHER = "other"
+
+
+@dataclass(slots=True)
+class _ModelView:
+    frames: int = 0
+    last_ms: int = 0
+
+
+class History:
+    """Everything the page shows. One thread adds, any thread reads.
+
+    Names come from outside: beyond a limit, further names count as 'other', and long names are shortened.
+
+    run_id: identifies this run of the server. Card numbers and the knowledge of viewers start afresh with each run.
+    has_read: True once all records present at the start have been read; until then a missing item may still arrive.
+    """
+
+    def __init__(self, clock: Callable[[], float] = time.time, rules: CoilRules = RULES) -> None:
+        self.run_id = uuid4().hex[:12]
+        self.has_read = False
+        self.evidence = EvidenceIndex()
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._tracker = CoilTracker(rules)
+        self._lines: dict[str, LineView] = {}
+        self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
+        self._labels: Counter[str] = Counter()
+        self._totals: Counter[str] = Counter()
+        self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
+        self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
+        self._next_seq = 1
+        self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
+        self._closed_changes = 0
+        self._rows: dict[CoilPart, tuple[int, CoilSummary]] = {}
+        self._from_middle = False
+        self._cut = WeakSet[CoilPart]()  # coils whose first frames were not read
+        self._state = "connecting"
+        self._problem = ""
+
+    # --- the feed writes
+
+    def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
+        """Add the value of a result record. live: it has just arrived, and is not read from the backlog."""
+        result = read_result(value)
+        with self._lock:
+            result = self._with_known_labels(result) if result else None
+            observation = observation_from_result(result, timestamp_ms) if result else None
+            if result is None or observation is None:
+                self._totals["unreadable"] += 1
+            elif self._add_observation(observation, read_s, live):
+                self._note_result(result, observation, timestamp_ms, live)
+
+    def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
+        observation = observation_from_reject(key, headers, timestamp_ms)
+        with self._lock:
+            if observation is None:
+                self._totals["unreadable"] += 1
+            else:
+                self._add_observation(observation, read_s, live)
+
+    def say(self, state: str, problem: str = "") -> None:
+        """Set the state of the feed (connecting, reading, live or lost) and the problem to show with it."""
+        with self._lock:
+            self._state, self._problem = state, problem
+            self.has_read = self.has_read or state == "live"
+
+    def read_from_middle(self) -> None:
+        """Note that reading started in the middle of a topic, so the first coil of each line may be incomplete."""
+        with self._lock:
+            self._from_middle = True
+
+    def close_coils(self, now_s: float) -> None:
+        """Summarize the coils that have ended by `now_s`, and update those that late frames have corrected."""
+        with self._lock:
+            for part in self._tracker.due(now_s):
+                self._rows.pop(part, None)
+                self._closed[part.log.id] = part.summary(), self._map(part.log), part in self._cut
+                self._closed_changes += 1
+                while len(self._closed) > COILS_MAX:
+                    self._closed.popitem(last=False)
+
+    # --- the site reads
+
+    def state(self) -> dict[str, Any]:
+        """Return everything except cards and ended coils, small enough to be sent twice per second."""
+        with self._lock:
+            now_s = self._clock()
+            return {
+                "run": self.run_id,
+                "now_ms": round(now_s * 1000),
+                "state": self._state,
+                "problem": self._problem,
+                "totals": dict(self._totals),
+                "frames_per_second": self._frame_rate.per_second(now_s),
+                "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
+                "labels": dict(self._labels),
+                "lines": [line.row(name) for name, line in sorted(self._lines.items())],
+                "models": [
+                    msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
+                    for info, m in reversed(self._models.items())
+                ],
+                "running": [coil_row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
+                "ended": next(reversed(self._closed), None),
+                "ended_changes": self._closed_changes,
+            }
+
+    def cards_after(self, seq: int) -> list[DefectCard]:
+        with self._lock:
+            return [card for card, _ in self._cards if card.seq > seq]
+
+    def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
+        with self._lock:
+            return next((entry for entry in self._cards if entry[0].picture == picture), None)
+
+    def coils(self) -> list[CoilSummary]:
+        """Return the summaries of all coils, oldest first, the running ones last."""
+        with self._lock:
+            return [summary for summary, *_ in self._closed.values()] + [*map(self._summary, self._tracker.running)]
+
+    def ended_rows(self) -> list[dict[str, Any]]:
+        with self._lock:
+            return [coil_row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
+
+    def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
+        """Return a coil's summary and map, and True if its first frames may be missing; None if it is unknown."""
+        with self._lock:
+            for part in self._tracker.running:
+                if part.log.id == identity:
+                    return self._summary(part), self._map(part.log), part in self._cut
+            return self._closed.get(identity)
+
+    # --- under the lock
+
+    def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
+        """Count an observation. Return False for a repeat."""
+        observation = self._bounded(observation)
+        added = self._tracker.add(observation, read_s)
+        if added.outcome == "repeat":
+            return False
+        self._note_late(added)
+        self._totals[observation.state] += 1
+        if observation.verdict:
+            self._totals[observation.verdict] += 1
+        if observation.flags:
+            self._totals["flagged"] += 1
+        if live:
+            self._frame_rate.add(self._clock())
+        line = self._lines[observation.line or ""]
+        if added.part and self._from_middle and not line.had_coil:
+            self._cut.add(added.part)
+        line.had_coil = True
+        camera = line.cameras[observation.camera]
+        camera.states[observation.state] += 1
+        camera.unsure += observation.verdict == "unsure"
+        camera.flags.update(observation.flags)
+        if added.replaces_reject:
+            self._totals["rejected"] -= 1
+            camera.states["rejected"] -= 1
+            if added.part:
+                self._rows.pop(added.part, None)
+        camera.last_ms = max(camera.last_ms, observation.captured_ms)
+        return True
+
+    def _note_late(self, added: Added) -> None:
+        if added.outcome != "in-time":
+            self._totals["late"] += 1
+        if added.outcome == "late" and added.part and not added.part.ended:  # the coil has reopened
+            self._closed_changes += self._closed.pop(added.part.log.id, None) is not None
+
+    def _bounded(self, observation: Observation) -> Observation:
+        """Register the line and camera of an observation, and replace those beyond the limits by 'other'."""
+        name = observation.line or ""
+        if name not in self._lines and len(self._lines) >= _LINES_MAX:
+            name = _OTHER
+        line = self._lines.setdefault(name, LineView())
+        camera = observation.camera
+        if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
+            camera = _OTHER
+        line.cameras.setdefault(camera, CameraView())
+        if (name, camera) == (observation.line or "", observation.camera):
+            return observation
+        defects = tuple(replace_struct(defect, camera=camera) for defect in observation.defects)
+        return replace(observation, line=name, camera=camera, defects=defects)
+
+    def _with_known_labels(self, result: Result) -> Result:
+        """Register the labels of a result, and replace those beyond the limit by 'other'."""
+        for defect in result.defects:
+            if len(self._labels) < _LABELS_MAX:
+                self._labels.setdefault(defect.label, 0)
+        if all(defect.label in self._labels for defect in result.defects):
+            return result
+        defects = [d if d.label in self._labels else replace_struct(d, label=_OTHER) for d in result.defects]
+        return replace_struct(result, defects=defects)
+
+    def _note_result(self, result: Result, observation: Observation, timestamp_ms: int, live: bool) -> None:
+        line = self._lines.get(observation.line or "") or self._lines[_OTHER]
+        camera = line.cameras.get(observation.camera) or line.cameras[_OTHER]
+        camera.side, camera.height_px = result.frame.side, result.frame.height_px or camera.height_px
+        if observation.replay_of is None:  # a replay keeps its old capture time
+            line.latency.add(timestamp_ms - observation.captured_ms)
+        self._note_model(result, timestamp_ms)
+        if not result.defects:
+            return
+        camera.defects += 1
+        self._totals["defect_frames"] += 1
+        for label in sorted({defect.label for defect in result.defects}):
+            self._labels[label] += 1
+        if live:
+            self._defect_rate.add(self._clock())
+        card = card_of(result, observation, self.run_id, self._next_seq)
+        self._cards.append((card, position_of_frame(result)))
+        self._next_seq += 1
+
+    def _note_model(self, result: Result, timestamp_ms: int) -> None:
+        model = self._models.setdefault(result.model, _ModelView())
+        model.frames += 1
+        model.last_ms = max(model.last_ms, timestamp_ms)
+        self._models.move_to_end(result.model)
+        while len(self._models) > _MODELS_MAX:
+            self._models.popitem(last=False)
+
+    def _summary(self, part: CoilPart) -> CoilSummary:
+        """Return the summary of a running coil, rebuilt only if the coil has grown."""
+        frames, summary = self._rows.get(part, (0, None))
+        if summary is None or frames != part.log.frames:
+            summary = part.log.summary(revision=part.revision + 1)
+            if len(self._rows) > 2 * RULES.open_max:
+                self._rows.clear()
+            self._rows[part] = part.log.frames, summary
+        return summary
+
+    def _map(self, log: CoilAggregate) -> StripMap:
+        line = self._lines.get(log.line or "")
+        known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
+        return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})

@@ -1,0 +1,77 @@
+"""The web server of `stripwatch view`, which runs until a signal."""
+
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import uvicorn
+
+from stripwatch.worker.common.listener import open_listener
+from stripwatch.worker.common.signals import stop_on_signal
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.dashboard.reading.feed import Feed
+from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
+from stripwatch.worker.dashboard.state.history import History
+from stripwatch.worker.dashboard.state.page_rules import page_rules
+from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
+from stripwatch.worker.dashboard.web.routes import make_site
+
+log = structlog.get_logger()
+_LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
+_GRACE_S = 2
+_BACKLOG = 128
+
+
+def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
+    """Serve the live page until SIGTERM or SIGINT, and wait for a broker that is unreachable.
+
+    records_max: number of the newest results and rejects to read at the start. Raises SettingsError if the port cannot
+    be opened.
+    """
+    listener = listen(host, port)
+    history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
+    feed = Feed(settings, history, records_max)
+    hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
+    config = uvicorn.Config(
+        make_site(history, pictures, hosts),
+        log_config=None,
+        access_log=False,
+        timeout_graceful_shutdown=_GRACE_S,
+        server_header=False,
+        ws="none",
+        http=BoundedProtocol,
+    )
+    feed.start()
+    try:
+        say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
+        _Server(config).run(sockets=[listener])
+    finally:
+        listener.close()
+        feed.stop()
+        pictures.close()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """Open the listening socket. Browsers can connect from then on, before the server runs. Raises SettingsError."""
+    listener = open_listener(host, port, _BACKLOG, f"--host {host} --port {port} (0: any free port)")
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)  # every connection inherits it
+    return listener
+
+
+def _url(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/"
+
+
+class _Server(uvicorn.Server):
+    """A server that exits with code 0 on SIGTERM and SIGINT. uvicorn itself would raise the signal again at its end."""
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        def stop() -> None:
+            self.should_exit = True
+
+        with stop_on_signal(stop):
+            yield

@@ -1,0 +1,1 @@
+"""A busy installation for tests and screenshots of the page, served without Kafka."""

@@ -1,0 +1,85 @@
+"""Takes screenshots of the scene: `python -m tests.worker.dashboard.scene.shots --out DIR`.
+
+The live page, an enlarged defect and a report at three widths, in light and dark, as whole pages.
+"""
+
+import argparse
+import base64
+from pathlib import Path
+from typing import Any
+
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from tests.worker.dashboard.conftest import chromium
+from tests.worker.dashboard.scene.serve import served_scene
+from tests.worker.dashboard.viewers import text_of, until
+
+SIZES = {390: 844, 1280: 800, 1920: 1080}
+
+
+def resize(browser: webdriver.Chrome, width: int, height: int | None = None) -> None:
+    """Set the size of the viewport in CSS pixels."""
+    size = {"width": width, "height": height or SIZES[width], "deviceScaleFactor": 1, "mobile": False}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+
+
+def use_theme(browser: webdriver.Chrome, dark: bool, **features: str) -> None:
+    """Emulate the light or dark preference of the system, and other media features."""
+    wanted = {"prefers-color-scheme": "dark" if dark else "light", **features}
+    media = [{"name": name, "value": value} for name, value in wanted.items()]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": media})
+
+
+def open_live_page(browser: webdriver.Chrome, address: str) -> None:
+    """Open the page, and wait until it shows the scene with all its pictures."""
+    browser.get(address)
+    until(browser, lambda: "live" in text_of(browser, "#status"))
+    until(browser, lambda: len(browser.find_elements(By.CSS_SELECTOR, "#lines canvas[aria-label*=defect]")) >= 2)
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, ".card"))
+    await_pictures(browser)
+
+
+def await_pictures(browser: webdriver.Chrome) -> None:
+    until(browser, lambda: browser.execute_script("return [...document.images].every((image) => image.complete)"))
+
+
+def open_report(browser: webdriver.Chrome, address: str, coil: str) -> None:
+    browser.get(f"{address}report?coil={coil}")
+    until(browser, lambda: text_of(browser, "h1") != "Coil report")
+    await_pictures(browser)
+
+
+def whole_page(browser: webdriver.Chrome) -> bytes:
+    """Return a PNG of the page from its top to its end."""
+    shot: dict[str, Any] = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    return base64.b64decode(shot["data"])
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, required=True, help="Folder for the PNG files.")
+    folder: Path = parser.parse_args().out
+    folder.mkdir(parents=True, exist_ok=True)
+    with served_scene() as shown, chromium() as browser:
+        coil = shown.history.state()["running"][-1]["id"]
+        for width in SIZES:
+            resize(browser, width)
+            for dark in (False, True):
+                use_theme(browser, dark)
+                _take(browser, shown.address, coil, folder / f"{width}-{'dark' if dark else 'light'}")
+
+
+def _take(browser: webdriver.Chrome, address: str, coil: str, name: Path) -> None:
+    open_live_page(browser, address)
+    browser.save_screenshot(f"{name}-screen.png")
+    Path(f"{name}-page.png").write_bytes(whole_page(browser))
+    browser.find_element(By.CSS_SELECTOR, ".card").click()
+    await_pictures(browser)
+    browser.save_screenshot(f"{name}-enlarged.png")
+    open_report(browser, address, coil)
+    Path(f"{name}-report.png").write_bytes(whole_page(browser))
+
+
+if __name__ == "__main__":
+    main()

@@ -8,7 +8,7 @@ import typer
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import print_summary, say
-from stripwatch.worker.config.cli_options import SecurityConfig
+from stripwatch.worker.config.command_line.cli_options import SecurityConfig
 from stripwatch.worker.contracts import topics
 
 
@@ -75,7 +75,7 @@ def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, confi
     from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
-    from stripwatch.worker.config.cli_options import security_of
+    from stripwatch.worker.config.command_line.cli_options import security_of
 
     clock, collector = SystemClock(), Collector(out, frames_max)
     client = ClientConfig(bootstrap_servers, security_of(config))

@@ -28,7 +28,7 @@ from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import STDERR, print_summary, say
-from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig
+from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics

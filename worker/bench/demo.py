@@ -27,7 +27,7 @@ from stripwatch.worker.common.process.child_process import module_command, runni
 from stripwatch.worker.common.process.ports import free_port, is_free
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import print_summary, say
-from stripwatch.worker.config.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle

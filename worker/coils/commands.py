@@ -7,7 +7,7 @@ import msgspec
 import typer
 
 from stripwatch.worker.common.terminal.console import print_summary
-from stripwatch.worker.config.cli_options import (
+from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServersSetting,
     Force,
     MetricsPort,

@@ -23,7 +23,13 @@ from stripwatch.worker.common.errors import RejectReason, SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.command_line import LazyCommand, new_app
 from stripwatch.worker.common.terminal.console import print_summary, say
-from stripwatch.worker.config.cli_options import BootstrapServers, DryRun, FramesTopic, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import (
+    BootstrapServers,
+    DryRun,
+    FramesTopic,
+    SecurityConfig,
+    security_of,
+)
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.replay_mark import replayed_id

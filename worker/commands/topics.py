@@ -8,7 +8,7 @@ import typer
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.terminal.console import print_summary
-from stripwatch.worker.config.cli_options import BootstrapServers, DryRun, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import BootstrapServers, DryRun, SecurityConfig, security_of
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 

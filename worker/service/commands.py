@@ -11,7 +11,7 @@ from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
 from stripwatch.worker.common.terminal.console import print_summary
-from stripwatch.worker.config.cli_options import (
+from stripwatch.worker.config.command_line.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,
     BundleSetting,

@@ -10,7 +10,7 @@ from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.console import print_summary, say
-from stripwatch.worker.config.cli_options import (
+from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServers,
     FramesTopic,
     ImageFolderArgument,

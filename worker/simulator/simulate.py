@@ -14,7 +14,7 @@ from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.console import new_progress, print_summary
-from stripwatch.worker.config.cli_options import FramesTopic, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import FramesTopic, SecurityConfig, security_of
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset

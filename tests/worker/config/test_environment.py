@@ -4,7 +4,7 @@ import pytest
 import structlog
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.cli_options import settings_of
+from stripwatch.worker.config.command_line.cli_options import settings_of
 from stripwatch.worker.config.environment import environment_values
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
@@ -98,7 +98,7 @@ def test_ignores_the_variables_of_a_kubernetes_service(
 def test_logs_the_variables_that_are_not_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("STRIPWATCH_METRICS_PORT", "tcp://10.0.0.1:9108")
     monkeypatch.setenv("STRIPWATCH_SERVICE_HOST", "10.0.0.1")
-    monkeypatch.setattr("stripwatch.worker.config.cli_options.set_up_logs", lambda *_: None)
+    monkeypatch.setattr("stripwatch.worker.config.command_line.cli_options.set_up_logs", lambda *_: None)
     with structlog.testing.capture_logs() as lines:
         settings_of(None, None)
     assert [line["variables"] for line in lines] == [["STRIPWATCH_METRICS_PORT", "STRIPWATCH_SERVICE_HOST"]]

@@ -5,7 +5,7 @@ from typing import Annotated
 import typer
 
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.config.cli_options import BootstrapServersSetting, Set, SettingsConfig, settings_of
+from stripwatch.worker.config.command_line.cli_options import BootstrapServersSetting, Set, SettingsConfig, settings_of
 
 
 def view(

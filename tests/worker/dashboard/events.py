@@ -29,7 +29,7 @@ class Shown:
     coil: str = "C1"
     camera: str = "top-1"
     label: str | None = None
-    line: str = LINE
+    line: str | None = LINE
     evidence: bool | None = None
     grey: int = 128
 

@@ -1,7 +1,7 @@
 // The newest defects as pictures with boxes, and a dialog with one of them enlarged. The dialog shows the worker's
 // evidence image if the event has one.
 
-import { byId, clockTime, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
+import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
 
 const KEPT = 300;
@@ -71,7 +71,7 @@ function makeCard(card) {
   const button = item.appendChild(make("button", "card"));
   button.type = "button";
   button.style.setProperty("--class", `var(--${classColour(card.label)})`);
-  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${position(card)}, coil ${card.coil ?? "unknown"}`);
+  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${position(card)}, ${coilPhrase(card)}`);
   button.append(picture(card, false));
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
@@ -123,7 +123,7 @@ export function openCard(card) {
   byId("detail-picture").replaceChildren(picture(card, true, card.evidence && !plain));
   byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
-    ["Coil", card.coil ?? "–"],
+    ["Coil", coilName(card)],
     ["Strip position", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
     ["Camera", card.camera],
     ["Line", lineName(card.line)],

@@ -1,9 +1,10 @@
 // The table of coils: first the running ones, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, fillTable, firstFramesText, lineName, make, metres, number, positionFaultsText } from "./dom.js";
-import { labels, learn } from "./classes.js";
+import { byId, clockTime, coilName, coilPhrase, fillTable, firstFramesText, lineName, make, metres, number, positionFaultsText } from "./dom.js";
+import { learn } from "./classes.js";
 
 const WHY = { "next-coil": "ended", silence: "ended (no frames)", limit: "cut at the frame limit" };
+const CLASSES_LISTED = 8;
 let ended = [];
 let running = [];
 let asked = () => {};
@@ -27,7 +28,7 @@ export function showCoils(chosen) {
   const rows = allCoils();
   const manyLines = new Set(rows.map((row) => row.line)).size > 1;
   const columns = [
-    { name: "Coil", text: true, cell: coilName },
+    { name: "Coil", head: true, cell: coilName },
     ...(manyLines ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
     { name: "State", text: true, cell: state, mark: (row) => (state(row) === "running" ? "running" : "") },
     { name: "First frame", cell: (row) => clockTime(row.first_captured_at) },
@@ -36,8 +37,9 @@ export function showCoils(chosen) {
     { name: "Frames", cell: (row) => number(row.frames.inspected + row.frames.skipped + row.frames.rejected) },
     { name: "Rejected", cell: (row) => number(row.frames.rejected), mark: (row) => mark(row.frames.rejected, "bad") },
     { name: "Skipped", cell: (row) => number(row.frames.skipped), mark: (row) => mark(row.frames.skipped, "warn") },
-    ...labels().map((label) => ({ name: label, cell: (row) => number(row.defects[label]), mark: (row) => mark(row.defects[label], "") })),
-    ...(rows.some(doubts) ? [{ name: "Warnings", text: true, cell: doubts, mark: () => "bad" }] : []),
+    { name: "Defects", cell: (row) => number(defectsOf(row)), mark: (row) => mark(defectsOf(row), "") },
+    { name: "By class", text: true, cell: byClass, mark: () => "long" },
+    ...(rows.some(doubts) ? [{ name: "Warnings", text: true, cell: doubts, mark: () => "bad long" }] : []),
     { name: "Worst defect", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
     { name: "", node: actions },
   ];
@@ -58,17 +60,27 @@ function doubts(row) {
   return [firstFramesText(row), silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
 }
 
+const defectsOf = (row) => Object.values(row.defects).reduce((sum, count) => sum + count, 0);
+
+// List the counts of the classes, the most frequent first. There may be dozens of classes, so they are no columns.
+function byClass(row) {
+  const counts = Object.entries(row.defects).filter(([, count]) => count).sort((a, b) => b[1] - a[1]);
+  const rest = counts.length - CLASSES_LISTED;
+  const listed = counts.slice(0, CLASSES_LISTED).map(([label, count]) => `${label} ${number(count)}`).join(", ");
+  return rest > 0 ? `${listed} and ${rest} more` : listed || "–";
+}
+
 const mark = (value, name) => (value ? name : value === 0 || value === undefined ? "zero" : "");
 
 function actions(row) {
   const cell = make("span");
   const show = cell.appendChild(make("button", "quiet", "Map"));
   show.type = "button";
-  show.setAttribute("aria-label", `Show coil ${coilName(row)} on the map`);
+  show.setAttribute("aria-label", `Show ${coilPhrase(row)} on the map`);
   show.addEventListener("click", () => asked(row));
   const report = make("a", "", "Report");
   report.href = `/report?coil=${encodeURIComponent(row.id)}`;
-  report.setAttribute("aria-label", `Report of coil ${coilName(row)}`);
+  report.setAttribute("aria-label", `Report of ${coilPhrase(row)}`);
   cell.append(" ", report);
   return cell;
 }

@@ -42,8 +42,17 @@ export function positionFaultsText(faults) {
 // The server does not read a topic from its beginning, so the first coil of a line may be incomplete.
 export const firstFramesText = (row) => (row.first_frames_unread ? "the first frames may be missing: the page started reading later" : "");
 
-export const coilName = (row) => row.coil ?? "(unnamed)";
-export const lineName = (name) => (name ? name : "unnamed line");
+export const coilName = (row) => row.coil ?? "unnamed";
+export const coilTitle = (row) => (row.coil ? `Coil ${row.coil}` : "Unnamed coil");
+export const coilPhrase = (row) => (row.coil ? `coil ${row.coil}` : "the unnamed coil");
+export const lineName = (name) => name || "unnamed line";
+
+// Return the heading of a line and its coil, either of which may have no name.
+export function lineTitle(name, row) {
+  if (!row) return name || "Unnamed line";
+  if (!name && !row.coil) return "Unnamed line and coil";
+  return `${name || "Unnamed line"} · ${row.coil ? `coil ${row.coil}` : "unnamed coil"}`;
+}
 
 export function clockTime(value) {
   const time = new Date(value);
@@ -55,6 +64,15 @@ export function dateTime(value) {
   return Number.isNaN(time.getTime()) ? "–" : time.toLocaleString("en-GB");
 }
 
+// Return "since TIME", with the date unless both times are on the same day.
+export function sinceText(sinceMs, nowMs) {
+  if (!sinceMs) return "";
+  const [since, now] = [new Date(sinceMs), new Date(nowMs)];
+  const clock = since.toLocaleTimeString("en-GB", { hour: "2-digit", minute: "2-digit" });
+  if (since.toDateString() === now.toDateString()) return `since ${clock}`;
+  return `since ${since.toLocaleDateString("en-GB", { day: "numeric", month: "short" })}, ${clock}`;
+}
+
 export function ago(ms) {
   const seconds = Math.max(0, Math.round(ms / 1000));
   if (seconds < 3) return "now";
@@ -62,43 +80,88 @@ export function ago(ms) {
   return seconds < 7200 ? `${Math.round(seconds / 60)} min ago` : `${Math.round(seconds / 3600)} h ago`;
 }
 
-// Fill a table from rows with a `key` and columns [{name, text?, cell(row) -> string, mark?(row) -> class}]. A column
-// with node(row) -> element creates its element once per row. Existing rows are updated in place: a click on a row that
-// was replaced between press and release would be lost.
+// Fill a table from rows with a `key` and columns [{name, head?, text?, cell(row) -> string, mark?(row) -> class}]. A
+// column with head names the row. A column with node(row) -> element creates its element once per row. Existing rows are
+// updated in place: a click on a row that was replaced between press and release would be lost.
 export function fillTable(table, columns, rows, rowClass = () => "") {
+  fillGroups(table, columns, [{ key: "", rows }], rowClass);
+}
+
+// Fill a table from groups [{key, heading?, rows}]. Each group is a table body; its heading is a text, shown above its
+// rows.
+export function fillGroups(table, columns, groups, rowClass = () => "") {
   const names = columns.map((column) => column.name).join("\n");
   if (table.dataset.names !== names) {
     table.dataset.names = names;
-    table.replaceChildren(makeHead(columns), make("tbody"));
+    table.setAttribute("role", "table"); // a narrow screen shows rows as blocks, which have no roles otherwise
+    table.replaceChildren(makeHead(columns));
   }
-  const body = table.tBodies[0];
-  const known = new Map([...body.rows].map((line) => [line.dataset.key, line]));
-  rows.forEach((row, at) => {
+  const known = new Map([...table.tBodies].map((body) => [body.dataset.key, body]));
+  groups.forEach((group, at) => {
+    const body = known.get(group.key) ?? makeBody(group.key);
+    known.delete(group.key);
+    if (table.tBodies[at] !== body) table.insertBefore(body, table.tBodies[at] ?? null);
+    fillBody(body, columns, group, rowClass);
+  });
+  for (const body of known.values()) body.remove();
+}
+
+function fillBody(body, columns, group, rowClass) {
+  const offset = group.heading ? 1 : 0;
+  if (group.heading) showHeading(body, columns.length, group.heading);
+  else body.querySelector("tr.group")?.remove();
+  const lines = [...body.rows].slice(offset);
+  const known = new Map(lines.map((line) => [line.dataset.key, line]));
+  group.rows.forEach((row, at) => {
     const key = String(row.key);
     const line = known.get(key) ?? makeRow(columns, row, key);
     known.delete(key);
-    if (body.rows[at] !== line) body.insertBefore(line, body.rows[at] ?? null);
+    if (body.rows[at + offset] !== line) body.insertBefore(line, body.rows[at + offset] ?? null);
     fillRow(line, columns, row, rowClass(row));
   });
   for (const line of known.values()) line.remove();
 }
 
+const withRole = (element, role) => {
+  element.setAttribute("role", role);
+  return element;
+};
+
+function makeBody(key) {
+  const body = withRole(make("tbody"), "rowgroup");
+  body.dataset.key = key;
+  return body;
+}
+
+function showHeading(body, width, text) {
+  if (!body.rows[0]?.classList.contains("group")) {
+    const line = withRole(make("tr", "group"), "row");
+    const cell = withRole(line.appendChild(make("th")), "rowheader");
+    cell.scope = "rowgroup";
+    body.prepend(line);
+  }
+  const cell = body.rows[0].cells[0];
+  cell.colSpan = width;
+  if (cell.textContent !== text) cell.textContent = text;
+}
+
 function makeHead(columns) {
-  const head = make("thead");
-  const line = head.appendChild(make("tr"));
+  const head = withRole(make("thead"), "rowgroup");
+  const line = withRole(head.appendChild(make("tr")), "row");
   for (const column of columns) {
-    const cell = line.appendChild(make("th", column.text ? "text" : "", column.name));
-    cell.scope = "col";
-    cell.title = column.name;
+    const cell = withRole(line.appendChild(make(column.name ? "th" : "td", column.text || column.head ? "text" : "", column.name)), column.name ? "columnheader" : "cell");
+    if (column.name) cell.scope = "col";
   }
   return head;
 }
 
 function makeRow(columns, row, key) {
-  const line = make("tr");
+  const line = withRole(make("tr"), "row");
   line.dataset.key = key;
   for (const column of columns) {
-    const cell = line.appendChild(make("td"));
+    const cell = withRole(line.appendChild(make(column.head ? "th" : "td")), column.head ? "rowheader" : "cell");
+    if (column.head) cell.scope = "row";
+    cell.dataset.label = column.name;
     if (column.node) cell.append(column.node(row));
   }
   return line;
@@ -110,9 +173,8 @@ function fillRow(line, columns, row, className) {
     if (column.node) return;
     const cell = line.cells[at];
     const value = column.cell(row);
-    cell.className = [column.text ? "text" : "", column.mark?.(row) ?? ""].join(" ").trim();
+    cell.className = [column.text || column.head ? "text" : "", column.mark?.(row) ?? ""].join(" ").trim();
     if (cell.textContent !== value) cell.textContent = value;
-    if (column.text && cell.title !== value) cell.title = value;
   });
 }
 

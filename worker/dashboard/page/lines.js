@@ -1,6 +1,6 @@
 // One section per line with its strip map. The map follows the running coil unless the user selects another one.
 
-import { byId, coilName, lineName, make, metres, number } from "./dom.js";
+import { ago, byId, lineTitle, make, metres, number } from "./dom.js";
 import { onFilter } from "./classes.js";
 import { allCoils } from "./coils.js";
 import { findCard, openCard } from "./cards.js";
@@ -16,8 +16,10 @@ class LineSection {
     this.drawn = "";
     this.loading = false;
     const section = byId("lines").appendChild(make("section"));
+    this.section = section;
     const head = section.appendChild(make("div", "head"));
-    this.title = head.appendChild(make("h2", "", lineName(name)));
+    this.title = head.appendChild(make("h2", "", lineTitle(name)));
+    this.stop = head.appendChild(make("p", "stop"));
     this.note = head.appendChild(make("p", "note"));
     this.follow = head.appendChild(make("button", "quiet", "Back to the running coil"));
     this.follow.type = "button";
@@ -45,6 +47,11 @@ class LineSection {
     else this.map.announcement.textContent += ". Its picture is no longer among the newest defects.";
   }
 
+  showStop(text) {
+    this.stop.hidden = !text;
+    if (this.stop.textContent !== text) this.stop.textContent = text;
+  }
+
   choose(id) {
     this.chosen = id;
     this.update();
@@ -58,7 +65,7 @@ class LineSection {
   async update() {
     const row = this.row();
     if (!row) return;
-    this.title.textContent = `${lineName(this.name)} · coil ${coilName(row)}`;
+    this.title.textContent = lineTitle(this.name, row);
     const defects = Object.values(row.defects).reduce((a, b) => a + b, 0);
     this.note.textContent = `${metres(row.length_mm)} · ${number(defects)} ${defects === 1 ? "defect" : "defects"}`;
     this.follow.hidden = this.chosen === null;
@@ -79,11 +86,20 @@ class LineSection {
   }
 }
 
-export function showLines(names) {
-  for (const name of names) {
-    if (!sections.has(name)) sections.set(name, new LineSection(name));
-    sections.get(name).update();
+// The server sends the running lines first. A section moves only while nobody uses one of them.
+export function showLines(state) {
+  const list = byId("lines");
+  for (const line of state.lines) {
+    if (!sections.has(line.line)) sections.set(line.line, new LineSection(line.line));
+    const section = sections.get(line.line);
+    section.showStop(line.stopped ? `stopped ${ago(state.now_ms - line.last_ms)}` : "");
+    section.update();
   }
+  if (list.matches(":hover") || list.contains(document.activeElement)) return;
+  state.lines.forEach((line, at) => {
+    const node = sections.get(line.line).section;
+    if (list.children[at] !== node) list.insertBefore(node, list.children[at] ?? null);
+  });
 }
 
 export function chooseCoil(row) {

@@ -1,6 +1,7 @@
 // Receives server-sent events and passes each one to the module that shows it.
 
-import { ago, byId, fillTable, flagsText, lineName, make, number } from "./dom.js";
+import { ago, byId, fillTable, make, number, sinceText } from "./dom.js";
+import { showCameras } from "./cameras.js";
 import { addCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
@@ -37,21 +38,26 @@ function showTiles(state) {
   const worst = (key) => Math.max(...state.lines.map((line) => line[key] ?? 0), 0);
   const ms = (value) => (value >= 2000 ? `${(value / 1000).toFixed(1)} s` : `${Math.round(value)} ms`);
   const totals = state.totals;
-  const figures = [
+  fillTiles(byId("rates"), [
     ["frames/s", state.frames_per_second.toFixed(1)],
     ["latency p50", ms(worst("latency_ms_p50"))],
     ["latency p99", ms(worst("latency_ms_p99"))],
     ["defects/min", number(state.defects_per_minute)],
-    ["frames with defects", number(totals.defect_frames)],
+  ]);
+  fillTiles(byId("counts"), [
+    ["with defects", number(totals.defect_frames)],
     ["unsure", number(totals.unsure)],
     ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
     ["skipped", number(totals.skipped), totals.skipped > 0],
     ["late", number(totals.late), totals.late > 0],
-  ];
+  ]);
+}
+
+function fillTiles(list, figures) {
   for (const [name, value, raised] of figures) {
     if (!tiles.has(name)) {
-      const tile = byId("tiles").appendChild(make("div"));
+      const tile = list.appendChild(make("div"));
       tile.append(make("dt", "", name), make("dd"));
       tiles.set(name, tile);
     }
@@ -60,40 +66,31 @@ function showTiles(state) {
   }
 }
 
-function showCameras(state) {
-  const many = state.lines.length > 1;
-  const rows = state.lines.flatMap((line) => line.cameras.map((camera) => ({ ...camera, line: line.line, key: `${line.line}\n${camera.camera}` })));
-  const late = (row) => state.now_ms - row.last_ms > SILENT_MS;
-  fillTable(byId("cameras"), [
-    { name: "Camera", text: true, cell: (row) => row.camera },
-    ...(many ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
-    { name: "Frames", cell: (row) => number((row.inspected ?? 0) + (row.skipped ?? 0) + (row.rejected ?? 0)) },
-    { name: "Defects", cell: (row) => number(row.defects) },
-    { name: "Unsure", cell: (row) => number(row.unsure) },
-    { name: "Flags", text: true, cell: (row) => flagsText(row.flags), mark: () => "bad" },
-    { name: "Rejected", cell: (row) => number(row.rejected), mark: (row) => (row.rejected ? "bad" : "zero") },
-    { name: "Last frame", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (late(row) ? "warn" : "") },
-  ], rows);
-}
-
 function showModels(state) {
   fillTable(byId("models"), [
-    { name: "Model", text: true, cell: (row) => `${row.name} ${row.version} · ${row.sha256.slice(0, 8)}` },
+    { name: "Model", head: true, cell: (row) => `${row.name} ${row.version} · ${row.sha256.slice(0, 8)}` },
     { name: "Runs on", text: true, cell: (row) => (row.provider ?? "–").replace("ExecutionProvider", "") },
     { name: "Frames", cell: (row) => number(row.frames) },
     { name: "Last used", cell: (row) => ago(state.now_ms - row.last_ms), mark: (row) => (state.now_ms - row.last_ms > SILENT_MS ? "warn" : "") },
   ], state.models.map((model) => ({ ...model, key: `${model.name}\n${model.version}\n${model.sha256}\n${model.thresholds}\n${model.provider}` })));
 }
 
+// Each count on the page is since the oldest record that the server has read.
+function showSince(state) {
+  const text = sinceText(state.since_ms, state.now_ms);
+  for (const element of document.querySelectorAll("[data-since]")) if (element.textContent !== text) element.textContent = text;
+}
+
 function show(state) {
   showStatus(state);
+  showSince(state);
   showTiles(state);
   showClasses(state.labels);
   showCameras(state);
   showModels(state);
   setRunning(state.running);
   showCoils(chosenCoils());
-  showLines(state.lines.map((line) => line.line));
+  showLines(state);
 }
 
 // A restarted server numbers its defects from 1 again, and may be another version with another page: reload the page.

@@ -1,6 +1,6 @@
 // The printable report of one coil.
 
-import { byId, coilName, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
+import { byId, coilTitle, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
 import { classColour, learn } from "./classes.js";
 import { StripMap } from "./map.js";
 import { startTheme } from "./theme.js";
@@ -30,8 +30,8 @@ async function load(id) {
 }
 
 function showFacts(coil) {
-  byId("title").textContent = `Coil ${coilName(coil)}`;
-  document.title = `Coil ${coilName(coil)} – report`;
+  byId("title").textContent = coilTitle(coil);
+  document.title = `${coilTitle(coil)} – report`;
   const times = coil.revision === 2 ? "once" : `${number(coil.revision - 1)} times`;
   const corrected = coil.revision > 1 ? ` · corrected ${times} by late frames` : "";
   byId("supplement").hidden = !coil.supplement;

@@ -28,7 +28,7 @@ from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
-from stripwatch.worker.dashboard.state.line_views import CameraView, LineView
+from stripwatch.worker.dashboard.state.line_views import CameraView, LineView, line_rows
 from stripwatch.worker.dashboard.state.page_rules import RULES
 from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 
@@ -66,6 +66,7 @@ class History:
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
         self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
         self._next_seq = 1
+        self._since_ms: int | None = None
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
         self._closed_changes = 0
         self._rows: dict[CoilPart, tuple[int, CoilSummary]] = {}
@@ -119,19 +120,23 @@ class History:
     # --- the site reads
 
     def state(self) -> dict[str, Any]:
-        """Return everything except cards and ended coils, small enough to be sent twice per second."""
+        """Return everything except cards and ended coils, small enough to be sent twice per second.
+
+        since_ms: record time of the oldest result or reject that was read, from which on everything is counted.
+        """
         with self._lock:
             now_s = self._clock()
             return {
                 "run": self.run_id,
                 "now_ms": round(now_s * 1000),
+                "since_ms": self._since_ms,
                 "state": self._state,
                 "problem": self._problem,
                 "totals": dict(self._totals),
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
                 "labels": dict(self._labels),
-                "lines": [line.row(name) for name, line in sorted(self._lines.items())],
+                "lines": line_rows(self._lines, round(now_s * 1000)),
                 "models": [
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
                     for info, m in reversed(self._models.items())
@@ -170,6 +175,8 @@ class History:
 
     def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
         """Count an observation. Return False for a repeat."""
+        if observation.recorded_ms is not None:
+            self._since_ms = min(self._since_ms or observation.recorded_ms, observation.recorded_ms)
         observation = self._bounded(observation)
         added = self._tracker.add(observation, read_s)
         if added.outcome == "repeat":

@@ -1,6 +1,7 @@
 """Counters of each line and its cameras for the live page."""
 
 from collections import Counter, deque
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from stripwatch.worker.contracts.events import FrameFlag
 
 _SAMPLES = 2_000
+_STOPPED_MS = 60_000
 
 
 class Latency:
@@ -41,9 +43,20 @@ class LineView:
     latency: Latency = field(default_factory=Latency)
     had_coil: bool = False
 
-    def row(self, name: str) -> dict[str, Any]:
+    @property
+    def last_ms(self) -> int:
+        """Capture time of the newest frame, in milliseconds since 1970; 0 without frames."""
+        return max((camera.last_ms for camera in self.cameras.values()), default=0)
+
+    def has_stopped(self, now_ms: int) -> bool:
+        """Return whether no camera has sent a frame for a minute."""
+        return now_ms - self.last_ms > _STOPPED_MS
+
+    def row(self, name: str, now_ms: int) -> dict[str, Any]:
         return {
             "line": name,
+            "last_ms": self.last_ms,
+            "stopped": self.has_stopped(now_ms),
             "latency_ms_p50": self.latency.percentile(50),
             "latency_ms_p99": self.latency.percentile(99),
             "cameras": [
@@ -59,3 +72,12 @@ class LineView:
                 for id_, c in sorted(self.cameras.items())
             ],
         }
+
+
+def line_rows(lines: Mapping[str, LineView], now_ms: int) -> list[dict[str, Any]]:
+    """Return the rows of all lines: the running ones first, then by name, with the unnamed line last.
+
+    A line changes its place only when it stops or starts.
+    """
+    ordered = sorted(lines.items(), key=lambda item: (item[1].has_stopped(now_ms), not item[0], item[0]))
+    return [line.row(name, now_ms) for name, line in ordered]

@@ -196,3 +196,27 @@ def test_marks_no_coil_if_the_topic_was_read_from_its_beginning() -> None:
     history = new_history()
     add(history, Shown(0))
     assert [row["first_frames_unread"] for row in history.state()["running"]] == [False]
+
+
+def test_running_lines_come_first_and_keep_their_order() -> None:
+    history = new_history()
+    for line, age_s in ((None, 0), ("/plant/line-1", 840), ("/plant/line-3", 5), ("/plant/line-2", 20)):
+        add(history, Shown(0, line=line, coil=str(line)), captured_s=-age_s)
+    rows = history.state()["lines"]
+    assert [(row["line"], row["stopped"]) for row in rows] == [
+        ("/plant/line-2", False),
+        ("/plant/line-3", False),
+        ("", False),
+        ("/plant/line-1", True),
+    ]
+    assert rows[-1]["last_ms"] == NOW_MS - 841_000
+
+
+def test_states_the_time_of_the_oldest_record_that_is_counted() -> None:
+    history = new_history()
+    assert history.state()["since_ms"] is None
+    add(history, Shown(0), read_s=20)
+    add(history, Shown(1), read_s=-600)
+    headers = [("ce_id", b"r1"), ("ce_source", f"{LINE}/top-1".encode())]
+    history.add_reject(b"top-1", headers, NOW_MS + 30_000, 30.0, live=True)
+    assert history.state()["since_ms"] == NOW_MS - 600_000

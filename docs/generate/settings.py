@@ -2,12 +2,12 @@
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from docs.generate.markdown import code, page, paragraph, table
 from stripwatch.worker.config.renames import RENAMES
-from stripwatch.worker.config.settings import SECTIONS, Settings
+from stripwatch.worker.config.settings import LABEL_TABLES, SECTIONS, Settings
 
 _HEAD = """# Settings
 
@@ -73,13 +73,22 @@ def settings_page() -> str:
             for name, section in by_section.items()
             for block in _section(f"`[{name}]`", section["description"], f"{name}.", section)
         ),
+        *_label_sections(schema["properties"]),
         _RENAMED_HEAD,
         table(["old key", "new key"], ([code(old), _link(new)] for old, new in RENAMES.items())),
     )
 
 
 def _tables() -> set[str]:
-    return {name.partition(".")[0] for name in SECTIONS}
+    return {name.partition(".")[0] for name in SECTIONS} | {path[0] for path in LABEL_TABLES}
+
+
+def _label_sections(fields: Mapping[str, Any]) -> Iterator[str]:
+    """Describe the sections that consist of labels only, such as [severity]."""
+    for name in sorted(path[0] for path in LABEL_TABLES if len(path) == 1):
+        field = fields[name]["additionalProperties"] | {"description": fields[name]["description"]}
+        section = {"properties": {"LABEL": field}, "required": ["LABEL"]}
+        yield from _section(f"`[{name}]`", "One key per label.", f"{name}.", section)
 
 
 def _section(title: str, text: str, prefix: str, schema: Mapping[str, Any]) -> list[str]:
@@ -116,6 +125,7 @@ def _linked(text: str, own: str) -> str:
 def all_keys() -> list[str]:
     """The keys of all settings, with ID and LABEL for the names of cameras and labels."""
     top_level = [key for key in Settings.model_fields if key not in _tables()]
+    top_level += [f"{path[0]}.LABEL" for path in LABEL_TABLES if len(path) == 1]
     return top_level + [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
 
 
@@ -125,6 +135,8 @@ def _link(key: str, text: str = "") -> str:
 
 def _default(field: Mapping[str, Any]) -> str:
     """Format the default as TOML. A setting without a default is unset."""
+    if "default" not in field:  # it is made by a factory, which only mappings have
+        return "empty"
     return "none" if field["default"] is None else code(json.dumps(field["default"]))
 
 
@@ -141,6 +153,8 @@ def _kind(kind: Mapping[str, Any]) -> str:
         return ", ".join(code(json.dumps(choice)) for choice in kind["enum"])
     if kind["type"] == "boolean":
         return "`true` or `false`"
+    if "additionalProperties" in kind:
+        return f"table of labels, each with {_kind(kind['additionalProperties'])}"
     if kind["type"] == "string":
         return _text(kind)
     return str(kind["type"]) + _range(kind)

@@ -6,10 +6,10 @@ from typing import Any
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.overrides import merge
-from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
+from stripwatch.worker.config.settings import ENV_PREFIX, LABEL_TABLES, SECTIONS, Settings
 
 _BY_NAME = {key.partition(".")[0] for key in SECTIONS if "." in key}  # cameras and thresholds
-_SECTION_PATHS = {(key,) for key in SECTIONS}
+_WHOLE_PATHS = {(key,) for key in SECTIONS} | LABEL_TABLES
 _LEVEL = "__"
 
 
@@ -29,7 +29,7 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
         if path in seen:
             raise SettingsError(f"environment variables {seen[path]} and {name} set the same setting; remove one")
         seen[path] = name
-        whole = _json_object(value) if path[0] in _BY_NAME or path in _SECTION_PATHS else None
+        whole = _json_object(value) if path[0] in _BY_NAME or path in _WHOLE_PATHS else None
         nested: Any = value if whole is None else whole
         for key in reversed(path):
             nested = {key: nested}
@@ -41,6 +41,10 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
 def _path(name: str, value: str) -> tuple[str, ...]:
     """Return the keys that lead to a setting. The name of a camera or label may itself contain two underscores."""
     setting, *rest = name[len(ENV_PREFIX) :].split(_LEVEL)
+    for table in LABEL_TABLES:
+        depth = len(table)
+        if (setting.lower(), *(key.lower() for key in rest))[:depth] == table and len(rest) >= depth:
+            return *table, _LEVEL.join(rest[depth - 1 :])
     if setting.lower() not in _BY_NAME:
         return setting.lower(), *(key.lower() for key in rest)
     if len(rest) < 2 or _json_object(value) is not None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from pydantic import BaseModel, ValidationError
 
 from stripwatch.worker.common.errors import SettingsError, plain_message
-from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
+from stripwatch.worker.config.settings import ENV_PREFIX, LABEL_TABLES, SECTIONS, Settings
 
 _TABLES = {key.split(".")[0]: key for key in SECTIONS}  # first key of a section to its name: "cameras": "cameras.ID"
 
@@ -53,6 +53,8 @@ def _key(location: tuple[str | int, ...]) -> str:
     """Return the key at a location, without the type that pydantic appends if a setting accepts several types."""
     table = _TABLES.get(str(location[0]))
     depth = table.count(".") + 2 if table else 1
+    if any(location[: len(labels)] == labels for labels in LABEL_TABLES):
+        depth += 1
     return ".".join(str(part) for part in location[:depth])
 
 
@@ -77,9 +79,9 @@ def _is_json_object(value: str) -> bool:
 
 def _member_for(section: str, value: str) -> str:
     """Suggest the variable for a value that was given to the whole section."""
-    if _TABLES[section] != section:  # the next key is the name of a camera or label, which is not known here
+    fields = SECTIONS[_TABLES[section]].model_fields
+    if _TABLES[section] != section or not fields:  # the next key is the name of a camera or label, not known here
         return ""
-    fields = SECTIONS[section].model_fields
     taking = [name for name in fields if _takes(SECTIONS[section], name, value)]
     taking.sort(key=lambda name: fields[name].annotation is str)  # last, because a string field accepts any value
     return f"; set {_variable(f'{section}.{(taking or list(fields))[0]}')} instead"

@@ -13,6 +13,7 @@ from pydantic_settings import (
 )
 
 from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.page_sections import LimitsSettings, ViewSettings
 from stripwatch.worker.config.plant_sections import Camera, CoilsSettings, ThresholdOverride
 from stripwatch.worker.config.sections import (
     BrokerSettings,
@@ -28,6 +29,7 @@ from stripwatch.worker.config.sections import (
     Topics,
 )
 from stripwatch.worker.config.security import Security
+from stripwatch.worker.contracts.coil_summary import Severity
 
 ENV_PREFIX = "STRIPWATCH_"
 # Arguments with the values of the file and the environment; neither can be the name of a setting.
@@ -227,6 +229,12 @@ class Settings(BaseSettings):
         description="Thresholds per label that replace those of the bundle: sure and unsure. Events state that "
         "thresholds were overridden.",
     )
+    severity: dict[str, Severity] = Field(
+        default_factory=dict,
+        description="Severity per label: minor, major or critical. Other labels have limits.unlisted_severity.",
+    )
+    limits: LimitsSettings = Field(default_factory=LimitsSettings)
+    view: ViewSettings = Field(default_factory=ViewSettings)
 
     @field_validator("cuda_run")
     @classmethod
@@ -290,4 +298,8 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "cameras.ID": Camera,
     "coils": CoilsSettings,
     "thresholds.LABEL": ThresholdOverride,
+    "limits": LimitsSettings,
+    "view": ViewSettings,
 }
+# Settings that map labels to values. Labels are case-sensitive, unlike the keys of settings.
+LABEL_TABLES = {("severity",), ("limits", "defect_frames_per_100_m")}

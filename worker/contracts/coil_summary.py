@@ -13,12 +13,25 @@ from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 
 COIL_SCHEMA = "stripwatch.coil/1"
 
+Severity = Literal["minor", "major", "critical"]
+CoilState = Literal["ok", "warning", "alarm"]
+LimitRule = Literal["critical", "defects", "rejected", "uncovered", "unsure"]
+LimitUnit = Literal["frames", "frames_per_100_m", "percent_of_frames", "percent_of_strip"]
+
 Ended = Literal["next-coil", "silence", "limit"]
 
 ENDED: dict[str, str] = {
     "next-coil": "The line started its next coil.",
     "silence": "No frame of the coil arrived for a while.",
     "limit": "The coil reached the maximum number of frames, or too many coils were open.",
+}
+LIMIT_RULES: dict[str, str] = {
+    "critical": "Frames with a defect of a critical class.",
+    "defects": "Frames with a defect of the class, per 100 m of inspected strip, or in percent of the inspected frames "
+    "without strip positions.",
+    "rejected": "Percentage of the frames that were rejected.",
+    "uncovered": "Percentage of the length that no inspected frame shows.",
+    "unsure": "Percentage of the inspected frames with the verdict `unsure`.",
 }
 POSITION_FAULTS: dict[str, str] = {
     "outlier": "Frames whose position cannot be right, so that it is not used.",
@@ -94,6 +107,17 @@ class StripDefect(msgspec.Struct, frozen=True, gc=False):
     event_id: Annotated[str, Meta(description="Id of the result with the best score.")]
 
 
+class ExceededLimit(msgspec.Struct, frozen=True):
+    """Limit of the settings that a coil exceeds or nearly reaches."""
+
+    rule: Annotated[LimitRule, Meta(description=f"Kind of the limit. {list_values(LIMIT_RULES)}")]
+    label: Annotated[str | None, Meta(description="Class that the limit is for; null for limits of the whole coil.")]
+    state: Annotated[CoilState, Meta(description="`alarm`, or `warning` near a limit and for minor classes.")]
+    value: Annotated[float, Meta(description="Value of the coil, in `unit`.")]
+    limit: Annotated[float, Meta(description="Limit from the settings, in `unit`.")]
+    unit: Annotated[LimitUnit, Meta(description="Unit of `value` and `limit`.")]
+
+
 class CoilSummary(msgspec.Struct, frozen=True):
     """Summary of a coil, or of a part of it if a pause split it."""
 
@@ -143,7 +167,10 @@ class CoilSummary(msgspec.Struct, frozen=True):
     ]
     worst: Annotated[
         StripDefect | None,
-        Meta(description="Strip defect with the best score, then the longest; null without strip defects."),
+        Meta(
+            description="Most serious strip defect: that of the most severe class, then with the best score, then the "
+            "longest; null without strip defects."
+        ),
     ]
     cameras: Annotated[
         dict[str, CameraSummary],
@@ -222,3 +249,22 @@ class CoilSummary(msgspec.Struct, frozen=True):
             "from the coil's rejected frames."
         ),
     ] = 0
+    defect_frames: Annotated[
+        dict[str, int],
+        Meta(
+            description="Number of frames with at least one defect of a class, by class. A defect that several frames "
+            "show is one strip defect, but several frames."
+        ),
+    ] = {}
+    state: Annotated[
+        CoilState | None,
+        Meta(description="State by the limits in the settings of `stripwatch coils`; null in older summaries."),
+    ] = None
+    exceeded: Annotated[
+        list[ExceededLimit],
+        Meta(description="Reasons for the state, the most serious first; empty if the state is `ok`."),
+    ] = []
+    severities: Annotated[
+        dict[str, Severity],
+        Meta(description="Severity of each class in `defects` and `defect_frames`, from the settings."),
+    ] = {}

@@ -102,3 +102,25 @@ def test_logs_the_variables_that_are_not_settings(monkeypatch: pytest.MonkeyPatc
     with structlog.testing.capture_logs() as lines:
         settings_of(None, None)
     assert [line["variables"] for line in lines] == [["STRIPWATCH_METRICS_PORT", "STRIPWATCH_SERVICE_HOST"]]
+
+
+def test_keeps_the_case_of_labels_in_tables_of_labels(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        STRIPWATCH_SEVERITY__Edge__Crack="critical",
+        STRIPWATCH_LIMITS__DEFECT_FRAMES_PER_100_M__Scratch="5",
+        STRIPWATCH_LIMITS__REJECTED_PERCENT="3",
+    )
+    assert settings.severity == {"Edge__Crack": "critical"}
+    assert settings.limits.defect_frames_per_100_m == {"Scratch": 5}
+    assert settings.limits.rejected_percent == 3
+
+
+def test_reads_a_table_of_labels_from_a_json_object(monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = load(
+        monkeypatch,
+        STRIPWATCH_SEVERITY='{"edge crack": "critical"}',
+        STRIPWATCH_LIMITS__DEFECT_FRAMES_PER_100_M='{"edge crack": 2}',
+    )
+    assert settings.severity == {"edge crack": "critical"}
+    assert settings.limits.defect_frames_per_100_m == {"edge crack": 2}

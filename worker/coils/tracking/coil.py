@@ -5,6 +5,7 @@ from collections import Counter
 from collections.abc import Collection, Iterable
 from dataclasses import replace
 
+from stripwatch.worker.coils.grading.coil_state import GradingRules, with_grade
 from stripwatch.worker.coils.strip.camera_track import CameraTrack
 from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
@@ -33,7 +34,9 @@ class CoilAggregate:
     expected: cameras that should have seen the coil; set by the coil tracker when the coil has ended.
     """
 
-    def __init__(self, first: Observation, rules: StripRules | None = None) -> None:
+    def __init__(
+        self, first: Observation, rules: StripRules | None = None, grading: GradingRules | None = None
+    ) -> None:
         self.line = first.line
         self.line_uri: str | None = None
         self.coil = first.coil
@@ -41,6 +44,7 @@ class CoilAggregate:
         self.last_ms = first.captured_ms
         self.expected: Collection[str] = ()
         self._rules = rules or StripRules()
+        self._grading = grading or GradingRules()
         self._tracks: dict[str, CameraTrack] = {}
         self.frame_ids = DigestSet()
         self.supplement = False
@@ -54,6 +58,7 @@ class CoilAggregate:
         self._flagged = 0
         self._flags: Counter[str] = Counter()
         self._unplaced: Counter[str] = Counter()
+        self._defect_frames: Counter[str] = Counter()
         self.add(first)
 
     @property
@@ -128,6 +133,7 @@ class CoilAggregate:
         self._flagged += bool(observation.flags)
         self._flags.update(observation.flags)
         self._unplaced.update(observation.unplaced)
+        self._defect_frames.update({*observation.unplaced, *(defect.label for defect in observation.defects)})
         self._place(observation, again)
         return True
 
@@ -148,7 +154,8 @@ class CoilAggregate:
         found = placed.defects()
         faults = {name: track.faults() for name, track in self._tracks.items()}
         unplaced = sum((track.unplaced() for track in self._tracks.values()), self._unplaced)
-        return CoilSummary(
+        defects = dict(sorted((Counter(defect.label for defect in found) + unplaced).items()))
+        summary = CoilSummary(
             schema=COIL_SCHEMA,
             id=self.id,
             line=self.line,
@@ -162,8 +169,8 @@ class CoilAggregate:
             gaps=[StripSpan(a, b) for a, b in sorted(gaps or [], key=_longest_first)[:_GAPS_MAX]],
             frames=_counts(sum(self._states.values(), Counter())),
             verdicts=dict(sorted(self._verdicts.items())),
-            defects=dict(sorted((Counter(defect.label for defect in found) + unplaced).items())),
-            worst=max(found, key=_badness, default=None),
+            defects=defects,
+            worst=max(found, key=self._badness, default=None),
             cameras={
                 name: CameraSummary(
                     _counts(self._states.get(name, Counter())),
@@ -183,7 +190,13 @@ class CoilAggregate:
             supplement=self.supplement,
             strip_defects_total=len(found),
             replaced_rejects=self.replaced_rejects,
+            defect_frames=dict(sorted(self._defect_frames.items())),
         )
+        return with_grade(summary, self._grading)
+
+    def _badness(self, defect: StripDefect) -> tuple[tuple[int, float], int, str]:
+        length_mm = defect.strip_mm.end - defect.strip_mm.start
+        return self._grading.seriousness(defect.label, defect.score), length_mm, defect.event_id
 
     def _faults_together(self, of_cameras: Iterable[Counter[str]]) -> dict[str, int]:
         """Add up the faults of all cameras. They share one encoder, so a reset seen by several cameras counts once."""
@@ -202,10 +215,6 @@ def _known_faults(faults: Counter[str]) -> dict[str, int]:
 
 def _longest_first(gap: tuple[int, int]) -> tuple[int, int]:
     return gap[0] - gap[1], gap[0]
-
-
-def _badness(defect: StripDefect) -> tuple[float, int, str]:
-    return defect.score, defect.strip_mm.end - defect.strip_mm.start, defect.event_id
 
 
 def _by_place(defect: StripDefect) -> tuple[int, str, str, int, str]:

@@ -8,6 +8,7 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, NamedTuple, Self
 
+from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.coils.tracking.camera_clocks import CameraClocks
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
@@ -44,6 +45,7 @@ class CoilRules:
     open_max: int = 1_000
     strip: StripRules = field(default_factory=StripRules)
     cameras: Mapping[str, Collection[str]] = field(default_factory=dict)
+    grading: GradingRules = field(default_factory=GradingRules)
 
     @classmethod
     def of(
@@ -68,6 +70,7 @@ class CoilRules:
             correctable_s=hung_s if correctable_s is None else correctable_s,
             strip=StripRules.of(settings.coils),
             cameras=configured_cameras(settings.cameras),
+            grading=GradingRules.of(settings),
         )
 
 
@@ -180,7 +183,7 @@ class CoilTracker:
         return None
 
     def _begin(self, key: Key, observation: Observation, at_ms: int, now_s: float, source: EventSource | None) -> Added:
-        part = CoilPart(CoilAggregate(observation, self._rules.strip), self._clocks, now_s)
+        part = CoilPart(CoilAggregate(observation, self._rules.strip, self._rules.grading), self._clocks, now_s)
         part.stretch_to(observation.camera, observation.captured_ms)
         part.note_source(source)
         read_before = source is not None and source.read_before  # False for a late frame in no summary yet

@@ -134,6 +134,10 @@ def faults_of(summary: CoilSummary) -> frozenset[str]:
 
 
 def content_digest(summary: CoilSummary) -> bytes:
+    """Return a digest of what the frames say. The state depends on the settings too, and summaries of older versions
+    lack it: neither a changed limit nor an upgrade is a correction.
+    """
+    summary = msgspec.structs.replace(summary, defect_frames={}, state=None, exceeded=[], severities={}, worst=None)
     cameras = {name: msgspec.structs.replace(of, delay_ms_min=None) for name, of in summary.cameras.items()}
     content = msgspec.structs.replace(summary, id="", revision=0, ended=None, offsets={}, cameras=cameras)
     return hashlib.sha256(msgspec.json.encode(content)).digest()

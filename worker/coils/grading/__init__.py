@@ -1,0 +1,1 @@
+"""State of a coil: simple limits and the severity of classes."""

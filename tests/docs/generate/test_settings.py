@@ -9,11 +9,13 @@ from pydantic import BaseModel, Field
 from docs.generate import settings
 from docs.generate.settings import settings_page
 from stripwatch.worker.config.renames import RENAMES
-from stripwatch.worker.config.settings import SECTIONS, Settings
+from stripwatch.worker.config.settings import LABEL_TABLES, SECTIONS, Settings
 
-TABLES = {name.split(".")[0] for name in SECTIONS}
+OF_LABELS = [path[0] for path in LABEL_TABLES if len(path) == 1]  # sections with labels instead of fixed keys
+TABLES = {name.split(".")[0] for name in SECTIONS} | {*OF_LABELS}
 KEYS = [key for key in Settings.model_fields if key not in TABLES]
 KEYS += [f"{name}.{key}" for name, model in SECTIONS.items() for key in model.model_fields]
+KEYS += [f"{name}.LABEL" for name in OF_LABELS]
 
 
 def entries() -> dict[str, list[str]]:
@@ -26,7 +28,8 @@ def entries() -> dict[str, list[str]]:
 
 def test_every_setting_has_one_entry_and_every_section_an_introduction() -> None:
     found = entries()
-    headings = ["How settings are read", "Top-level settings", *(f"[{name}]" for name in SECTIONS), "Renamed settings"]
+    sections = [f"[{name}]" for name in (*SECTIONS, *OF_LABELS)]
+    headings = ["How settings are read", "Top-level settings", *sections, "Renamed settings"]
     assert set(found) == {*KEYS, *headings}
     assert all(found[heading][0] for heading in headings)
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.common.terminal.console import print_unfolded
+from stripwatch.worker.common.terminal.tables import print_table
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -68,7 +68,7 @@ def print_card(card: BundleCard, console: Console) -> None:
     labels = Table(*LABEL_COLUMNS, caption=LABEL_NOTE)
     for row in label_rows(manifest):
         labels.add_row(*row)
-    print_unfolded(labels, console)
+    print_table(labels, console)
 
 
 def facts(card: BundleCard) -> dict[str, str]:

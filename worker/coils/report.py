@@ -19,7 +19,8 @@ from stripwatch.worker.coils.tracking.coil_tracker import CoilRules, CoilTracker
 from stripwatch.worker.coils.tracking.observations import Observation, observation_from_record
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError, SettingsError
-from stripwatch.worker.common.terminal.console import print_unfolded, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.tables import print_table as print_in_window
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS, CoilSummary
 
@@ -129,7 +130,7 @@ def _named(coil: CoilSummary) -> str:
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
-    print_unfolded(as_table(coils), Console(markup=False, highlight=False))
+    print_in_window(as_table(coils), Console(markup=False, highlight=False))
 
 
 def metres(mm: int | None) -> str:

@@ -26,15 +26,51 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class _Command(TyperCommand):
-    """Command that adds its context to usage errors, so that they name the command even if typer does not set it."""
+    """Command with two additions to typer.
+
+    Usage errors name the command even if typer does not set their context. An option --json without a file means
+    `--json -`, as the switch did that it was in earlier versions, unless `bare_json` is False.
+    """
+
+    bare_json = True
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the context type is private to typer
+        given = args
         try:
-            return super().parse_args(ctx, args)
+            given = self._with_json_file(args)
+            return super().parse_args(ctx, list(given))  # the parser empties its list
         except typer.TyperException as error:
             if getattr(error, "ctx", ctx) is None:
                 vars(error)["ctx"] = ctx
+            if error.format_message().startswith("Missing argument") and (file := _value_of(given, "--json")):
+                raise typer.BadParameter(
+                    f"takes a file, here {file!r}, and an argument is missing; write --json - for stdout",
+                    ctx=ctx,
+                    param_hint="--json",
+                ) from error
             raise
+
+    def _with_json_file(self, args: list[str]) -> list[str]:
+        """Return the arguments with the value - for an option --json that has none."""
+        takes_file = any("--json" in option.opts and not getattr(option, "is_flag", False) for option in self.params)
+        at = _index(args, "--json")
+        if not takes_file or at is None or _value_of(args, "--json") is not None:
+            return args
+        if not self.bare_json:
+            raise typer.BadParameter("needs a FILE for the JSON object, or - for stdout", param_hint="--json")
+        return [*args[: at + 1], "-", *args[at + 1 :]]
+
+
+def _index(args: Sequence[str], option: str) -> int | None:
+    end = args.index("--") if "--" in args else len(args)
+    return args.index(option) if option in args[:end] else None
+
+
+def _value_of(args: Sequence[str], option: str) -> str | None:
+    """Return the word after an option, unless it is missing or another option."""
+    at = _index(args, option)
+    word = None if at is None or at + 1 == len(args) else args[at + 1]
+    return None if word is None or (word.startswith("-") and word != "-") else word
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,12 +82,14 @@ class LazyCommand:
         target: "package.module:name" of the function, or of the typer application of a nested group.
         help: First line of the command's help; a test compares the two.
         passes_on: Keep unknown options in `context.args`, to pass them to another command.
+        bare_json: Accept --json without a file, which then means `--json -`.
     """
 
     name: str
     target: str
     help: str
     passes_on: bool = False
+    bare_json: bool = True
 
     def load(self) -> TyperCommand | TyperGroup:
         """Import the command."""
@@ -63,6 +101,8 @@ class LazyCommand:
             found = application
         command = typer.main.get_command(found)
         assert isinstance(command, TyperCommand | TyperGroup)
+        if isinstance(command, _Command):
+            command.bare_json = self.bare_json
         return command
 
 

@@ -1,14 +1,14 @@
-"""Output of commands: messages and progress bars for people on stderr, JSON for programs on stdout."""
+"""Output of commands: messages and progress for people on stderr, JSON for programs on stdout."""
 
 import json
+import sys
 from typing import Any
 
 from rich.console import Console
-from rich.measure import Measurement
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
-from rich.table import Table
+from rich.progress import Progress
 
 from stripwatch.worker.common.path_text import encodable
+from stripwatch.worker.common.terminal.progress import ProgressLines, progress_bar
 
 STDERR = Console(stderr=True)
 
@@ -20,26 +20,9 @@ def say(text: str) -> None:
 
 def print_summary(summary: dict[str, Any]) -> None:
     """Print the result of a command as one JSON object, the last line on stdout."""
-    print(json.dumps(encodable(summary), allow_nan=False), flush=True)
-
-
-def print_unfolded(table: Table, console: Console) -> None:
-    """Print a table at the width that its cells need: in 80 columns, a wide one would have one letter per line."""
-    unlimited = console.options.update(max_width=10_000)
-    usual = console.width
-    console.width = max(usual, Measurement.get(console, unlimited, table).maximum)
-    console.print(table)
-    console.width = usual
+    print(json.dumps(encodable(summary), allow_nan=False), file=sys.stdout, flush=True)
 
 
 def new_progress() -> Progress:
-    """Return a progress bar on stderr with the remaining time. It is disabled if stderr is not a terminal."""
-    return Progress(
-        TextColumn("{task.description}", markup=False),  # a name in the description may have brackets
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=STDERR,
-        disable=not STDERR.is_terminal,
-    )
+    """Return the progress of long work on stderr: a bar with the remaining time, or lines if it is not a terminal."""
+    return progress_bar(STDERR) if STDERR.is_terminal else ProgressLines(say, STDERR)

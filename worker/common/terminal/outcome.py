@@ -1,0 +1,156 @@
+"""The result of a command: a short table and the next step for people, one JSON object for programs."""
+
+import json
+import os
+import shlex
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from stripwatch.worker.common.atomic_files import atomic_write
+from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import encodable, path_text
+from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.terminal.tables import print_table
+
+STDOUT_NAME = "-"
+_SHOWN_MAX = 8  # entries of a list or an object in the table; JSON has all of them
+
+
+def _check_json_file(path: Path | None) -> Path | None:
+    """Raise InputError before any work is done if the JSON file cannot be written, or could be a file of other kind."""
+    if path is None or str(path) == STDOUT_NAME:
+        return path
+    if path.is_dir():
+        raise InputError(f"--json {path_text(path)} is a folder; name a file, or - for stdout")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"cannot write {path_text(path)}: the folder {path_text(path.parent)} does not exist")
+    if path.exists() and path.suffix != ".json":
+        raise InputError(f"--json {path_text(path)} exists and is replaced only if its name ends with .json")
+    return path
+
+
+JsonFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--json",
+        metavar="FILE",
+        callback=_check_json_file,
+        help="Write the result as one JSON object to this file, or to stdout for -. Without this option, JSON goes to "
+        "stdout unless stdout is a terminal.",
+    ),
+]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """Result of a command.
+
+    summary: the JSON object. facts: texts of the table by name; None takes them from the summary. tables: printed below
+    the facts. next_steps: commands to run next, from `command_text`. files: files to open next, by name.
+    """
+
+    summary: Mapping[str, Any]
+    facts: Mapping[str, str] | None = None
+    tables: Sequence[Table] = ()
+    next_steps: Sequence[str] = ()
+    files: Mapping[str, Path] = field(default_factory=dict)
+
+
+def finish(outcome: Outcome, json_file: Path | None = None) -> None:
+    """Print the result of a command.
+
+    A terminal gets the tables and the next steps. Otherwise stdout gets one JSON object as its last line, and the
+    tables go to stderr. json_file: value of --json; a file gets the JSON object, and stdout the tables.
+    """
+    if json_file is not None and str(json_file) != STDOUT_NAME:
+        text = json.dumps(encodable(dict(outcome.summary)), allow_nan=False, indent=1)
+        atomic_write(json_file, f"{text}\n".encode())
+        print_outcome(outcome, Console(markup=False, highlight=False))
+    elif json_file is not None:
+        print_summary(dict(outcome.summary))
+    elif sys.stdout.isatty():
+        print_outcome(outcome, Console(markup=False, highlight=False))
+    else:
+        print_outcome(outcome, Console(stderr=True, markup=False, highlight=False))
+        print_summary(dict(outcome.summary))
+
+
+def print_outcome(outcome: Outcome, console: Console) -> None:
+    """Print facts, tables, next steps and files of a result for people."""
+    facts = facts_of(outcome.summary) if outcome.facts is None else outcome.facts
+    if facts:
+        console.print(facts_table(facts))
+    for table in outcome.tables:
+        console.print()
+        print_table(table, console)
+    lines = [f"next: {step}" for step in outcome.next_steps]
+    lines += [f"{name}: {path_text(path)}" for name, path in outcome.files.items()]
+    if lines and (facts or outcome.tables):
+        console.print()
+    for line in lines:  # not wrapped, so that a command can be copied
+        console.print(encodable(line), soft_wrap=True)
+
+
+def facts_table(facts: Mapping[str, str]) -> Table:
+    """Return names and texts as a table without lines. Long texts are continued in their column."""
+    table = Table.grid(padding=(0, 2, 0, 0))
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, text in facts.items():
+        table.add_row(encodable(name), encodable(text))
+    return table
+
+
+def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
+    """Return a JSON object as names and texts for people, without the entries that are null or empty."""
+    return {
+        str(name).replace("_", " "): as_text(value) for name, value in summary.items() if value not in (None, [], {})
+    }
+
+
+def as_text(value: Any) -> str:
+    """Return a JSON value as text for people: 1,200 for numbers, "name: value" for the entries of an object."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, int):
+        return f"{value:,}"
+    if isinstance(value, float):
+        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
+    if isinstance(value, Mapping):
+        if value.keys() == {"value", "low", "high"}:
+            return f"{value['value']:.4f} (95 % interval {value['low']:.4f} to {value['high']:.4f})"
+        return _joined([f"{name}: {as_text(each)}" for name, each in value.items()], "; ")
+    if isinstance(value, list | tuple):
+        return _joined([as_text(each) for each in value], ", ")
+    return "-" if value is None else str(value)
+
+
+def _joined(texts: list[str], separator: str) -> str:
+    more = f"{separator}and {len(texts) - _SHOWN_MAX} more" if len(texts) > _SHOWN_MAX else ""
+    return separator.join(texts[:_SHOWN_MAX]) + more
+
+
+def command_text(*words: str | os.PathLike[str]) -> str:
+    """Return a command line of this program that can be pasted into a shell.
+
+    words: such as "train", "evaluate", Path("runs/my first"). A path that begins with "-" gets the prefix "./", so that
+    it is not taken for an option.
+    """
+    return " ".join(["stripwatch", *map(_shell_word, words)])
+
+
+def _shell_word(word: str | os.PathLike[str]) -> str:
+    text = os.fspath(word)
+    if isinstance(word, os.PathLike) and text.startswith("-"):
+        text = f"./{text}"
+    if path_text(text) == text:
+        return shlex.quote(text)
+    quoted = "".join(f"\\{each}" if each in "\\'" else path_text(each) for each in text)
+    return f"$'{quoted}'"  # bash and zsh replace \xNN by the byte

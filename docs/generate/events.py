@@ -73,8 +73,13 @@ _SECTIONS: dict[str, tuple[str, str]] = {
         "Summary of a coil that ended, written by `stripwatch coils`. A summary that late frames correct is written "
         "again with a higher `revision`.",
     ),
+    "acknowledgement": (
+        "Acknowledgement",
+        "A person acknowledged an alarm on the live page. Written by `stripwatch view` if somebody may write, and read "
+        "by every page server.",
+    ),
 }
-_FIELDS_OF = {"result": "result-1", "reject": "reject-1", "coil": "coil-1"}
+_FIELDS_OF = {"result": "result-1", "reject": "reject-1", "coil": "coil-1", "acknowledgement": "acknowledgement-1"}
 
 
 def events_page() -> str:

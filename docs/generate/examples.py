@@ -6,6 +6,7 @@ from typing import Any, cast
 import msgspec
 import numpy as np
 
+from stripwatch.worker.coils.grading.alarms import AlarmKey
 from stripwatch.worker.coils.summarizer import coil_headers
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.observations import observation_from_result
@@ -17,6 +18,11 @@ from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Box, FrameFlag, ModelInfo, Reject, Result, TimingMs
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers
+from stripwatch.worker.contracts.line.acknowledgement import (
+    ACKNOWLEDGEMENT_SCHEMA,
+    Acknowledgement,
+    acknowledgement_headers,
+)
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
@@ -33,6 +39,22 @@ _JPEG = encode_jpeg(np.full((256, 1600), 128, np.uint8))
 _CUT_JPEG = _JPEG[:4]
 _BUILDER = EventBuilder({CAMERA: Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)})
 
+_ALARM = AlarmKey(LINE, COIL, "defects", "pits")
+_ACKNOWLEDGED = Acknowledgement(
+    schema=ACKNOWLEDGEMENT_SCHEMA,
+    alarm_id=_ALARM.alarm_id(step=1),
+    line=LINE,
+    coil=COIL,
+    rule="defects",
+    label="pits",
+    step=1,
+    value=12.5,
+    limit=5,
+    unit="frames_per_100_m",
+    by="A. Shift",
+    at="2026-11-23T02:04:11.502Z",
+)
+
 
 @dataclass(frozen=True, slots=True)
 class Example:
@@ -40,7 +62,7 @@ class Example:
 
     key: str
     headers: Headers
-    body: Result | Reject | CoilSummary | None = None
+    body: Result | Reject | CoilSummary | Acknowledgement | None = None
 
     @property
     def json(self) -> str:
@@ -104,6 +126,7 @@ def examples() -> dict[str, Example]:
         "review": Example(CAMERA, review_headers(UNSURE, frame(1))),
         "shadow": Example(CAMERA, event_headers(frame(1), "shadow"), UNSURE),
         "coil": Example(LINE, coil_headers(coil, LINE), coil),
+        "acknowledgement": Example(_ACKNOWLEDGED.alarm_id, acknowledgement_headers(_ACKNOWLEDGED), _ACKNOWLEDGED),
     }
 
 

@@ -16,8 +16,9 @@ the missing ones and reports how existing ones differ; it never changes a topic.
 _PLAN = """## Partitions, retention and size
 
 The values with which `stripwatch topics` creates the topics. `--partitions`, `--replication`, `--retention-hours` and
-`--message-bytes-max` change them. Every topic has `cleanup.policy=delete`: the topics are logs of events, so compaction
-would delete events with the same key. `min.insync.replicas` is the replication factor minus one, but at least 1.
+`--message-bytes-max` change them. Topics of events have `cleanup.policy=delete`, because compaction would delete events
+with the same key. Compacted topics keep the newest record of each key without a limit of time. `min.insync.replicas` is
+the replication factor minus one, but at least 1.
 
 Frames must stay on their topic for longer than the longest time without a worker: Kafka deletes older frames unread.
 If senders choose the partition from a hash of the key, adding partitions moves cameras to other partitions; stop the
@@ -45,6 +46,7 @@ USERS: dict[str, tuple[str, str]] = {
     names.REVIEW: ("`stripwatch run` if `review.enabled` is true", "`stripwatch train collect`"),
     names.SHADOW: ("`stripwatch run` if `shadow.bundle` is set", "reader"),
     names.COILS: ("`stripwatch coils`", "reader; `stripwatch coils` at its start"),
+    names.ACKNOWLEDGEMENTS: ("`stripwatch view` if writing is switched on", "reader, `stripwatch view`"),
 }
 # Client, resource, operations.
 ACLS: list[tuple[str, str, str]] = [
@@ -68,9 +70,11 @@ ACLS: list[tuple[str, str, str]] = [
     ("`stripwatch coils`", "group `--group-id`, by default `stripwatch-coils`", "Read"),
     (
         "`stripwatch view`",
-        f"topics `{names.FRAMES}`, `{names.RESULTS}`, `{names.REJECTS}`, and `{names.EVIDENCE}` if it exists",
+        f"topics `{names.FRAMES}`, `{names.RESULTS}`, `{names.REJECTS}`, and `{names.EVIDENCE}` and "
+        f"`{names.ACKNOWLEDGEMENTS}` if they exist",
         "Read; it joins no group",
     ),
+    ("`stripwatch view` if writing is switched on", f"topic `{names.ACKNOWLEDGEMENTS}`", "Write"),
     ("`stripwatch report`", f"topics `{names.RESULTS}`, `{names.REJECTS}`", "Read; it joins no group"),
     ("`stripwatch rejects list`", f"topic `{names.REJECTS}`", "Read; it joins no group"),
     ("`stripwatch rejects replay`", f"topics `{names.REJECTS}`, `{names.FRAMES}`", "Read on rejects, Write on both"),
@@ -110,11 +114,16 @@ def _contents() -> list[list[str]]:
 
 
 def _settings(plan: TopicPlan) -> list[str]:
-    hours = int(plan.settings["retention.ms"]) // 3_600_000
-    time = f"{hours} hours" if hours < 48 else f"{hours // 24} days"
     return [
         code(plan.name),
         str(plan.partitions),
-        f"{plan.settings['retention.ms']} ({time})",
+        _retention(plan.settings.get("retention.ms")),
         plan.settings["max.message.bytes"],
     ]
+
+
+def _retention(milliseconds: str | None) -> str:
+    if milliseconds is None:
+        return "compacted"
+    hours = int(milliseconds) // 3_600_000
+    return f"{milliseconds} ({f'{hours} hours' if hours < 48 else f'{hours // 24} days'})"

@@ -6,10 +6,13 @@ from typing import Any
 
 import msgspec
 
+from stripwatch.worker.coils.grading.alarms import AlarmKey
+from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.line.acknowledgement import ACKNOWLEDGEMENT_SCHEMA, Acknowledgement
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
 from tests.worker.coils.samples import defect, observation
@@ -19,7 +22,7 @@ GOLDEN = Path(__file__).with_name("golden")
 _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}
 
 
-def made_events() -> dict[str, Result | Reject | CoilSummary]:
+def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement]:
     """Return the events by file name, which starts with the name of the schema."""
     maker = EventBuilder(CAMERAS)
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
@@ -28,9 +31,11 @@ def made_events() -> dict[str, Result | Reject | CoilSummary]:
     refusal = RejectedFrame(
         known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes")
     )
-    log = CoilAggregate(observation(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),)))
+    first = observation(0, 0, 800, verdict="defect", defects=(defect(100, 300, (10, 40)),))
+    log = CoilAggregate(first)
     log.add(observation(1, 900, 1700))
     log.add(observation(2, 1600, state="rejected", verdict=None, camera="bottom-1"))
+    graded = CoilAggregate(first, grading=GradingRules({"scratches": "critical"}))
     return {
         "result-1-defect": maker.result(known, now_s=100.0162),
         "result-1-clean": maker.result(prediction((0.9, 0.1), strip_position_mm=None, **_FRAME), now_s=100.01),
@@ -38,7 +43,27 @@ def made_events() -> dict[str, Result | Reject | CoilSummary]:
         "result-1-skipped": maker.skipped(Skipped(known.frame, MODEL), now_s=100.002),
         "reject-1-truncated": maker.reject(refusal),
         "coil-1-ended": log.summary("next-coil"),
+        "coil-1-alarm": graded.summary("next-coil"),
+        "acknowledgement-1-alarm": _acknowledgement(),
     }
+
+
+def _acknowledgement() -> Acknowledgement:
+    key = AlarmKey("/plant/hot-rolling/line-1", "C4711", "defects", "pits")
+    return Acknowledgement(
+        schema=ACKNOWLEDGEMENT_SCHEMA,
+        alarm_id=key.alarm_id(step=1),
+        line=key.line,
+        coil=key.coil,
+        rule="defects",
+        label=key.label,
+        step=1,
+        value=12.5,
+        limit=5.0,
+        unit="frames_per_100_m",
+        by="A. Shift",
+        at="2026-11-23T02:04:11.502Z",
+    )
 
 
 if __name__ == "__main__":

@@ -106,7 +106,8 @@ class TopicPlan:
 def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
     """Plan all topics. Frames are kept for retention_hours; defects, review and coils 30 times, the rest 7 times that.
 
-    Rejects, review frames and coils are few and read by people, so they have one partition, which keeps them in order.
+    Rejects, review frames, coils and acknowledgements are few and read by people, so they have one partition, which
+    keeps them in order. Acknowledgements are compacted.
     """
     copies_bytes_max = message_bytes_max + _HEADER_BYTES
 
@@ -119,6 +120,13 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
         }
         return TopicPlan(name, partitions, replication, settings)
 
+    def compacted(name: str) -> TopicPlan:
+        """Plan a topic that keeps the newest record of each key, without a limit of time."""
+        plan_ = plan(name, 1, 1, _EVENT_BYTES_MAX)
+        settings = plan_.settings | {"cleanup.policy": "compact"}
+        del settings["retention.ms"]
+        return replace(plan_, settings=settings)
+
     return [
         plan(names.FRAMES, partitions, 1, message_bytes_max),
         plan(names.RESULTS, partitions, 7, _EVENT_BYTES_MAX),
@@ -128,6 +136,7 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
         plan(names.REVIEW, 1, 30, copies_bytes_max),
         plan(names.SHADOW, partitions, 7, _EVENT_BYTES_MAX),
         plan(names.COILS, 1, 30, _EVENT_BYTES_MAX),
+        *map(compacted, names.COMPACTED),
     ]
 
 
@@ -160,7 +169,7 @@ def temporary_topics(client: ClientConfig, prefix: str, partitions: int) -> Iter
         create_topics(admin, plans)
     try:
         kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
-        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW}
+        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW, "acknowledgements": names.ACKNOWLEDGEMENTS}
         yield {kind: prefix + name for kind, name in kinds.items()}
     finally:
         if prefix:

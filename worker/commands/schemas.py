@@ -32,6 +32,7 @@ from stripwatch.worker.contracts.header_specs import (
     REPLAY_MARK_HEADERS,
     HeaderSpec,
 )
+from stripwatch.worker.contracts.line.acknowledgement import ACKNOWLEDGEMENT_SCHEMA, Acknowledgement
 from stripwatch.worker.images.image_files import FORMATS
 from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
@@ -40,6 +41,7 @@ EVENTS: dict[str, tuple[str, type]] = {
     "result-1": (RESULT_SCHEMA, Result),
     "reject-1": (REJECT_SCHEMA, Reject),
     "coil-1": (COIL_SCHEMA, CoilSummary),
+    "acknowledgement-1": (ACKNOWLEDGEMENT_SCHEMA, Acknowledgement),
 }
 _TEXT: Json = {"type": "string"}
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
@@ -86,6 +88,14 @@ _MESSAGES = (
         "shadow", topics.SHADOW, "camera", JSON, Result, "The result of the shadow model for a share of the frames."
     ),
     _Message("coil", topics.COILS, "line", JSON, CoilSummary, "The summary of a coil that has ended."),
+    _Message(
+        "acknowledgement",
+        topics.ACKNOWLEDGEMENTS,
+        "alarm",
+        JSON,
+        Acknowledgement,
+        "A person acknowledged an alarm on the live page.",
+    ),
 )
 
 _REPLAY_MARK: Json = {

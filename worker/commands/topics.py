@@ -17,7 +17,9 @@ def topics(
     partitions: Annotated[
         int,
         typer.Option(
-            min=1, help="Partitions per topic except rejects, review and coils; the maximum number of workers."
+            min=1,
+            help="Partitions per topic except rejects, review, coils and compacted topics; the maximum number of "
+            "workers.",
         ),
     ] = 6,
     replication: Annotated[
@@ -27,7 +29,8 @@ def topics(
         int,
         typer.Option(
             min=1,
-            help="Retention of frames in hours; defects, review and coils are kept 30 times as long, others 7 times.",
+            help="Retention of frames in hours; defects, review and coils are kept 30 times as long, compacted topics "
+            "without a limit, others 7 times.",
         ),
     ] = 24,
     message_bytes_max: Annotated[

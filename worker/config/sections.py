@@ -6,7 +6,17 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
-from stripwatch.worker.contracts.topics import COILS, DEFECTS, EVIDENCE, FRAMES, REJECTS, RESULTS, REVIEW, SHADOW
+from stripwatch.worker.contracts.topics import (
+    ACKNOWLEDGEMENTS,
+    COILS,
+    DEFECTS,
+    EVIDENCE,
+    FRAMES,
+    REJECTS,
+    RESULTS,
+    REVIEW,
+    SHADOW,
+)
 
 
 class Section(BaseModel):
@@ -48,6 +58,12 @@ class Topics(Section):
         default=COILS,
         min_length=1,
         description="Output topic with one summary per coil, written by `stripwatch coils`.",
+    )
+    acknowledgements: str = Field(
+        default=ACKNOWLEDGEMENTS,
+        min_length=1,
+        description="Compacted topic with the acknowledgements of alarms, written and read by `stripwatch view`. "
+        "Without it the page works, but nobody can acknowledge an alarm.",
     )
 
     @model_validator(mode="after")

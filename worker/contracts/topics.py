@@ -8,5 +8,7 @@ REJECTS = "inspection.rejects"
 REVIEW = "inspection.review"
 SHADOW = "inspection.shadow"
 COILS = "inspection.coils"
+ACKNOWLEDGEMENTS = "inspection.acknowledgements"
 
-ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS)
+ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS, ACKNOWLEDGEMENTS)
+COMPACTED = (ACKNOWLEDGEMENTS,)  # they keep the newest record of each key

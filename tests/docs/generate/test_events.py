@@ -11,7 +11,10 @@ from docs.generate.events import events_page, fields
 from docs.generate.examples import examples
 from stripwatch.worker.commands.schemas import EVENTS, asyncapi, schema
 
-SCHEMA_OF = {"result": "result-1", "defect": "result-1", "shadow": "result-1", "coil": "coil-1"}
+SCHEMA_OF = {
+    **dict.fromkeys(("result", "defect", "shadow"), "result-1"),
+    **{kind: f"{kind}-1" for kind in ("coil", "acknowledgement")},
+}
 
 
 @pytest.mark.parametrize("name", EVENTS)

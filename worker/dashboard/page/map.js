@@ -8,18 +8,21 @@ import { colour, onTheme } from "./theme.js";
 const NAME_PX = 92;
 const LANE_PX = 34;
 const LANE_GAP_PX = 5;
+const [LANE_PX_MIN, LANE_GAP_PX_SMALL] = [5, 2]; // of a map with a limited height
+const TWO_ROWS_PX = 26;
 const AXIS_PX = 24;
 const MARK_PX_MIN = 3;
 const WAIT_MM = 5000; // cameras are read at different moments: a lane may lag this far behind without counting as a gap
 const [LANE, LABEL, START, END, ROW_START, ROW_END, SCORE, PARTS] = [0, 1, 2, 3, 4, 5, 6, 7];
 
 export class StripMap {
-  constructor(parent, { still = false, chosen = () => {} } = {}) {
+  constructor(parent, { still = false, chosen = () => {}, heightPx = 0 } = {}) {
     this.map = null;
     this.running = false;
     this.lastMm = 0; // length shown, counted from the end of the strip; 0 shows all
     this.selected = -1;
     this.chosen = chosen;
+    this.heightPx = heightPx; // height of all lanes, if it is limited
     this.element = parent.appendChild(make("div", "map"));
     this.canvas = this.element.appendChild(make("canvas"));
     this.canvas.setAttribute("role", "img");
@@ -76,8 +79,17 @@ export class StripMap {
     return NAME_PX + ((mm - from) / (to - from)) * (this.width - NAME_PX - 8);
   }
 
+  get lanePx() {
+    if (!this.heightPx) return LANE_PX;
+    return Math.max(LANE_PX_MIN, Math.min(LANE_PX, Math.floor(this.heightPx / this.map.lanes.length) - this.gapPx));
+  }
+
+  get gapPx() {
+    return this.heightPx ? LANE_GAP_PX_SMALL : LANE_GAP_PX;
+  }
+
   laneTop(lane) {
-    return lane * (LANE_PX + LANE_GAP_PX) + 2;
+    return lane * (this.lanePx + this.gapPx) + 2;
   }
 
   markBox(mark) {
@@ -85,8 +97,9 @@ export class StripMap {
     const width = Math.max(MARK_PX_MIN, this.x(mark[END]) - left);
     const height = this.map.lanes[mark[LANE]].height_px;
     const whole = mark[ROW_START] < 0 || !height;
-    const top = this.laneTop(mark[LANE]) + (whole ? 3 : 1 + (mark[ROW_START] / height) * (LANE_PX - 2));
-    const tall = whole ? LANE_PX - 6 : Math.max(MARK_PX_MIN, ((mark[ROW_END] - mark[ROW_START]) / height) * (LANE_PX - 2));
+    const pad = Math.min(3, this.lanePx / 6);
+    const top = this.laneTop(mark[LANE]) + (whole ? pad : 1 + (mark[ROW_START] / height) * (this.lanePx - 2));
+    const tall = whole ? this.lanePx - 2 * pad : Math.max(MARK_PX_MIN, ((mark[ROW_END] - mark[ROW_START]) / height) * (this.lanePx - 2));
     return [left, top, width, tall];
   }
 
@@ -126,20 +139,22 @@ export class StripMap {
     for (const [at, lane] of this.map.lanes.entries()) {
       const top = this.laneTop(at);
       pen.fillStyle = colour("text");
-      pen.fillText(clip(pen, lane.camera, NAME_PX - 12), 2, top + LANE_PX / 2 - (lane.side ? 6 : 0));
+      const sidePx = lane.side && this.lanePx >= TWO_ROWS_PX ? 6 : 0;
+      pen.font = `${Math.min(12, this.lanePx)}px system-ui, sans-serif`;
+      pen.fillText(clip(pen, lane.camera, NAME_PX - 12), 2, top + this.lanePx / 2 - sidePx);
       pen.fillStyle = colour("soft");
-      if (lane.side) pen.fillText(lane.side, 2, top + LANE_PX / 2 + 8);
+      if (sidePx) pen.fillText(lane.side, 2, top + this.lanePx / 2 + 8);
       const known = this.map.lanes.some((one) => one.covered.length > 0);
       pen.fillStyle = colour("raised");
-      pen.fillRect(this.x(start), top, this.x(end) - this.x(start), LANE_PX);
+      pen.fillRect(this.x(start), top, this.x(end) - this.x(start), this.lanePx);
       const seen = lane.covered.at(-1)?.[1] ?? this.map.strip[0];
       const until = this.running && end - seen < WAIT_MM ? Math.max(start, seen) : end;
-      if (known) hatch(pen, this.x(start), top, this.x(until) - this.x(start), LANE_PX);
+      if (known) hatch(pen, this.x(start), top, this.x(until) - this.x(start), this.lanePx);
       pen.fillStyle = colour("steel");
       for (const [a, b] of lane.covered) {
         if (b < from || a > to) continue;
         const left = this.x(Math.max(a, from));
-        pen.fillRect(left, top, Math.max(1, this.x(Math.min(b, to)) - left), LANE_PX);
+        pen.fillRect(left, top, Math.max(1, this.x(Math.min(b, to)) - left), this.lanePx);
       }
     }
   }

@@ -1,14 +1,18 @@
-"""Sections of the settings for the people at the line: severity of classes, and limits for the state of a coil."""
+"""Sections of the settings for the people at the line: limits for the state of a coil, and the live page."""
 
-from typing import Annotated
+import ipaddress
+from pathlib import Path
+from typing import Annotated, Self
+from urllib.parse import urlsplit
 
-from pydantic import Field
+from pydantic import Field, field_validator, model_validator
 
 from stripwatch.worker.config.sections import Section
 from stripwatch.worker.contracts.coil_summary import Severity
 
 Percent = Annotated[float, Field(ge=0, le=100)]
 DefectFrames = Annotated[float, Field(ge=0, le=1_000_000)]
+IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 
 class LimitsSettings(Section):
@@ -61,4 +65,90 @@ class LimitsSettings(Section):
 
 
 class ViewSettings(Section):
-    """The live page, `stripwatch view`."""
+    """The page of `stripwatch view`: who may acknowledge alarms and correct predictions on it.
+
+    The page only reads until token_file or user_header is set.
+    """
+
+    token_file: Path | None = Field(
+        default=None,
+        description="File with the tokens that allow people to acknowledge alarms and correct predictions on the page: "
+        "one token for all, or one line `name:token` per person. It is read again when it changes. Unset: no token is "
+        "accepted.",
+    )
+    user_header: str = Field(
+        default="",
+        pattern=r"^[A-Za-z0-9-]{0,64}$",
+        description="Request header with the name of the signed-in user, set by a reverse proxy, such as "
+        "`X-Forwarded-User`. Requires origins, and proxies if the page listens beyond loopback. Empty: no header is "
+        "trusted.",
+    )
+    proxies: str = Field(
+        default="",
+        description="Addresses or networks of the reverse proxies whose user_header is trusted, separated by commas, "
+        "such as `10.0.0.5,172.18.0.0/16`. Empty: the addresses of this machine (loopback).",
+    )
+    origins: str = Field(
+        default="",
+        description="Addresses under which browsers open the page, separated by commas, such as "
+        "`https://strip.example.com`. Only pages from these addresses, or from the server itself if user_header is "
+        "empty, may write. Empty: the page must be opened at the server's own address.",
+    )
+
+    @property
+    def allowed_origins(self) -> frozenset[str]:
+        """The origins in the form in which browsers send them: lower case, without a trailing slash."""
+        return frozenset(_origin(each) for each in _parts(self.origins))
+
+    @property
+    def trusted_networks(self) -> tuple[IpNetwork, ...]:
+        """The networks in `proxies`; those of loopback if it is empty."""
+        return tuple(ipaddress.ip_network(each) for each in _parts(self.proxies) or ("127.0.0.0/8", "::1/128"))
+
+    @field_validator("origins")
+    @classmethod
+    def _are_origins(cls, value: str) -> str:
+        for each in _parts(value):
+            _origin(each)
+        return value
+
+    @field_validator("proxies")
+    @classmethod
+    def _are_networks(cls, value: str) -> str:
+        for each in _parts(value):
+            try:
+                network = ipaddress.ip_network(each)
+            except ValueError as error:
+                raise ValueError(f"{each!r} is not an IP address or network: {error}") from error
+            if network.prefixlen == 0:
+                raise ValueError(f"{each} contains every address, so anyone could sign in under any name")
+        return value
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        """Reject settings that are incomplete, or that would be ignored."""
+        if self.user_header and not self.origins:
+            raise ValueError("user_header requires origins, the address of the page behind the proxy")
+        if self.proxies and not self.user_header:
+            raise ValueError("proxies requires user_header, the header in which the proxies send the user's name")
+        return self
+
+
+def _parts(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _origin(text: str) -> str:
+    """Return an origin as browsers send it: without the default port of its scheme. Raises ValueError."""
+    wrong = f"{text!r} is not an origin such as https://strip.example.com or http://10.0.0.5:8800"
+    try:
+        parts = urlsplit(text.lower())
+        host, port = parts.hostname, parts.port
+    except ValueError as error:
+        raise ValueError(wrong) from error
+    extra = parts.path not in ("", "/") or parts.query or parts.fragment or "@" in parts.netloc or "*" in parts.netloc
+    if parts.scheme not in ("http", "https") or not host or extra:
+        raise ValueError(wrong)
+    shown = f"[{host}]" if ":" in host else host
+    default = {"http": 80, "https": 443}[parts.scheme]
+    return f"{parts.scheme}://{shown}" + (f":{port}" if port not in (None, default) else "")

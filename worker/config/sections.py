@@ -1,4 +1,4 @@
-"""Sections of the settings, except `cameras`, `coils`, `thresholds`, `drift` and `security`."""
+"""Sections of the settings, except `cameras`, `coils`, `thresholds`, `drift`, `security` and those of the live page."""
 
 from pathlib import Path
 from typing import Annotated, Literal, Self

@@ -13,8 +13,11 @@ def view(
     bootstrap_servers: BootstrapServersSetting = None,
     host: Annotated[
         str,
-        typer.Option(help="Address to listen on. There is no login: listen beyond loopback only in a trusted network."),
-    ] = ("127.0.0.1"),
+        typer.Option(
+            help="Address to listen on. Everybody who reaches it can read the page, so listen beyond loopback only in "
+            "a trusted network. Acknowledging and correcting need a sign-in, which the settings `view` configure."
+        ),
+    ] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535, help="Port of the page. 0 picks a free port.")] = 8800,
     history: Annotated[
         int, typer.Option(min=0, help="Number of the newest results and rejects to show at the start.")
@@ -23,8 +26,8 @@ def view(
 ) -> None:
     """Serve the live page: the strip map of each line, the newest defects, and the coils with their reports.
 
-    The page only reads from Kafka, joins no consumer group, and waits for a broker that is unreachable. Requires the
-    extra 'view'.
+    The page joins no consumer group, and waits for a broker that is unreachable. It only reads from Kafka, unless
+    view.token_file or view.user_header allows people to write. Requires the extra 'view'.
 
     By default the page is at http://127.0.0.1:8800/.
 

@@ -1,4 +1,4 @@
-"""The routes of the live page: static files, JSON, pictures and a stream of events. Only GET is answered."""
+"""The routes of the live page: static files, JSON, pictures and a stream of events."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
@@ -17,9 +17,12 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stripwatch.worker.coils.report import as_csv
+from stripwatch.worker.config.page_sections import ViewSettings
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.history import History
+from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
+from stripwatch.worker.dashboard.web.write_route import write_route
 
 PAGE = Path(__file__).parents[1] / "page"
 _WIDTHS_PX = (320, 1600)
@@ -34,12 +37,13 @@ HEADERS = {
 }
 
 
-def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Starlette:
+def make_site(history: History, pictures: FrameFetcher, hosts: list[str], access: Access | None = None) -> Starlette:
     """Build the ASGI application of the live page.
 
     hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
-    address (DNS rebinding).
+    address (DNS rebinding). access: who may write; nobody if it is None.
     """
+    access = access or Access(ViewSettings())
     broadcaster = Broadcaster(history)
 
     @asynccontextmanager
@@ -49,12 +53,14 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Sta
         await broadcaster.stop()
         await running
 
-    site = Site(history, pictures, broadcaster)
+    site = Site(history, pictures, broadcaster, access)
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
     routes = [
         Route("/", _file(files["index.html"])),
         Route("/report", _file(files["report.html"])),
         *(Route(f"/page/{name}", _file(path)) for name, path in files.items()),
+        Route("/access.json", site.access_json),
+        write_route("/access", access, SignIn, site.sign_in),
         Route("/events", site.events),
         Route("/coils.json", site.coils_json),
         Route("/coils.csv", site.coils_csv),
@@ -69,13 +75,26 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str]) -> Sta
     return app
 
 
+class SignIn(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """Body of a sign-in: an empty object, because the headers contain the proof."""
+
+
 class Site:
     """Request handlers that answer from the history. Blocking work runs in a thread pool, off the event loop."""
 
-    def __init__(self, history: History, pictures: FrameFetcher, broadcaster: Broadcaster) -> None:
+    def __init__(self, history: History, pictures: FrameFetcher, broadcaster: Broadcaster, access: Access) -> None:
         self._history = history
         self._pictures = pictures
         self._broadcaster = broadcaster
+        self._access = access
+
+    async def access_json(self, request: Request) -> Response:
+        """Return whether the page may offer a sign-in, and how."""
+        return _json(self._access.offer(request))
+
+    async def sign_in(self, person: str, _: SignIn) -> Response:
+        """Return the name under which the person's requests are accepted."""
+        return _json({"person": person})
 
     async def events(self, request: Request) -> Response:
         stream = self._broadcaster.events(request.headers.get("last-event-id", ""))

@@ -15,6 +15,7 @@ from stripwatch.worker.dashboard.reading.feed import Feed
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.state.page_rules import page_rules
+from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
 from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.web.routes import make_site
 
@@ -28,19 +29,21 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     """Serve the live page until SIGTERM or SIGINT, and wait for a broker that is unreachable.
 
     records_max: number of the newest results and rejects to read at the start. Raises SettingsError if the port cannot
-    be opened.
+    be opened, or if the settings `view` are unsafe.
     """
+    access = Access(settings.view, host)
     listener = listen(host, port)
     history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
-    hosts = _LOOPBACK if host in ("127.0.0.1", "::1", "localhost") else ["*"]
+    hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
     config = uvicorn.Config(
-        make_site(history, pictures, hosts),
+        make_site(history, pictures, hosts, access),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
         server_header=False,
         ws="none",
+        proxy_headers=False,  # X-Forwarded-For would replace the address by which a proxy is recognized
         http=BoundedProtocol,
     )
     feed.start()

@@ -222,7 +222,7 @@ def test_the_environment_does_not_change_a_loaded_model(
 
 
 def test_loads_a_promoted_bundle_by_its_name(tmp_path: Path) -> None:
-    from stripwatch.worker.model.bundle_store import promote
+    from stripwatch.export.bundles.registry import promote
 
     change = promote(tmp_path / "store", write_bundle(tmp_path / "tiny.onnx"))
     assert stripwatch.load_model(change.folder).info.sha256 == change.now.sha256

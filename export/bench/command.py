@@ -11,10 +11,11 @@ import typer
 from rich.progress import Progress
 
 from stripwatch.export.runs.cli_options import MovedData
-from stripwatch.export.runs.files import atomic_write, make_folder
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.terminal.console import new_progress, print_summary
 from stripwatch.worker.model.bundle import Precision
 

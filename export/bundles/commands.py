@@ -11,12 +11,17 @@ from rich.console import Console
 from stripwatch.export.runs.cli_options import BundleArgument
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import print_summary, say
 
 if TYPE_CHECKING:
-    from stripwatch.worker.model.bundle_store import PromotionChange
+    from stripwatch.export.bundles.registry import PromotionChange
 
 _LINES_MAX = 20  # of each kind, on stderr
+By = Annotated[
+    str | None, typer.Option(metavar="NAME", help="Your name, for the history. Default: the user and the host.")
+]
+Reason = Annotated[str | None, typer.Option(metavar="TEXT", help="Why the version changes, for the history. One line.")]
 Registry = Annotated[
     Path, typer.Argument(metavar="REGISTRY", help="Registry: folder of bundles, REGISTRY/NAME/VERSION.onnx.")
 ]
@@ -32,13 +37,15 @@ def show(
 ) -> None:
     """Verify the checksum of a bundle and print its metadata.
 
+    Needs only the bundle file and the package onnx; --html also needs matplotlib and scipy.
+
     \b
     Example:
       stripwatch export show model.onnx
       stripwatch export show model.onnx --json
       stripwatch export show model.onnx --html card.html
     """
-    require("onnx", "onnxruntime", *(["matplotlib", "scipy"] if html else []))
+    require("onnx", *(["matplotlib", "scipy"] if html else []))
     from stripwatch.export.bundles import show as shown
     from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
@@ -58,26 +65,31 @@ def promote(
         Path, typer.Argument(metavar="FILE", help="Bundle file, either outside the registry or already in it.")
     ],
     registry: Registry,
+    reason: Reason = None,
+    by: By = None,
 ) -> None:
     """Copy a bundle into a registry and make it the version that REGISTRY/NAME refers to.
 
     The bundle is stored as REGISTRY/NAME/VERSION.onnx; the registry is created if it does not exist. The bundle must
-    first pass its self-test on this machine. If it fails, the promoted version stays unchanged.
+    first pass its self-test on this machine. If it fails, the promoted version stays unchanged. The change is recorded
+    with its time, name and reason: 'stripwatch export list REGISTRY --history' shows it.
 
     \b
     Example:
-      stripwatch export promote model.onnx bundles
+      stripwatch export promote model.onnx bundles --reason "trained on the frames of week 48"
       stripwatch export promote bundles/plant-a/2.onnx bundles     # promote an older version again
       stripwatch run --bundle bundles/plant-a
     """
     require("onnxruntime")
-    from stripwatch.worker.model import bundle_store
+    from stripwatch.export.bundles import registry as bundles
 
-    _print(bundle_store.promote(registry, file))
+    _print(bundles.promote(registry, file, by, reason))
 
 
 def rollback(
     folder: Annotated[Path, typer.Argument(metavar="REGISTRY/NAME", help="Name of a bundle in a registry.")],
+    reason: Reason = None,
+    by: By = None,
 ) -> None:
     """Promote the previously promoted version of a bundle again.
 
@@ -85,31 +97,41 @@ def rollback(
 
     \b
     Example:
-      stripwatch export rollback bundles/plant-a
+      stripwatch export rollback bundles/plant-a --reason "too many false alarms"
     """
     require("onnxruntime")
-    from stripwatch.worker.model import bundle_store
+    from stripwatch.export.bundles import registry as bundles
 
-    _print(bundle_store.rollback(folder))
+    _print(bundles.rollback(folder, by, reason))
 
 
-def list_bundles(registry: Registry) -> None:
+def list_bundles(
+    registry: Registry,
+    history: Annotated[
+        bool, typer.Option("--history", help="List every promotion and rollback instead: when, who, why, from and to.")
+    ] = False,
+) -> None:
     """List the bundles in a registry with their promotion status and any problems.
 
     \b
     Example:
       stripwatch export list bundles
+      stripwatch export list bundles --history
     """
-    require("onnxruntime")
     from stripwatch.export.bundles import listing
-    from stripwatch.worker.model.bundle_store import entries
+    from stripwatch.export.bundles.registry import all_changes, entries
 
+    if history:
+        changes = all_changes(registry)
+        listing.print_history(changes, Console(markup=False))
+        print_summary({"registry": str(registry), "history": listing.history_as_json(changes)})
+        return
     bundles = entries(registry)
     listing.print_table(bundles, Console(markup=False))
     for entry in bundles:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
-    print_summary({"store": str(registry)} | listing.as_json(bundles))
+    print_summary({"registry": str(registry), "store": str(registry)} | listing.as_json(bundles))
 
 
 def diff(
@@ -138,6 +160,7 @@ def diff(
     require("onnxruntime", *(["matplotlib"] if sheet else []))
     from stripwatch.export.bundles import diff as differ
 
+    require_outside("--sheet", sheet, [frames])
     difference = differ.compare(a, b, frames, provider)
     drawn = sheet is not None and bool(difference.differing)
     if sheet is not None and difference.differing:

@@ -1,12 +1,13 @@
-"""Listing of the bundles in a registry, as a table and as JSON."""
+"""Listing of the bundles in a registry and of its history, as a table and as JSON."""
 
 from typing import Any
 
+import msgspec
 from rich.console import Console
 from rich.table import Table
 
+from stripwatch.export.bundles.registry import NamedChange, RegistryEntry
 from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.model.bundle_store import RegistryEntry
 
 
 def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:
@@ -41,3 +42,20 @@ def _facts(entry: RegistryEntry) -> tuple[str, str, str, str]:
         return "unusable", "", "", ""
     measured = manifest.fidelity.accuracy if manifest.fidelity else manifest.validation.accuracy
     return manifest.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:.2f}", entry.sha256[:12]
+
+
+def history_as_json(changes: list[NamedChange]) -> list[dict[str, Any]]:
+    """Return one object per change, oldest first."""
+    return [{"name": each.name} | msgspec.to_builtins(each.change) for each in changes]
+
+
+def print_history(changes: list[NamedChange], console: Console) -> None:
+    """Print a table with one row per change, newest first."""
+    table = Table("when", "name", "change", "from", "to", "who", "why")
+    for name, change in reversed([(each.name, each.change) for each in changes]):
+        before = change.from_.version if change.from_ else ""
+        table.add_row(
+            *(change.at, path_text(name), change.action, before, change.to.version),
+            *(change.by or "not recorded", change.reason or ""),
+        )
+    console.print(table)

@@ -118,7 +118,8 @@ def run(
 def verify(file: BundleArgument) -> None:
     """Verify that a bundle is intact and reproduces the scores of the trained model.
 
-    Needs only the bundle file. Exits with code 3 and an error message if a check fails.
+    Needs only the bundle file and the packages onnx and onnxruntime, but no TensorFlow. Exits with code 3 and an error
+    message if a check fails.
 
     \b
     Example:

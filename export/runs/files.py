@@ -1,19 +1,11 @@
-"""Atomic file writes, and reads and folder creation that raise InputError."""
+"""Atomic file writes, and reads that raise InputError."""
 
 from pathlib import Path
 
 from stripwatch.worker.common.atomic_files import atomic_write, is_temporary
 from stripwatch.worker.common.errors import InputError
 
-__all__ = ["atomic_write", "is_temporary", "make_folder", "read_whole"]
-
-
-def make_folder(path: Path) -> None:
-    """Create a folder and its parents unless they exist. Raises InputError, with the path, on failure."""
-    try:
-        path.mkdir(parents=True, exist_ok=True)
-    except (OSError, ValueError) as error:
-        raise InputError(f"cannot create the folder {path}: {getattr(error, 'strerror', error)}") from error
+__all__ = ["atomic_write", "is_temporary", "read_whole"]
 
 
 def read_whole(path: Path) -> bytes:

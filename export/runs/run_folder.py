@@ -14,6 +14,7 @@ import msgspec
 from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
 from stripwatch.worker.common.atomic_files import PART
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind
@@ -190,7 +191,7 @@ def claim_folder(folder: Path, resume: bool = False) -> None:
     if (folder / RECORD_FILE).exists():
         raise InputError(f"{folder} is a finished run; choose another --out, or remove the folder")
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         found = sorted(path.name for path in folder.iterdir())
         foreign = [name for name in found if not _is_run_file(name)]
         if foreign:

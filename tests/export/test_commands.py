@@ -1,6 +1,8 @@
 """Registry commands end with one JSON object, or with one error line and an exit code."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,20 @@ from msgspec.structs import replace
 from tests.export.conftest import run_cli
 from tests.tiny import tiny_contract, write_bundle, write_frames
 
+WITHOUT = """
+import sys
+
+ABSENT = ("onnxruntime", "tensorflow", "keras", "tf2onnx", "matplotlib", "scipy", "sklearn")
+
+class Without:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"No module named {name!r}", name=name)
+
+sys.meta_path.insert(0, Without())
+from stripwatch.export.cli import main
+main()
+"""
 Capture = pytest.CaptureFixture[str]
 
 
@@ -47,6 +63,32 @@ def test_promote_list_diff_and_rollback(
     assert not (tmp_path / "none.png").exists()
 
 
+def test_lists_the_history_with_names_and_reasons(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    store = tmp_path / "store"
+    ask(monkeypatch, capsys, "promote", two[0], store, "--by", "Maria Rossi")
+    ask(monkeypatch, capsys, "promote", two[1], store, "--by", "Maria Rossi", "--reason", "week 48")
+    ask(monkeypatch, capsys, "rollback", store / "tiny", "--by", "Jan Novák", "--reason", "false alarms")
+    found = ask(monkeypatch, capsys, "list", store, "--history")
+    assert [(each["name"], each["action"], each["by"], each["reason"]) for each in found["history"]] == [
+        ("tiny", "promote", "Maria Rossi", None),
+        ("tiny", "promote", "Maria Rossi", "week 48"),
+        ("tiny", "rollback", "Jan Novák", "false alarms"),
+    ]
+    assert [each["from"] and each["from"]["version"] for each in found["history"]] == [None, "1", "2"]
+    assert [each["to"]["version"] for each in found["history"]] == ["1", "2", "1"]
+
+
+def test_show_and_list_do_without_onnxruntime_and_tensorflow(two: list[Path], tmp_path: Path) -> None:
+    """In a separate process, because this one has imported the libraries."""
+    for arguments in (["show", str(two[0])], ["show", str(two[0]), "--json"], ["list", str(tmp_path)]):
+        done = subprocess.run(
+            [sys.executable, "-c", WITHOUT, *arguments], capture_output=True, text=True, check=False, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 def test_shows_a_registry_name_like_its_file(
     two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
@@ -60,7 +102,7 @@ def test_shows_a_registry_name_like_its_file(
     ("arguments", "code", "message"),
     [
         (["promote", "gone.onnx", "store"], 3, "cannot read the bundle gone.onnx"),
-        (["rollback", "nowhere"], 3, "nowhere has no promoted bundle"),
+        (["rollback", "nowhere"], 6, "nowhere does not exist"),
         (["list", "nowhere"], 6, "registry nowhere does not exist"),
         (["diff", "gone.onnx", "gone.onnx", "nowhere"], 6, "folder nowhere does not exist"),
     ],

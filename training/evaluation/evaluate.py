@@ -7,7 +7,6 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localization, write_evaluation
@@ -21,6 +20,7 @@ from stripwatch.training.evaluation.plots import draw_plots
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
+from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress
 
@@ -66,6 +66,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         0.9861
     """
     run = read_run(settings.run)
+    require_outside("--out", settings.out, [each for each in (settings.data, settings.test) if each is not None])
     model = load_model(settings.run)
     with new_progress() as progress:
         root = settings.data or path_of(run.data)

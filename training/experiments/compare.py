@@ -17,6 +17,7 @@ from stripwatch.training.experiments.leaderboard import Leaderboard, Leaderboard
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import split_frames
 from stripwatch.worker.common.errors import ExportRejectedError, SettingsError
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.model.bundle import read_bundle
 from stripwatch.worker.model.session import open_session
@@ -83,6 +84,7 @@ def compare(settings: CompareSettings) -> Leaderboard:
     Continues an interrupted comparison: finished networks are not repeated. Raises what fit raises, for the first
     network that fails.
     """
+    require_outside("--out", settings.out, [settings.data])
     for candidate in settings.candidates:
         check_flags([*settings.flags, *candidate.flags], also=["--network"])
     frames, groups = read_split_frames(

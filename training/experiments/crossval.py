@@ -22,6 +22,7 @@ from stripwatch.training.evaluation.scores import macro_f1_interval, measure_sco
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.model_record import ClassFigures
 
@@ -75,6 +76,7 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     without early stopping, so that the scored fold selects neither epoch nor thresholds nor temperature. Raises what
     fit raises, and DataError for a class with fewer images than folds.
     """
+    require_outside("--out", settings.out, [settings.data])
     check_flags(settings.flags)
     frames, groups = read_split_frames(
         settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth

@@ -8,12 +8,13 @@ from pathlib import Path
 import msgspec
 import typer
 
-from stripwatch.export.runs.files import atomic_write, make_folder, read_whole
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.training.preparation.sample_depths import check_bit_depth
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import encodable, path_text
 from stripwatch.worker.common.process.child_process import module_command, start_process
 from stripwatch.worker.common.terminal.console import new_progress, say
@@ -86,6 +87,8 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
         code = child.process.wait()
     finally:
         child.stop()
+    if code and not folder.exists():
+        request_file.unlink(missing_ok=True)  # the fit was refused, so there is nothing to resume
     if code < 0:  # a fit that exits by itself has printed its error
         reason = signal.strsignal(-code)
         raise InputError(f"{title} was killed ({reason}); {_OOM_HINT}; run the same command again to continue")

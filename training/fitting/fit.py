@@ -14,7 +14,6 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
-from stripwatch.export.runs.files import make_folder
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
 from stripwatch.export.runs.run_folder import (
@@ -45,6 +44,7 @@ from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
+from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.contracts.model_record import Validation
@@ -116,6 +116,8 @@ def fit(settings: FitSettings) -> Run:
 
 
 def _plan(settings: FitSettings) -> _FitPlan:
+    for option, path in (("--out", settings.out), ("--cache", settings.cache)):
+        require_outside(option, path, [settings.data, *settings.also])
     found = read_dataset(settings.data, settings.layout, settings.also)
     for note in found.notes:
         say(note)

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from stripwatch.export.runs.files import atomic_write, make_folder
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     UNSORTED,
@@ -18,6 +18,7 @@ from stripwatch.training.datasets.reviewed_folder import (
 )
 from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.errors import FrameRejected, InputError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.images.decode_spec import DecodeLimits

@@ -6,7 +6,6 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from stripwatch.export.runs.files import make_folder
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
@@ -21,6 +20,7 @@ from stripwatch.training.datasets.reviewed_folder import (
 )
 from stripwatch.training.datasets.samples import find_images
 from stripwatch.worker.common.errors import DataError, InputError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import name_below
 
 Moves = dict[Path, str]  # file to move, and name of the target folder

@@ -7,6 +7,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import print_summary, say
 
 _NAMED_MAX = 5  # unreadable files listed on stderr; survey.json lists all
@@ -36,6 +37,7 @@ def survey(
     from stripwatch.training.survey.report import summarize, write_survey
     from stripwatch.training.survey.survey import survey as run_survey
 
+    require_outside("--out", out, [data])
     report = run_survey(data, layout)
     if out is not None:
         write_survey(report, out)

@@ -7,11 +7,12 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.export.runs.files import atomic_write, make_folder
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.preparation.sample_depths import DepthGroup
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
 from stripwatch.training.survey.survey import Survey
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import encodable, path_text
 
 _NAME_CHARS_MAX = 50  # characters of a class in a file name, which is limited to 255 bytes

@@ -10,6 +10,7 @@ import msgspec
 import typer
 
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.common.version import __version__
 from stripwatch.worker.contracts import header_names, topics
@@ -128,8 +129,8 @@ def write_schemas(out: Path) -> list[str]:
     files = {f"{name}.schema.json": schema(name) for name in EVENTS} | {"asyncapi.json": asyncapi()}
     if out.exists() and not out.is_dir():
         raise InputError(f"{out} is not a folder; --out must name a folder")
+    make_folder(out)
     try:
-        out.mkdir(parents=True, exist_ok=True)
         for name, document in files.items():
             (out / name).write_text(as_text(document))
     except OSError as error:

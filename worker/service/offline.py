@@ -15,6 +15,7 @@ from rich.progress import Progress
 
 from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.config.settings import Settings
@@ -42,6 +43,7 @@ def inspect_folder(settings: Settings, folder: Path, out: Path, force: bool = Fa
     error it keeps the suffix .part. Raises InputError for a folder that is missing or contains no readable image, and
     for an existing output file unless `force` is True.
     """
+    require_outside("--out", out, [folder])
     images = list_images(folder)
     if out.is_dir():
         raise InputError(f"{out} is a folder; --out must name a file")

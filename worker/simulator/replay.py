@@ -8,6 +8,7 @@ import typer
 
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.console import print_summary, say
 from stripwatch.worker.config.command_line.cli_options import (
@@ -91,6 +92,7 @@ def replay(
 
     SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
     """
+    require_outside("--sent", sent, [folder])
     images = find_images(folder)
     playback = Playback(images)
     summary = play_on_kafka(

@@ -4,10 +4,10 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, as_json, bench_bundles, devices_here
+from stripwatch.export.bundles.registry import promote
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.model_record import Fidelity
-from stripwatch.worker.model.bundle_store import promote
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 
 PLAN = BenchPlan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)

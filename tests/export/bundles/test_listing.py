@@ -7,8 +7,9 @@ from msgspec.structs import replace
 from rich.console import Console
 
 from stripwatch.export.bundles.listing import as_json, print_table
+from stripwatch.export.bundles.registry import entries, promote
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.model.bundle_store import POINTER_FILE, entries, promote
+from stripwatch.worker.model.bundle_store import POINTER_FILE
 from tests.tiny import tiny_contract, write_bundle
 
 

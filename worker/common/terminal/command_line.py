@@ -16,6 +16,7 @@ import typer
 from typer.core import TyperCommand, TyperGroup
 
 from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError, plain_message
+from stripwatch.worker.common.folders import empty_folders_removed_on_failure
 from stripwatch.worker.common.path_text import encodable
 from stripwatch.worker.common.signals import interrupt_once
 from stripwatch.worker.common.version import __version__
@@ -179,8 +180,15 @@ def new_app(
 def run_app(app: typer.Typer, program: str) -> NoReturn:
     """Run a command line and exit. A StripwatchError becomes one sentence on stderr and its exit code.
 
+    A command that fails leaves no empty folder behind.
+
     program: The command that the user typed, such as "stripwatch train", for help and errors.
     """
+    with empty_folders_removed_on_failure():
+        _run(app, program)
+
+
+def _run(app: typer.Typer, program: str) -> NoReturn:
     try:
         with interrupt_once():
             code = app(prog_name=program, standalone_mode=False)

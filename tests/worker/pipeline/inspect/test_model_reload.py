@@ -10,11 +10,12 @@ import pytest
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
+from stripwatch.export.bundles.registry import promote, rollback
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Bundle, read_bundle
-from stripwatch.worker.model.bundle_store import promote, resolve_bundle, rollback
+from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader

@@ -1,4 +1,4 @@
-"""The store: one bundle a name is promoted, and nothing that fails takes it away."""
+"""Registry: promotions, rollbacks, and their history."""
 
 import shutil
 import subprocess
@@ -11,18 +11,11 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from stripwatch.export.bundles import registry as stored
+from stripwatch.export.bundles.registry import PromotionChange, promote, rollback
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.model import bundle_store as stored
 from stripwatch.worker.model.bundle import Manifest, read_bundle
-from stripwatch.worker.model.bundle_store import (
-    POINTER_FILE,
-    PromotionChange,
-    PromotionHistory,
-    load_resolved,
-    promote,
-    resolve_bundle,
-    rollback,
-)
+from stripwatch.worker.model.bundle_store import POINTER_FILE, PromotionHistory, load_resolved, resolve_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
 
@@ -179,7 +172,7 @@ def test_a_full_disk_keeps_the_promoted_version(store: Path, tmp_path: Path, mon
 
 
 HOLD = """
-import sys; from pathlib import Path; from stripwatch.worker.model.bundle_store import _locked
+import sys; from pathlib import Path; from stripwatch.export.bundles.registry import _locked
 with _locked(Path(sys.argv[1])): print(flush=True); input()
 """
 
@@ -220,6 +213,79 @@ def test_concurrent_promotions_succeed_or_are_rejected(store: Path, tmp_path: Pa
     assert in_force(store) == pointer.promotions[-1].version
 
 
+def test_records_who_changed_the_version_when_why_and_from_what_to_what(store: Path, tmp_path: Path) -> None:
+    promote(store, version(tmp_path, "3"), "Maria Rossi", "trained on the frames of week 48")
+    rollback(store / "tiny", "Jan Novák", "too many false alarms")
+    promote(store, tmp_path / "2.onnx", "nobody", "already promoted")  # changes nothing
+    changes = [each.change for each in stored.all_changes(store)]
+    assert [(change.action, change.from_ and change.from_.version, change.to.version) for change in changes] == [
+        ("promote", None, "1"),
+        ("promote", "1", "2"),
+        ("promote", "2", "3"),
+        ("rollback", "3", "2"),
+    ]
+    assert [(change.by, change.reason) for change in changes[2:]] == [
+        ("Maria Rossi", "trained on the frames of week 48"),
+        ("Jan Novák", "too many false alarms"),
+    ]
+    assert (changes[0].by, changes[0].reason) == (stored.user_and_host(), None)
+    assert changes[3].to.sha256 == read_bundle(tmp_path / "2.onnx").sha256
+    assert changes[2].at <= changes[3].at
+
+
+def test_a_file_of_version_0_1_0_keeps_its_promotions_as_history(store: Path, tmp_path: Path) -> None:
+    path = store / "tiny" / POINTER_FILE
+    pointer = msgspec.json.decode(path.read_bytes())
+    del pointer["changes"]
+    path.write_bytes(msgspec.json.encode(pointer))
+    promote(store, version(tmp_path, "3"), "maria")
+    changes = [each.change for each in stored.all_changes(store)]
+    assert [(change.by, change.from_ and change.from_.version, change.to.version) for change in changes] == [
+        (None, None, "1"),
+        (None, "1", "2"),
+        ("maria", "2", "3"),
+    ]
+
+
+def test_the_history_ends_where_it_would_grow_without_limit(
+    store: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stored, "_CHANGES_MAX", 3)
+    for number in ("1", "2", "1"):
+        promote(store, tmp_path / f"{number}.onnx", reason=f"back to {number}")
+    assert [each.change.reason for each in stored.all_changes(store)] == ["back to 1", "back to 2", "back to 1"]
+
+
+@pytest.mark.parametrize("text", ["", " ", "two\nlines", "a\x1b[31m", "x" * 501])
+def test_rejects_a_text_that_a_line_of_the_history_cannot_show(store: Path, tmp_path: Path, text: str) -> None:
+    file, folder = tmp_path / "1.onnx", store / "tiny"
+    changes: list[Callable[[], PromotionChange]] = [
+        lambda: promote(store, file, reason=text),
+        lambda: rollback(folder, text or " "),
+    ]
+    for change in changes:
+        with pytest.raises(InputError, match=r"must be one line of 1 to 500 printable characters"):
+            change()
+    assert in_force(store) == "2"
+
+
+def test_a_failed_first_promotion_leaves_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(path: Path, data: bytes) -> None:
+        raise InputError(f"cannot write {path}: No space left on device")
+
+    monkeypatch.setattr(stored, "atomic_write", full)
+    with pytest.raises(InputError, match="No space left"):
+        promote(tmp_path / "store", version(tmp_path, "1"))
+    assert list((tmp_path / "store" / "tiny").iterdir()) == []
+
+
+def test_a_missing_name_is_rejected_like_a_missing_registry(store: Path) -> None:
+    with pytest.raises(InputError, match="'stripwatch export list' shows it"):
+        rollback(store / "other")
+    with pytest.raises(InputError, match="is a name in a registry; give the registry itself"):
+        stored.entries(store / "tiny")
+
+
 def test_copies_the_bundle_byte_for_byte(store: Path, tmp_path: Path) -> None:
     assert (store / "tiny" / "1.onnx").read_bytes() == (tmp_path / "1.onnx").read_bytes()
     assert read_bundle(store / "tiny" / "1.onnx").sha256 == read_bundle(tmp_path / "1.onnx").sha256
@@ -231,7 +297,7 @@ def test_reports_an_impossible_file_name(tmp_path: Path, name: str) -> None:
     for read in (resolve_bundle, read_bundle):
         with pytest.raises(BundleError, match="cannot read the bundle"):
             read(path)
-    with pytest.raises(BundleError, match=r"cannot read|has no promoted bundle"):
+    with pytest.raises(InputError, match=r"cannot read|does not exist"):
         rollback(path)
     with pytest.raises(InputError):
         stored.entries(path)

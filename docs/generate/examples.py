@@ -45,6 +45,7 @@ _ACKNOWLEDGED = Acknowledgement(
     alarm_id=_ALARM.alarm_id(step=1),
     line=LINE,
     coil=COIL,
+    coil_id="coil-8d5c8b0f4d0d9f5e0a1b2c3d",
     rule="defects",
     label="pits",
     step=1,

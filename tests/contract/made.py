@@ -55,6 +55,7 @@ def _acknowledgement() -> Acknowledgement:
         alarm_id=key.alarm_id(step=1),
         line=key.line,
         coil=key.coil,
+        coil_id="coil-8d5c8b0f4d0d9f5e0a1b2c3d",
         rule="defects",
         label=key.label,
         step=1,

@@ -84,7 +84,7 @@ class CoilFigures:
     @property
     def inspected_mm(self) -> int | None:
         """Inspected length in millimetres, or None without positions. Without a scale it is the whole length."""
-        return (self.length_mm - (self.uncovered_mm or 0)) or None if self.length_mm else None
+        return self.length_mm - (self.uncovered_mm or 0) if self.length_mm else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,13 @@ class Acknowledgement(msgspec.Struct, frozen=True):
     ]
     line: Annotated[str | None, Meta(description="Line of the coil; null where its cameras state none.")]
     coil: Annotated[str | None, Meta(description="Coil id from `ce_subject`; null for frames without one.")]
+    coil_id: Annotated[
+        str,
+        Meta(
+            description="Id of the coil's summary as the page server knew it. A server that began to read in the "
+            "middle of the coil has another one."
+        ),
+    ]
     rule: Annotated[
         LimitRule,
         Meta(

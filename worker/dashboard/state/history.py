@@ -25,6 +25,7 @@ from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
 from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
@@ -56,6 +57,7 @@ class History:
         self.run_id = uuid4().hex[:12]
         self.has_read = False
         self.evidence = EvidenceIndex()
+        self.alarms = AlarmBoard()
         self._clock = clock
         self._lock = threading.Lock()
         self._tracker = CoilTracker(rules)
@@ -153,6 +155,13 @@ class History:
     def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
         with self._lock:
             return next((entry for entry in self._cards if entry[0].picture == picture), None)
+
+    def update_alarms(self) -> None:
+        """Raise the alarms of all coils as they are now."""
+        with self._lock:
+            coils = [(summary, is_cut) for summary, _, is_cut in self._closed.values()]
+            coils += [(self._summary(part), part in self._cut) for part in self._tracker.running]
+        self.alarms.see(coils)
 
     def coils(self) -> list[CoilSummary]:
         """Return the summaries of all coils, oldest first, the running ones last."""

@@ -1,0 +1,1 @@
+"""What people at the page write to Kafka."""

@@ -1,0 +1,57 @@
+"""The producer of the page: few records, each written because a person asked for it and waits for the answer."""
+
+import threading
+from contextlib import suppress
+
+from kafka import KafkaProducer
+from kafka.errors import AuthorizationError, KafkaError
+
+from stripwatch.worker.broker.connection import authorization_message
+from stripwatch.worker.broker.producers import open_producer, producer_config
+from stripwatch.worker.common.errors import BrokerUnavailableError
+from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame_headers import Headers
+
+_SEND_S_MAX = 10.0
+
+
+class PageProducer:
+    """Writes one record at a time and waits for its acknowledgement. Thread-safe.
+
+    The producer is opened with the first record and after a failure, so a page on which nobody writes opens none.
+    """
+
+    def __init__(self, settings: Settings, body_bytes_max: int = 0) -> None:
+        self._settings = settings
+        self._body_bytes_max = body_bytes_max
+        self._lock = threading.Lock()
+        self._producer: KafkaProducer | None = None
+
+    def send(self, topic: str, key: bytes, value: bytes, headers: Headers) -> None:
+        """Write a record. Raises BrokerUnavailableError if Kafka does not acknowledge it, with the reason."""
+        with self._lock:
+            try:
+                if self._producer is None:
+                    config = producer_config(
+                        self._settings, body_bytes_max=self._body_bytes_max, send_s_max=_SEND_S_MAX
+                    )
+                    self._producer = open_producer(config, [topic])
+                self._producer.send(topic, value, key=key, headers=headers).get(timeout=_SEND_S_MAX)
+            except AuthorizationError as error:
+                self._discard()
+                raise BrokerUnavailableError(authorization_message(error)) from error
+            except KafkaError as error:
+                self._discard()
+                raise BrokerUnavailableError(
+                    f"topic {topic!r} did not accept the record: {type(error).__name__}: {error}"
+                ) from error
+
+    def close(self) -> None:
+        with self._lock:
+            self._discard()
+
+    def _discard(self) -> None:
+        producer, self._producer = self._producer, None
+        if producer is not None:
+            with suppress(KafkaError):
+                producer.close(timeout=1)

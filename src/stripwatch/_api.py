@@ -118,7 +118,7 @@ def run_worker(settings: Settings) -> None:
     from stripwatch.worker.common.log_setup import set_up_logs
     from stripwatch.worker.service.worker_app import run
 
-    set_up_logs(settings.log.format, settings.log.level)
+    set_up_logs(settings.log.format, settings.log.level, settings.log.process)
     run(settings)
 
 

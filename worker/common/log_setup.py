@@ -8,13 +8,16 @@ import logging
 import sys
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
+from types import TracebackType
+from typing import Literal, TextIO
 
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from stripwatch.worker.common.log_lines import JsonLines, LineWriter, log_process, set_log_process
 from stripwatch.worker.common.path_text import encodable
 
 SAME_MAX, WINDOW_S = 5, 60.0
@@ -83,29 +86,34 @@ class RateLimit:
             return None
 
 
-def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> None:
-    """Configure all logs to go to stderr; stdout is for results.
+def set_up_logs(log_format: Literal["auto", "console", "json"], level: str, process: int | None = None) -> None:
+    """Configure all logs to go to stderr; stdout is for results. Each line is one system call.
 
-    log_format "auto": console on a terminal, else json.
+    Warnings of Python are logged too.
+
+    log_format "auto": console on a terminal, else json. process: number of this worker process below a supervisor.
     """
+    writer = LineWriter(sys.stderr)
     console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
     ending: list[Processor] = (
         # a traceback with its local variables would print whole frames
         [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
-        else [structlog.processors.format_exc_info, _encodable, structlog.processors.JSONRenderer()]
+        else [structlog.processors.format_exc_info, _encodable, JsonLines(writer.line_bytes_max)]
     )
+    set_log_process(process)
     shared: list[Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _add_process,
     ]
     structlog.configure(
         processors=[shared[0], _limit, *shared[1:], *ending],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(writer),  # type: ignore[arg-type]  # it only writes and flushes
         cache_logger_on_first_use=False,
     )
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(writer)
     handler.addFilter(_limit.filter)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
@@ -114,7 +122,32 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str) -> N
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    warnings.showwarning = _log_warning
     _set_kafka_level(level)
+
+
+def log_uncaught_errors() -> None:
+    """Log errors that end the process or a thread, instead of printing a traceback of many lines."""
+    sys.excepthook = _log_uncaught
+    threading.excepthook = lambda error: _log_uncaught(error.exc_type, error.exc_value, error.exc_traceback)
+
+
+def _log_uncaught(kind: type[BaseException], error: BaseException | None, traceback: TracebackType | None) -> None:
+    if issubclass(kind, KeyboardInterrupt | SystemExit):
+        return
+    log.critical("uncaught error", error=str(error), exc_info=(kind, error, traceback))
+
+
+def _log_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: TextIO | None = None,  # noqa: ARG001
+    line: str | None = None,  # noqa: ARG001
+) -> None:
+    """Log a warning of Python as one line. It replaces warnings.showwarning."""
+    log.warning(str(message), logger="py.warnings", category=category.__name__, where=f"{filename}:{lineno}")
 
 
 def log_suppressed() -> None:
@@ -139,6 +172,11 @@ def _set_kafka_level(level: str) -> None:
 def _encodable(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
     """Escape what JSON cannot encode: a line may contain the path of a file whose name is not UTF-8."""
     return {key: encodable(value) for key, value in line.items()}
+
+
+def _add_process(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:
+    process = log_process()
+    return line if process is None else {**line, "process": process}
 
 
 def _add_suppressed(_logger: WrappedLogger, _method: str, line: EventDict) -> EventDict:

@@ -306,3 +306,15 @@ class LogSettings(Section):
         default="auto", description="Log format. auto: console on a terminal, json otherwise."
     )
     level: Literal["debug", "info", "warning", "error"] = Field(default="info", description="Lowest severity to log.")
+    status_interval_s: float = Field(
+        default=60.0,
+        ge=0,
+        le=86_400,
+        description="Seconds between two log lines with the figures of the worker: frames, lag, ages, verdicts, "
+        "rejects. 0: no such lines.",
+    )
+    process: int | None = Field(
+        default=None,
+        ge=0,
+        description="Number that each log line states as process. The supervisor sets it for its processes.",
+    )

@@ -1,8 +1,8 @@
 """HTTP endpoints /metrics, /healthz and /readyz on one port, which listens on loopback unless configured otherwise.
 
 /healthz returns 200 while the process responds and, where the server can check it, its main loop runs; otherwise
-restart the process. /readyz returns 200 while all checks pass, else 503. Its body lists each check, so an operator sees
-which ones fail.
+restart the process. /readyz returns 200 while all checks pass, else 503. Its body lists each check, and says what is
+wrong for each that fails.
 
 With metrics.certificate_file the port accepts only TLS. With metrics.client_ca_file only clients with a certificate may
 read /metrics. The other paths need none, because a kubelet cannot present one.
@@ -25,6 +25,7 @@ from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.tls_files import openssl_reason
 from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX, BoundedServer
+from stripwatch.worker.monitoring.failing_checks import explain_failing
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.server_certificate import ServerCertificate, server_certificate
 
@@ -92,7 +93,8 @@ class HealthServer:
         if path == "/readyz":
             checks = self._checks()
             ready = all(checks.values())
-            return _json(start, _OK if ready else _UNAVAILABLE, {"ready": ready, "checks": checks})
+            body = {"ready": ready, "failing": explain_failing(checks), "checks": checks}
+            return _json(start, _OK if ready else _UNAVAILABLE, body)
         return _json(start, "404 Not Found", {"paths": ["/metrics", "/healthz", "/readyz"]})
 
     def _answer_scrape(self, environ: WSGIEnvironment, start: StartResponse) -> Iterable[bytes]:

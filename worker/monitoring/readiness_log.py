@@ -6,6 +6,7 @@ from typing import Any
 
 import structlog
 
+from stripwatch.worker.monitoring.failing_checks import explain_failing
 from stripwatch.worker.monitoring.health import Checks
 
 log = structlog.get_logger()
@@ -39,13 +40,14 @@ class ReadinessLog:
         self._thread.join()
 
     def check(self) -> None:
-        missing = [name for name, holds in self._checks().items() if not holds]
+        checks = self._checks()
+        missing = [name for name, holds in checks.items() if not holds]
         if "not_stopping" in missing:
             return  # starting or stopping, which other lines report
         if not missing and self._missing != []:
             log.info("ready")
         elif missing and self._missing not in (None, missing):
-            log.warning("unready", failing_checks=missing)
+            log.warning("unready", why=list(explain_failing(checks).values()), failing_checks=missing)
         if not missing or self._missing is not None:
             self._missing = missing
         paused = self._paused()

@@ -59,6 +59,7 @@ class ShadowDeployment(FrameObserver):
             self._shadow.use,
             metrics.shadow_swaps,
             running=None,
+            what="shadow bundle",
         )
         metrics.watch(metrics.shadow_outdated, lambda: self._reloader.outdated)
         self._loading = threading.Thread(target=self._load, name="shadow-reload", daemon=True)

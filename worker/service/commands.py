@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from stripwatch.worker.common.errors import HangError
+from stripwatch.worker.common.log_setup import log_uncaught_errors
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
@@ -62,6 +63,7 @@ def run(
         metrics={"port": metrics_port},
         log={"format": log_format},
     )
+    log_uncaught_errors()
     limit_library_threads()
     from stripwatch.worker.service.autotune import apply_layout, choose_layout
     from stripwatch.worker.service.gpu_assignment import assign_gpus

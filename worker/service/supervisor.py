@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter
 from stripwatch.worker.broker.member_names import claimed_name
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.errors import BundleError, SettingsError, WorkerExitError
+from stripwatch.worker.common.log_lines import set_log_process
 from stripwatch.worker.common.process.child_process import ChildProcess, module_command, start_process, stop_all
 from stripwatch.worker.common.process.ports import free_ports
 from stripwatch.worker.common.signals import stop_on_signal
@@ -19,6 +20,7 @@ from stripwatch.worker.config.sections import PLAIN_LOOPBACK
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.health_metrics import connections_closed
+from stripwatch.worker.monitoring.status_log import StatusLog
 from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 from stripwatch.worker.service.child_probe import ChildProbe
@@ -33,6 +35,7 @@ _WAIT_S_MAX = 30.0
 _CLOSE_S = 15.0  # time for a worker after its drain: last commit, leaving the group, closing
 _LIVED_S = 60.0  # a worker that ran for longer did not die of its start
 _FATAL_EXIT_CODES = (SettingsError.exit_code, BundleError.exit_code)
+SUPERVISOR = "supervisor"  # its name in the log lines
 _NORMAL_EXIT_CODES = (0, -signal.SIGTERM)  # SIGTERM itself ends a worker that has not taken a frame
 
 
@@ -58,7 +61,7 @@ class _WorkerProcess:
         self.killed = False
         self.starts += 1
         self.started_s = time.monotonic()
-        log.info("worker started", process=self.number, pid=self.child.process.pid, device_id=self.device_id)
+        log.info("worker started", worker=self.number, pid=self.child.process.pid, device_id=self.device_id)
 
 
 class Supervisor:
@@ -85,6 +88,7 @@ class Supervisor:
         self._open_fds = open_fds
         self._probe = probe or ChildProbe([0] * len(self._workers))
         self._failure: BaseException | None = None
+        self.restarts = 0  # processes that died, and were restarted unless the stop came first
 
     def fail(self, error: BaseException) -> None:
         """Stop all workers, because they can no longer be monitored. May be called from any thread."""
@@ -117,7 +121,7 @@ class Supervisor:
             return
         if self._probe.hangs(worker.number):
             process = worker.child.process
-            log.error("worker does not respond; killing it", process=worker.number, pid=process.pid)
+            log.error("worker does not respond; killing it", worker=worker.number, pid=process.pid)
             process.send_signal(signal.SIGUSR2)
             time.sleep(_STACKS_S)
             process.kill()
@@ -140,8 +144,9 @@ class Supervisor:
         worker.failures = 0 if lived_s > _LIVED_S else worker.failures + 1
         # A worker that ran well restarts at once, because its partitions are not read in the meantime.
         wait_s = min(_WAIT_S_MAX, 2.0**worker.failures / 2) if worker.failures else 0.0
-        log.warning("worker died", process=worker.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
+        log.warning("worker died", worker=worker.number, code=code, lived_s=round(lived_s, 1), again_in_s=wait_s)
         worker.child, worker.due_s = None, time.monotonic() + wait_s
+        self.restarts += 1
         self._restarted()
 
     def _stop(self) -> dict[int, int]:
@@ -150,23 +155,22 @@ class Supervisor:
         codes = stop_all(list(running.values()), self._stop_s_max)
         for number, child in running.items():
             if not child.ended:
-                log.error(
-                    "worker did not end after SIGKILL; the kernel holds it", process=number, pid=child.process.pid
-                )
+                log.error("worker did not end after SIGKILL; the kernel holds it", worker=number, pid=child.process.pid)
         return dict(zip(running, codes, strict=True))
 
 
 def worker_command(
-    arguments: Sequence[str], name: str, port: int, layout: CoreLayout, device_id: int | None = None
+    arguments: Sequence[str], name: str, number: int, port: int, layout: CoreLayout, device_id: int | None = None
 ) -> list[str]:
     """Return the command line of one worker: that of this process with a separate name, port and share of the cores.
 
-    name: must stay the same after a restart, because it identifies transactions and static members. device_id: None on
-    a CPU.
+    name: must stay the same after a restart, because it identifies transactions and static members. number: stated in
+    each line of its log. device_id: None on a CPU.
     """
     own: dict[str, object] = {
         "processes": 1,
         "instance_id": name,
+        "log.process": number,
         **PLAIN_LOOPBACK,
         "inference_threads": layout.inference_threads,
         "decode_threads": layout.decode_threads,
@@ -179,7 +183,9 @@ def worker_command(
 
 def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) -> None:
     """Run layout.processes workers until a signal. arguments: the command line from `run` on."""
+    set_log_process(SUPERVISOR)
     clock = SystemClock()
+    started_s = time.monotonic()
     ports = free_ports(layout.processes)
     registry = CollectorRegistry()
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were restarted.", registry=registry)
@@ -189,9 +195,10 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     health = HealthServer(settings.metrics, registry, lambda: all_ready(ports), closed)
     probe = ChildProbe(ports)
     try:
-        with stop_on_signal(clock.stop), claimed_name(settings) as name:
+        status = StatusLog(MultiprocessMetrics(ports).collect, settings.log.status_interval_s, with_totals=False)
+        with stop_on_signal(clock.stop), claimed_name(settings) as name, status:
             commands = [
-                worker_command(arguments, f"{name.text}-{n}", port, layout, device_id)
+                worker_command(arguments, f"{name.text}-{n}", n, port, layout, device_id)
                 for n, (port, device_id) in enumerate(zip(ports, device_ids, strict=True))
             ]
             log.info("supervising", metrics_port=health.port, pid=os.getpid(), name=name.text, **asdict(layout))
@@ -200,7 +207,10 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
             stop_s_max = settings.drain_s_max + _CLOSE_S
             supervisor = Supervisor(commands, stop_s_max, restarts.inc, device_ids, name.lock_fds, probe)
             probe.start(supervisor.fail)
-            supervisor.run(lambda: clock.stopped)
+            try:
+                supervisor.run(lambda: clock.stopped)
+            finally:
+                log.info("totals", restarts=supervisor.restarts, seconds=round(time.monotonic() - started_s, 1))
         log.info("all workers stopped")
     finally:
         probe.close()

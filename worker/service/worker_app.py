@@ -14,6 +14,7 @@ from stripwatch.worker.model.loaded_model import load_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.readiness_log import ReadinessLog
+from stripwatch.worker.monitoring.status_log import StatusLog
 from stripwatch.worker.service.readiness import Readiness
 from stripwatch.worker.service.worker import Worker
 
@@ -36,7 +37,8 @@ def run(settings: Settings, limit: ShutdownLimit | None = None) -> None:
     try:
         log.info("starting", metrics_port=health.port, bundle=str(settings.bundle))
         log.info("settings", **settings.model_dump(mode="json"))  # secrets are logged as asterisks
-        with ReadinessLog(readiness.checks, readiness.paused), claimed_name(settings) as name:
+        status = StatusLog(metrics.registry.collect, settings.log.status_interval_s)
+        with status, ReadinessLog(readiness.checks, readiness.paused), claimed_name(settings) as name:
             settings = settings.model_copy(update={"instance_id": name.text})
             # Do not assign the model to a variable: see model_reload.py.
             with exit_on_signals():

@@ -1,5 +1,8 @@
 import json
 import logging
+import sys
+import threading
+import warnings
 from collections.abc import Iterator
 from typing import Any, get_args
 
@@ -7,7 +10,14 @@ import pytest
 import structlog
 
 from stripwatch.worker.common import log_setup
-from stripwatch.worker.common.log_setup import SAME_MAX, WINDOW_S, RateLimit, set_up_logs
+from stripwatch.worker.common.log_lines import print_error, set_log_process
+from stripwatch.worker.common.log_setup import (
+    SAME_MAX,
+    WINDOW_S,
+    RateLimit,
+    log_uncaught_errors,
+    set_up_logs,
+)
 from stripwatch.worker.observers.drift import Condition
 
 Capture = pytest.CaptureFixture[str]
@@ -30,6 +40,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[Clock]:
     kafka = {name: logging.getLogger(name).level for name in ("kafka", "kafka.net", "kafka.cluster", "kafka.protocol")}
     yield clock
     structlog.reset_defaults()
+    set_log_process(None)
     logging.root.handlers[:] = handlers
     logging.root.setLevel(level)
     for name, before in kafka.items():
@@ -111,3 +122,51 @@ def test_limits_the_number_of_remembered_texts(clock: Clock) -> None:
     for number in range(5000):
         limit(None, "", {"level": "warning", "event": f"text {number}"})
     assert len(limit._windows) <= 1000
+
+
+def test_names_the_process_in_each_line_also_in_those_of_libraries(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info", 1)
+    structlog.get_logger().info("ready")
+    logging.getLogger("a.library").warning("text")
+    warnings.showwarning("old", DeprecationWarning, "module.py", 7)
+    found = lines(capsys)
+    assert [line["event"] for line in found] == ["ready", "text", "old"]
+    assert {line["process"] for line in found} == {1}
+    assert [found[-1][key] for key in ("logger", "category", "where")] == [
+        "py.warnings",
+        "DeprecationWarning",
+        "module.py:7",
+    ]
+
+
+def test_a_single_process_is_not_named(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info")
+    structlog.get_logger().info("ready")
+    print_error("no such file")
+    written = capsys.readouterr().err.splitlines()
+    assert "process" not in json.loads(written[0])
+    assert written[1] == "error: no such file"
+
+
+def test_the_error_that_ends_a_worker_process_names_it(clock: Clock, capsys: Capture) -> None:
+    set_up_logs("json", "info", 1)
+    print_error("Kafka is unavailable")
+    assert capsys.readouterr().err == "error: process 1: Kafka is unavailable\n"
+
+
+@pytest.mark.parametrize("thread", [False, True])
+def test_logs_an_uncaught_error_as_one_line(
+    clock: Clock, capsys: Capture, monkeypatch: pytest.MonkeyPatch, thread: bool
+) -> None:
+    monkeypatch.setattr(sys, "excepthook", sys.__excepthook__)
+    monkeypatch.setattr(threading, "excepthook", threading.__excepthook__)
+    set_up_logs("json", "info")
+    log_uncaught_errors()
+    error = ValueError("a fault")
+    if thread:
+        threading.excepthook(threading.ExceptHookArgs((ValueError, error, None, None)))
+    else:
+        sys.excepthook(ValueError, error, None)
+    (line,) = lines(capsys)
+    assert (line["event"], line["error"]) == ("uncaught error", "a fault")
+    assert "ValueError: a fault" in line["exception"]

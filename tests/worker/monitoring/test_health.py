@@ -24,7 +24,8 @@ def server() -> Iterator[HealthServer]:
 
 def test_is_ready_only_while_all_checks_pass(server: HealthServer) -> None:
     status, body = fetch(server.port, "/readyz")
-    assert (status, json.loads(body)) == (503, {"ready": False, "checks": CHECKS})
+    failing = {"group_joined": "the worker has not joined its consumer group, or a rebalance is in progress"}
+    assert (status, json.loads(body)) == (503, {"ready": False, "failing": failing, "checks": CHECKS})
     CHECKS["group_joined"] = True
     assert fetch(server.port, "/readyz")[0] == 200
 

@@ -90,5 +90,5 @@ def test_a_missing_provider_is_reported_before_any_process_starts(
 
 @pytest.mark.parametrize(("device_id", "given"), [(None, False), (0, True), (3, True)])
 def test_a_worker_gets_its_gpu_on_the_command_line(device_id: int | None, given: bool) -> None:
-    command = worker_command(["run"], "line-0", 9000, CoreLayout(2, 1, 1), device_id)
+    command = worker_command(["run"], "line-0", 0, 9000, CoreLayout(2, 1, 1), device_id)
     assert (f"device_id={device_id}" in command) == given

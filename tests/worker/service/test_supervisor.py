@@ -63,7 +63,7 @@ def test_logs_the_gpu_of_each_process(tmp_path: Path) -> None:
         supervisor = Supervisor([worker(folder) for folder in folders], 30.0, lambda: None, [0, 1])
         supervisor.run(lambda: all(map(pids, folders)))
     started = [line for line in logs if line["event"] == "worker started"]
-    assert [(line["process"], line["device_id"]) for line in started] == [(0, 0), (1, 1)]
+    assert [(line["worker"], line["device_id"]) for line in started] == [(0, 0), (1, 1)]
 
 
 def test_restarts_a_process_that_dies_while_the_other_continues(tmp_path: Path) -> None:
@@ -172,6 +172,7 @@ def test_queries_a_worker_on_loopback_without_tls_whatever_its_settings_file_say
     names = ("certificate_file", "key_file", "key_password_file", "client_ca_file")
     file.write_text("".join(f"metrics.{name} = 'a'\n" for name in names) + "metrics.host = '::'")
     assert load_settings(file, {}).metrics.certificate_file == Path("a")
-    command = worker_command(["run"], "line-0", 9000, CoreLayout(2, 1, 1))
+    command = worker_command(["run"], "line-1", 1, 9000, CoreLayout(2, 1, 1))
     pairs = [after for before, after in itertools.pairwise(command) if before == "--set"]
-    assert load_settings(file, parse_pairs(pairs)).metrics == MetricsSettings()
+    settings = load_settings(file, parse_pairs(pairs))
+    assert (settings.metrics, settings.log.process) == (MetricsSettings(), 1)

@@ -14,6 +14,7 @@ from typing import NoReturn
 import structlog
 
 from stripwatch.worker.common.errors import HangError, StripwatchError
+from stripwatch.worker.common.log_lines import print_error
 
 log = structlog.get_logger()
 
@@ -71,7 +72,7 @@ class ShutdownLimit:
 def end_by_force(error: HangError) -> NoReturn:
     """End this process although a thread hangs: at exit the interpreter would wait for it or be aborted by it."""
     log.error("ending by force", error=str(error), threads=stacks())
-    print(f"error: {error}", file=sys.stderr, flush=True)
+    print_error(str(error))
     os._exit(error.exit_code)
 
 

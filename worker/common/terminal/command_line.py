@@ -17,7 +17,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from stripwatch.worker.common.errors import InputError, SettingsError, StripwatchError, plain_message
 from stripwatch.worker.common.folders import empty_folders_removed_on_failure
-from stripwatch.worker.common.path_text import encodable
+from stripwatch.worker.common.log_lines import print_error
 from stripwatch.worker.common.signals import interrupt_once
 from stripwatch.worker.common.version import __version__
 
@@ -224,5 +224,5 @@ def _with_hint(message: str, program: str) -> str:
 
 
 def _fail(sentence: str, code: int) -> NoReturn:
-    print(f"error: {encodable(sentence)}", file=sys.stderr, flush=True)
+    print_error(sentence)
     sys.exit(code)

@@ -75,7 +75,7 @@ def settings_of(config: Path | None, pairs: list[str] | None, quiet: bool = Fals
     """
     quieter = {"log": {"level": "warning"}} if quiet else {}
     settings = load_settings(config, merge(quieter, parse_pairs(pairs or []), flags))
-    set_up_logs(settings.log.format, settings.log.level)
+    set_up_logs(settings.log.format, settings.log.level, settings.log.process)
     if passed_over := service_variables(os.environ):
         log.info("variables of Kubernetes services are not settings", variables=passed_over)
     return settings

@@ -5,6 +5,7 @@ Only frames and the pipeline hold a reference to a model. Any other reference wo
 
 import threading
 from collections.abc import Callable
+from typing import Literal
 
 import structlog
 from prometheus_client import Counter
@@ -25,7 +26,8 @@ class ModelReloader:
 
     choose: return the bundle that should run; must be cheap. open_model: load, verify and warm up a bundle; it calls
     its second argument from time to time, which raises to cancel the load. take: receives the verified model. outcomes:
-    counter with the label values swapped and refused. running: SHA-256 of the running bundle, or None.
+    counter with the label values swapped and refused. running: SHA-256 of the running bundle, or None. what: name of
+    the bundle in the log.
     """
 
     def __init__(
@@ -35,12 +37,14 @@ class ModelReloader:
         take: Callable[[LoadedModel], None],
         outcomes: Counter,
         running: str | None,
+        what: Literal["bundle", "shadow bundle"] = "bundle",
     ) -> None:
         self._choose = choose
         self._open_model = open_model
         self._take = take
         self._outcomes = outcomes
         self._running = running
+        self._what = what
         self._refused: str | None = None
         self._seen: ResolvedBundle | str | None = None
         self._considered: ResolvedBundle | str | None = None
@@ -88,27 +92,33 @@ class ModelReloader:
             else:
                 self._load(load_resolved(found))
         except _CancelledError:
-            log.info("bundle load cancelled by the stop")
+            log.info(f"{self._what} load cancelled by the stop")
         except StripwatchError as error:
             self._refuse(str(error))
         except Exception as error:  # the running model must continue in any case
-            log.exception("bundle load failed")
+            log.exception(f"{self._what} load failed")
             self._refuse(f"{type(error).__name__}: {error}")
 
     def _load(self, bundle: Bundle) -> None:
         """Load a bundle and pass its model on. Raises what open_model raises."""
         if bundle.sha256 == self._running:  # rolled back, or only the modification time changed
+            if self.outdated:
+                log.info(f"the deployed {self._what} is the running one again", sha256=bundle.sha256)
             self._refused, self.outdated = None, False
             return
         self.outdated = True
         if bundle.sha256 == self._refused:  # the same bytes would be rejected again
             return
-        log.info("loading another bundle", bundle=str(bundle.path), sha256=bundle.sha256)
+        log.info(
+            f"loading another {self._what}",
+            bundle=str(bundle.path),
+            sha256=bundle.sha256,
+        )
         self._refused, self._trim_due = bundle.sha256, True
         model = self._open_model(bundle, self._raise_if_cancelled)
         self._raise_if_cancelled()
         self._take(model)
-        log.info("model reloaded", version=model.info.version, sha256=bundle.sha256, before=self._running)
+        log.info(self._loaded_text(), version=model.info.version, sha256=bundle.sha256, before=self._running)
         self._outcomes.labels("swapped").inc()
         self._running, self._refused, self.outdated = bundle.sha256, None, False
 
@@ -116,9 +126,17 @@ class ModelReloader:
         if self._stopping.is_set():
             raise _CancelledError
 
+    def _loaded_text(self) -> str:
+        if self._what == "bundle":
+            return "model reloaded"
+        return "shadow model reloaded" if self._running else "shadow model loaded"
+
     def _refuse(self, why: str) -> None:
         self.outdated = True
-        log.error("bundle rejected", error=why, running=self._running)
+        if self._what == "shadow bundle" and self._running is None:
+            log.error("shadow bundle rejected", error=why, effect="no shadow runs; frames are inspected as usual")
+        else:
+            log.error(f"{self._what} rejected", error=why, running=self._running)
         self._outcomes.labels("refused").inc()
 
 

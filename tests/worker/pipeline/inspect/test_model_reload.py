@@ -187,3 +187,36 @@ def test_a_stop_cancels_a_load(path: Path, real: bool) -> None:
     assert [log["event"] for log in logs] == ["loading another bundle", "bundle load cancelled by the stop"]
     assert (watched.opened, watched.taken, watched.count("refused")) == (["1"], [], 0)
     watched.watch.run(check_s=60)  # returns at once
+
+
+def test_logs_that_the_deployed_bundle_is_the_running_one_again(path: Path) -> None:
+    first = put(path, "1")
+    content = path.read_bytes()
+    watched = Watched(path, first)
+    watched.look()
+    path.write_bytes(content[:-10])
+    watched.look(3)
+    path.write_bytes(content)
+    (again,) = watched.look(3)
+    assert (again["event"], again["sha256"]) == ("the deployed bundle is the running one again", first)
+    assert not watched.watch.outdated
+    assert watched.look(3) == []
+
+
+def test_a_missing_shadow_bundle_is_not_reported_as_that_of_the_line(path: Path) -> None:
+    counter = Metrics(CollectorRegistry()).shadow_swaps
+    watch = ModelReloader(
+        lambda: resolve_bundle(path),
+        lambda bundle, cancel: open_model(bundle, SETTINGS, cancel),
+        lambda _: None,
+        counter,
+        None,
+        "shadow bundle",
+    )
+    with capture_logs() as logs:
+        watch.poll()
+        watch.poll()
+    (line,) = logs
+    assert line["event"] == "shadow bundle rejected"
+    assert line["effect"] == "no shadow runs; frames are inspected as usual"
+    assert str(path) in line["error"]

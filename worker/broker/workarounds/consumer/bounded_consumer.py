@@ -20,6 +20,7 @@ from kafka.structs import TopicPartition
 from stripwatch.worker.broker.workarounds.batches.batch_faults import BatchFaults
 from stripwatch.worker.broker.workarounds.batches.limits import FetchLimits
 from stripwatch.worker.broker.workarounds.batches.partition_batches import BoundedBatches
+from stripwatch.worker.broker.workarounds.consumer.parked_records import release_parked_records
 
 
 class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
@@ -50,6 +51,7 @@ class BoundedConsumer(KafkaConsumer):  # type: ignore[misc]
 
 def _fetched_records(consumer: BoundedConsumer, fetched_records: Any, *args: Any, **kwargs: Any) -> Any:
     consumer._bytes_left = consumer.poll_bytes_max
+    release_parked_records(consumer._fetcher)
     return fetched_records(*args, **kwargs)
 
 

@@ -63,6 +63,13 @@ _SECTIONS: dict[str, tuple[str, str]] = {
         "The original bytes of a frame with verdict `unsure`, for a person to label. Written if `review.enabled` is "
         "true. The prediction of the model is in the headers.",
     ),
+    "correction": (
+        "Correction",
+        "The original bytes of a frame whose prediction a person confirmed or corrected on the live page, on the topic "
+        "of review frames. Written by `stripwatch view` if somebody may write. In addition to the headers of a review "
+        "frame it has the person's decision; if a frame has several corrections, the one with the latest "
+        "`stripwatch_corrected_at` counts.",
+    ),
     "shadow": (
         "Shadow result",
         "The result of the shadow bundle for a share of the frames. The fields are those of a [result](#result), but "

@@ -23,6 +23,7 @@ from stripwatch.worker.contracts.line.acknowledgement import (
     Acknowledgement,
     acknowledgement_headers,
 )
+from stripwatch.worker.contracts.line.correction import Correction, correction_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
@@ -34,11 +35,12 @@ from stripwatch.worker.simulator.scene import encode_jpeg
 
 CAMERA, LINE, COIL = "top-1", "/plant/hot-rolling/line-1", "C4711"
 _CAPTURED_MS = parse_rfc3339("2026-11-23T02:00:00.123Z")
-_MODEL = ModelInfo("plant-a", "7", "5f1b0c7e" * 8, "bundle", "CPUExecutionProvider")
+_MODEL = ModelInfo("plant-a", "7", "5f1b0c7e" * 8, "bundle", "CPUExecutionProvider", "clean")
 _JPEG = encode_jpeg(np.full((256, 1600), 128, np.uint8))
 _CUT_JPEG = _JPEG[:4]
 _BUILDER = EventBuilder({CAMERA: Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)})
 
+_CORRECTED = Correction("not_a_defect", "clean", "A. Shift", "2026-11-23T02:05:00.123Z", "defect")
 _ALARM = AlarmKey(LINE, COIL, "defects", "pits")
 _ACKNOWLEDGED = Acknowledgement(
     schema=ACKNOWLEDGEMENT_SCHEMA,
@@ -125,6 +127,9 @@ def examples() -> dict[str, Example]:
         "replay_mark": Example(CAMERA, replay_mark_headers(REJECT.id)),
         "evidence": Example(DEFECT.id, event_headers(frame(0), "evidence", "image/jpeg")),
         "review": Example(CAMERA, review_headers(UNSURE, frame(1))),
+        "correction": Example(
+            CAMERA, correction_headers(_CORRECTED, DEFECT.id, review_headers(DEFECT, frame(0), "correction"))
+        ),
         "shadow": Example(CAMERA, event_headers(frame(1), "shadow"), UNSURE),
         "coil": Example(LINE, coil_headers(coil, LINE), coil),
         "acknowledgement": Example(_ACKNOWLEDGED.alarm_id, acknowledgement_headers(_ACKNOWLEDGED), _ACKNOWLEDGED),

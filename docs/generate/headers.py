@@ -10,6 +10,7 @@ from docs.generate.markdown import code, page, table
 from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
 from stripwatch.worker.contracts.header_specs import (
+    CORRECTION_HEADERS,
     EVENT_HEADERS,
     EVENT_HEADERS_REQUIRED,
     FRAME_COPY_HEADERS,
@@ -53,14 +54,20 @@ padding.
 """
 _EVENTS = """## Headers of every event
 
-These headers are on results, defect events, rejects, evidence images, review frames, shadow results and coil summaries.
+These headers are on results, defect events, rejects, evidence images, review frames, corrections, shadow results
+and coil summaries.
 """
-_COPIES = """## Headers of rejects and review frames
+_COPIES = """## Headers of rejects, review frames and corrections
 
-A reject and a review frame hold the original bytes of a frame. In addition to the headers above, they state where the
-frame came from, and carry its key and its headers unchanged.
+A reject, a review frame and a correction hold the original bytes of a frame. In addition to the headers above, they
+state where the frame came from, and carry its key and its headers unchanged.
 """
-_REJECTS, _REVIEWS = "### On rejects only", "### On review frames only"
+_REJECTS, _REVIEWS = "### On rejects only", "### On review frames and corrections only"
+_CORRECTIONS = """### On corrections only
+
+A correction is a review frame with the decision of a person, from the live page. Its `ce_type` is
+`stripwatch.correction.v1`, and it is on the topic of review frames.
+"""
 _MARKS = """## Header of a replay mark
 
 The only header of the record that `stripwatch rejects replay` writes to the topic of rejects for each frame that it
@@ -91,6 +98,8 @@ def headers_page() -> str:
         table(["header", "value", "meaning"], _own(RejectHeaders)),
         _REVIEWS,
         table(["header", "value", "meaning"], _own(ReviewHeaders)),
+        _CORRECTIONS,
+        table(["header", "value", "meaning"], _rows(CORRECTION_HEADERS)),
         _MARKS,
         table(["header", "value", "meaning"], _rows(REPLAY_MARK_HEADERS)),
     )

@@ -25,6 +25,8 @@ from stripwatch.worker.contracts.frame_headers import (
 )
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
 from stripwatch.worker.contracts.header_specs import (
+    CORRECTION_HEADERS,
+    CORRECTION_HEADERS_OPTIONAL,
     EVENT_HEADERS,
     EVENT_HEADERS_REQUIRED,
     FRAME_COPY_HEADERS,
@@ -46,7 +48,11 @@ EVENTS: dict[str, tuple[str, type]] = {
 }
 _TEXT: Json = {"type": "string"}
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
-_COPIES: dict[str, type[msgspec.Struct]] = {"reject": RejectHeaders, "review": ReviewHeaders}
+_COPIES: dict[str, type[msgspec.Struct]] = {
+    "reject": RejectHeaders,
+    "review": ReviewHeaders,
+    "correction": ReviewHeaders,
+}
 _IMAGE, _BYTES = "image/jpeg", "application/octet-stream"
 
 
@@ -98,6 +104,17 @@ _MESSAGES = (
         "A person acknowledged an alarm on the live page.",
     ),
 )
+
+# Sent to the channel of another message.
+_CORRECTION = _Message(
+    "correction",
+    topics.REVIEW,
+    "camera",
+    _IMAGE,
+    None,
+    "The original bytes of a frame whose prediction a person confirmed or corrected on the live page.",
+)
+_GUESTS = {"reject": "replay_mark", "review": "correction"}
 
 _REPLAY_MARK: Json = {
     "name": "stripwatch.replay-mark",
@@ -179,16 +196,18 @@ def asyncapi() -> Json:
         },
         "defaultContentType": JSON,
         "channels": {message.kind: _channel(message) for message in _MESSAGES},
-        "operations": dict(map(_operation, _MESSAGES)) | {"send_replay_mark": _send("reject", "replay_mark")},
+        "operations": dict(map(_operation, _MESSAGES))
+        | {f"send_{guest}": _send(channel, guest) for channel, guest in _GUESTS.items()},
         "components": {
-            "messages": {message.kind: _message(message) for message in _MESSAGES} | {"replay_mark": _REPLAY_MARK},
+            "messages": {message.kind: _message(message) for message in (*_MESSAGES, _CORRECTION)}
+            | {"replay_mark": _REPLAY_MARK},
             "schemas": schemas,
         },
     }
 
 
 def _channel(message: _Message) -> Json:
-    kinds = [message.kind, "replay_mark"] if message.kind == "reject" else [message.kind]
+    kinds = [message.kind, *([_GUESTS[message.kind]] if message.kind in _GUESTS else [])]
     messages = {kind: {"$ref": f"#/components/messages/{kind}"} for kind in kinds}
     return {"address": message.topic, "description": message.text, "messages": messages}
 
@@ -232,9 +251,14 @@ def _headers(message: _Message) -> Json:
     if own is None:
         return {"type": "object", "properties": properties, "required": required}
     stated = _own_headers(own) | _own_headers(OriginHeaders)
+    optional = _header_properties(FRAME_COPY_HEADERS)
+    if message.kind == "correction":
+        decided = _header_properties(CORRECTION_HEADERS)
+        optional |= {name: decided.pop(name) for name in CORRECTION_HEADERS_OPTIONAL}
+        stated |= decided
     return {
         "type": "object",
-        "properties": properties | stated | _header_properties(FRAME_COPY_HEADERS),
+        "properties": properties | stated | optional,
         "patternProperties": {f"^{re.escape(ORIGINAL_PREFIX)}": _TEXT | {"description": ORIGINAL_HEADER.description}},
         "required": [*required, *stated],
     }

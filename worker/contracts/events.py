@@ -83,6 +83,13 @@ class ModelInfo(msgspec.Struct, frozen=True):
             "it is not known."
         ),
     ] = None
+    no_defect: Annotated[
+        str | None,
+        Meta(
+            description='Label that means "no defect"; null if the bundle has none, and in events of versions before '
+            "this field existed."
+        ),
+    ] = None
 
 
 class StripSpan(msgspec.Struct, frozen=True, gc=False):

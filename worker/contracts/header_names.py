@@ -27,6 +27,13 @@ REPLAYS = OWN_PREFIX + "replays"  # on a frame: number of times that it was sent
 REPLAY_OF = OWN_PREFIX + "replay_of"  # on a frame that was sent again: id of its first reject
 REPLAYED = OWN_PREFIX + "replayed"  # only header of a replay mark: id of the frame's first reject
 
+# On corrections, which are copies of frames.
+CORRECTION = OWN_PREFIX + "correction"
+CORRECTED_LABEL = OWN_PREFIX + "corrected_label"
+CORRECTED_BY = OWN_PREFIX + "corrected_by"
+CORRECTED_AT = OWN_PREFIX + "corrected_at"
+ORIGINAL_VERDICT = OWN_PREFIX + "original_verdict"
+
 # On copies of frames.
 ORIGINAL_PREFIX = "original."  # prefix of each header that the camera sent
 KEY = OWN_PREFIX + "key"

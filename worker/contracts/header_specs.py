@@ -8,9 +8,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stripwatch.worker.contracts import header_names as names
-from stripwatch.worker.contracts.events import STRIP_DIRECTIONS
+from stripwatch.worker.contracts.events import STRIP_DIRECTIONS, VERDICTS
 
 _FAULT = "counted in `stripwatch_header_faults_total`"
+DECISIONS = ("confirmed", "relabelled", "not_a_defect")
 _UNUSED = "No effect; the worker does not read it."
 _NUMBER, _COUNT = {"pattern": "^-?[0-9]+$"}, {"pattern": "^[0-9]+$"}
 
@@ -193,8 +194,9 @@ EVENT_HEADERS = (
         names.ID,
         "text",
         "Id of the event, the same if the event is repeated: drop an id that you have seen. A defect, evidence, review "
-        "or shadow record has the id of the result with an ending such as `-defect`. A corrected coil summary has the "
-        "coil's id with the revision as its ending; keep the highest revision of each id in the body.",
+        "or shadow record has the id of the result with an ending such as `-defect`; that of a correction includes its "
+        "time. A corrected coil summary has the coil's id with the revision as its ending; keep the highest revision "
+        "of each id in the body.",
         "inspection.frames-2-41-a401c305",
     ),
     HeaderSpec(
@@ -263,3 +265,36 @@ ORIGINAL_HEADER = HeaderSpec(
 REPLAY_MARK_HEADERS = (
     HeaderSpec(names.REPLAYED, "text", "`ce_id` of the frame's first reject.", "inspection.frames-2-41-a401c305"),
 )
+
+CORRECTION_HEADERS = (
+    HeaderSpec(
+        names.CORRECTION,
+        "`confirmed`, `relabelled` or `not_a_defect`",
+        "Decision of a person about the frame: the prediction is right, the frame shows another class, or it shows no "
+        "defect.",
+        "relabelled",
+        constraint={"enum": list(DECISIONS)},
+    ),
+    HeaderSpec(
+        names.CORRECTED_LABEL,
+        "text, at most 200 characters",
+        "True label of the frame; absent for `not_a_defect` if the bundle has no label that means so.",
+        "scratch",
+    ),
+    HeaderSpec(names.CORRECTED_BY, "text, at most 60 characters", "Name of the person.", "Ada Lovelace"),
+    HeaderSpec(
+        names.CORRECTED_AT,
+        "RFC 3339, UTC",
+        "Time of the decision by the clock of the page server. The latest decision about a frame counts.",
+        "2026-11-23T02:05:00.123Z",
+        constraint={"format": "date-time"},
+    ),
+    HeaderSpec(
+        names.ORIGINAL_VERDICT,
+        "`clean`, `unsure` or `defect`",
+        "Verdict of the worker about the frame.",
+        "defect",
+        constraint={"enum": list(VERDICTS)},
+    ),
+)
+CORRECTION_HEADERS_OPTIONAL = (names.CORRECTED_LABEL,)

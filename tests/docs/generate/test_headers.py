@@ -9,7 +9,13 @@ from docs.generate.headers import headers_page
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders
-from stripwatch.worker.contracts.header_specs import EVENT_HEADERS, FRAME_COPY_HEADERS, FRAME_HEADERS, HeaderSpec
+from stripwatch.worker.contracts.header_specs import (
+    CORRECTION_HEADERS,
+    EVENT_HEADERS,
+    FRAME_COPY_HEADERS,
+    FRAME_HEADERS,
+    HeaderSpec,
+)
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
@@ -28,7 +34,11 @@ def test_every_header_name_is_a_row_with_a_meaning() -> None:
         assert all(len(meaning) > 10 or form for form, meaning in rows)
 
 
-@pytest.mark.parametrize("header", [*FRAME_HEADERS, *EVENT_HEADERS, *FRAME_COPY_HEADERS], ids=lambda each: each.name)
+@pytest.mark.parametrize(
+    "header",
+    [*FRAME_HEADERS, *EVENT_HEADERS, *FRAME_COPY_HEADERS, *CORRECTION_HEADERS],
+    ids=lambda each: each.name,
+)
 def test_a_header_has_form_meaning_and_example(header: HeaderSpec) -> None:
     assert header.form
     assert header.example

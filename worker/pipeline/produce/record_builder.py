@@ -102,14 +102,15 @@ def reject_headers(event: Reject, frame: Frame, kept_bytes: int) -> Headers:
     return frame_copy_headers(frame, "reject", _RAW, own)
 
 
-def review_headers(event: Result, frame: Frame) -> Headers:
+def review_headers(event: Result, frame: Frame, kind: str = "review") -> Headers:
+    """Return the headers of a copy of an inspected frame: for review, or with the correction of a person."""
     assert event.label is not None
     assert event.score is not None
     scores = msgspec.json.encode(event.scores).decode()
     own = ReviewHeaders(
         event.id, event.label, event.score, scores, event.model.name, event.model.version, event.model.sha256
     )
-    return frame_copy_headers(frame, "review", _content_type(frame), own)
+    return frame_copy_headers(frame, kind, _content_type(frame), own)
 
 
 def _content_type(frame: Frame) -> str:

@@ -3,10 +3,12 @@
 
 import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
+import { isWide, makePicture } from "./pictures.js";
 
 const KEPT = 300;
 const REFRESH_MS = 1500;
 const ROWS = 2;
+const ROWS_OF_WIDE = 3;
 const cards = []; // newest first
 const nodes = new Map();
 let held = false;
@@ -51,8 +53,10 @@ function render(force = false) {
   byId("held").textContent = held ? "Paused." : paused ? "Paused while you use the list." : "";
   if (paused && !force) return later();
   const list = byId("cards");
+  const wide = shown().slice(0, 10).filter(isWide).length >= 5;
+  list.dataset.wide = String(wide);
   const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
-  const now = shown().slice(0, Math.max(1, columns) * ROWS);
+  const now = shown().slice(0, Math.max(1, columns) * (wide ? ROWS_OF_WIDE : ROWS));
   const wanted = new Set(now.map((card) => card.seq));
   for (const [seq, node] of nodes) {
     if (!wanted.has(seq)) {
@@ -72,7 +76,7 @@ function makeCard(card) {
   button.type = "button";
   button.style.setProperty("--class", `var(--${classColour(card.label)})`);
   button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${position(card)}, ${coilPhrase(card)}`);
-  button.append(picture(card, false));
+  button.append(makePicture(card));
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
   text.append(
@@ -86,41 +90,10 @@ function makeCard(card) {
 
 const position = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "position unknown");
 
-// The frame in its own aspect ratio, with the boxes laid over it as percentages of its size. An enlarged evidence image
-// has the boxes drawn into it already.
-function picture(card, large, evidence = card.evidence) {
-  const frame = make("span", "frame");
-  const pane = frame.appendChild(make("span", "pane"));
-  const image = pane.appendChild(make("img"));
-  image.alt = "";
-  image.decoding = "async";
-  if (card.width_px && card.height_px) {
-    pane.style.aspectRatio = `${card.width_px} / ${card.height_px}`;
-    if (card.width_px / card.height_px > 1.3) pane.style.width = "100%";
-    else pane.style.height = "100%";
-    if (!(large && evidence)) for (const box of card.boxes) pane.append(drawBox(box, card));
-  }
-  image.addEventListener("error", () => {
-    if (evidence) frame.replaceWith(picture(card, large, false)); // not written yet, or already deleted
-    else pane.replaceWith(make("span", "gone", "No picture: the frame is no longer on Kafka."));
-  }, { once: true });
-  image.src = `/${evidence ? "evidence" : "frames"}/${card.picture}.jpg${large ? "?large" : ""}`;
-  return frame;
-}
-
-function drawBox(box, card) {
-  const mark = make("span", "box");
-  mark.style.left = `${(100 * box.x) / card.width_px}%`;
-  mark.style.top = `${(100 * box.y) / card.height_px}%`;
-  mark.style.width = `${(100 * box.width) / card.width_px}%`;
-  mark.style.height = `${(100 * box.height) / card.height_px}%`;
-  return mark;
-}
-
 export function openCard(card) {
   open = card;
   byId("detail-title").textContent = `${card.labels.join(", ")} – ${percent(card.score)}`;
-  byId("detail-picture").replaceChildren(picture(card, true, card.evidence && !plain));
+  byId("detail-picture").replaceChildren(makePicture(card, { large: true, evidence: card.evidence && !plain }));
   byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
     ["Coil", coilName(card)],

@@ -47,6 +47,9 @@ export const coilTitle = (row) => (row.coil ? `Coil ${row.coil}` : "Unnamed coil
 export const coilPhrase = (row) => (row.coil ? `coil ${row.coil}` : "the unnamed coil");
 export const lineName = (name) => name || "unnamed line";
 
+// Return the key of a camera's setting as it is written in the settings file.
+export const cameraSetting = (camera, name) => `cameras.${/^[\w-]+$/.test(camera) ? camera : JSON.stringify(camera)}.${name}`;
+
 // Return the heading of a line and its coil, either of which may have no name.
 export function lineTitle(name, row) {
   if (!row) return name || "Unnamed line";

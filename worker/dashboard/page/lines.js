@@ -33,11 +33,6 @@ class LineSection {
       this.zoom.setAttribute("aria-pressed", String(Boolean(this.map.lastMm)));
       this.map.draw();
     });
-    const legend = section.appendChild(make("p", "legend"));
-    for (const [kind, text] of [["steel", "inspected"], ["gap", "not covered by an inspected frame"], ["wait", "no results yet"]]) {
-      const entry = legend.appendChild(make("span"));
-      entry.append(make("span", `swatch ${kind}`), text);
-    }
     onFilter(() => this.map.draw());
   }
 

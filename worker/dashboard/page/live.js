@@ -49,19 +49,20 @@ function showTiles(state) {
     ["unsure", number(totals.unsure)],
     ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
-    ["skipped", number(totals.skipped), totals.skipped > 0],
-    ["late", number(totals.late), totals.late > 0],
+    ["skipped", number(totals.skipped), totals.skipped > 0, !totals.skipped],
+    ["late", number(totals.late), totals.late > 0, !totals.late],
   ]);
 }
 
+// raised: highlight the figure. nil: a narrow screen leaves it out.
 function fillTiles(list, figures) {
-  for (const [name, value, raised] of figures) {
+  for (const [name, value, raised = false, nil = false] of figures) {
     if (!tiles.has(name)) {
       const tile = list.appendChild(make("div"));
       tile.append(make("dt", "", name), make("dd"));
       tiles.set(name, tile);
     }
-    tiles.get(name).className = raised ? "raised" : "";
+    tiles.get(name).className = raised ? "raised" : nil ? "nil" : "";
     tiles.get(name).lastChild.textContent = value;
   }
 }

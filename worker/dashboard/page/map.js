@@ -3,9 +3,13 @@
 
 import { make, metres, percent } from "./dom.js";
 import { classColour, isShown } from "./classes.js";
+import { clip, dots, hatch, niceStep } from "./map_drawing.js";
+import { explanation } from "./map_notes.js";
 import { colour, onTheme } from "./theme.js";
 
-const NAME_PX = 92;
+const NAME_PX_MIN = 60;
+const NAME_PX_MAX = 190;
+const NAME_SHARE_MAX = 0.3; // of the width
 const LANE_PX = 34;
 const LANE_GAP_PX = 5;
 const [LANE_PX_MIN, LANE_GAP_PX_SMALL] = [5, 2]; // of a map with a limited height
@@ -28,6 +32,8 @@ export class StripMap {
     this.canvas.setAttribute("role", "img");
     this.tip = this.element.appendChild(make("div", "tip"));
     this.tip.hidden = true;
+    this.legend = this.element.appendChild(make("p", "legend"));
+    this.notes = this.element.appendChild(make("div"));
     this.announcement = this.element.appendChild(make("p", "note"));
     this.announcement.setAttribute("aria-live", "polite");
     if (!still) this.listen();
@@ -56,8 +62,22 @@ export class StripMap {
     const same = this.map?.id === map.id;
     this.map = map;
     this.running = running;
+    this.explain();
     this.selected = same && mark ? map.marks.findIndex((m) => m.every((value, at) => at > 5 || value === mark[at])) : -1;
     this.draw();
+  }
+
+  explain() {
+    const shown = explanation(this.map, this.running);
+    const key = JSON.stringify(shown);
+    if (key === this.explained) return;
+    this.explained = key;
+    this.legend.replaceChildren(...shown.kinds.map(([kind, text]) => {
+      const entry = make("span");
+      entry.append(make("span", `swatch ${kind}`), text);
+      return entry;
+    }));
+    this.notes.replaceChildren(...shown.sentences.map((text) => make("p", "hint", text)));
   }
 
   visible() {
@@ -76,7 +96,7 @@ export class StripMap {
 
   x(mm) {
     const [from, to] = this.range();
-    return NAME_PX + ((mm - from) / (to - from)) * (this.width - NAME_PX - 8);
+    return this.nameWidth + ((mm - from) / (to - from)) * (this.width - this.nameWidth - 8);
   }
 
   get lanePx() {
@@ -115,12 +135,13 @@ export class StripMap {
     pen.scale(ratio, ratio);
     pen.font = "12px system-ui, sans-serif";
     pen.textBaseline = "middle";
+    this.canvas.hidden = !this.map.strip;
     if (!this.map.strip) {
-      pen.fillStyle = colour("soft");
-      pen.fillText("These frames carry no strip position (header ce_strippositionmm).", 8, 22);
       this.canvas.setAttribute("aria-label", "Strip map: no strip positions known");
       return;
     }
+    const widest = Math.max(...this.map.lanes.map((lane) => pen.measureText(lane.camera).width), NAME_PX_MIN);
+    this.nameWidth = Math.min(widest + 14, NAME_PX_MAX, NAME_SHARE_MAX * this.width);
     pen.save();
     this.drawLanes(pen);
     this.drawMarks(pen);
@@ -141,7 +162,7 @@ export class StripMap {
       pen.fillStyle = colour("text");
       const sidePx = lane.side && this.lanePx >= TWO_ROWS_PX ? 6 : 0;
       pen.font = `${Math.min(12, this.lanePx)}px system-ui, sans-serif`;
-      pen.fillText(clip(pen, lane.camera, NAME_PX - 12), 2, top + this.lanePx / 2 - sidePx);
+      pen.fillText(clip(pen, lane.camera, this.nameWidth - 12), 2, top + this.lanePx / 2 - sidePx);
       pen.fillStyle = colour("soft");
       if (sidePx) pen.fillText(lane.side, 2, top + this.lanePx / 2 + 8);
       const known = this.map.lanes.some((one) => one.covered.length > 0);
@@ -149,7 +170,8 @@ export class StripMap {
       pen.fillRect(this.x(start), top, this.x(end) - this.x(start), this.lanePx);
       const seen = lane.covered.at(-1)?.[1] ?? this.map.strip[0];
       const until = this.running && end - seen < WAIT_MM ? Math.max(start, seen) : end;
-      if (known) hatch(pen, this.x(start), top, this.x(until) - this.x(start), this.lanePx);
+      if (lane.lacks) this.drawUnknown(pen, lane, top, start, end);
+      else if (known) hatch(pen, this.x(start), top, this.x(until) - this.x(start), this.lanePx);
       pen.fillStyle = colour("steel");
       for (const [a, b] of lane.covered) {
         if (b < from || a > to) continue;
@@ -159,9 +181,15 @@ export class StripMap {
     }
   }
 
+  // Frames were inspected, but which part of the strip they show is unknown.
+  drawUnknown(pen, lane, top, start, end) {
+    const left = this.x(Math.max(start, lane.edges?.[0] ?? start));
+    dots(pen, left, top, this.x(Math.min(end, lane.edges?.[1] ?? end)) - left, this.lanePx);
+  }
+
   drawMarks(pen) {
     pen.beginPath();
-    pen.rect(NAME_PX - 2, 0, this.width, this.laneTop(this.map.lanes.length));
+    pen.rect(this.nameWidth - 2, 0, this.width, this.laneTop(this.map.lanes.length));
     pen.clip();
     for (const [mark, at] of this.visible()) {
       const [left, top, width, tall] = this.markBox(mark);
@@ -178,7 +206,7 @@ export class StripMap {
   drawAxis(pen, height) {
     const [from, to] = this.range();
     const bottom = height - AXIS_PX;
-    const step = niceStep((to - from) / Math.max(2, (this.width - NAME_PX) / 90));
+    const step = niceStep((to - from) / Math.max(2, (this.width - this.nameWidth) / 90));
     pen.fillStyle = colour("soft");
     pen.strokeStyle = colour("line");
     pen.lineWidth = 1;
@@ -189,7 +217,8 @@ export class StripMap {
       pen.moveTo(x, bottom);
       pen.lineTo(x, bottom + 5);
       pen.stroke();
-      pen.fillText(`${Number((mm / 1000).toFixed(3))} m`, Math.min(x, this.width - 20), bottom + 14);
+      const text = `${Number((mm / 1000).toFixed(3))} m`;
+      pen.fillText(text, Math.min(x, this.width - pen.measureText(text).width / 2 - 1), bottom + 14);
     }
     pen.textAlign = "left";
     if (this.running) {
@@ -275,35 +304,4 @@ export class StripMap {
       end: mark[END] - shift,
     };
   }
-}
-
-function niceStep(rough) {
-  const power = 10 ** Math.floor(Math.log10(Math.max(1, rough)));
-  return power * [1, 2, 5, 10].find((factor) => factor * power >= rough);
-}
-
-function clip(pen, text, width) {
-  if (pen.measureText(text).width <= width) return text;
-  let short = text.slice(0, 40);
-  while (short.length > 1 && pen.measureText(`${short}…`).width > width) short = short.slice(0, -1);
-  return `${short}…`;
-}
-
-function hatch(pen, left, top, width, height) {
-  pen.save();
-  pen.beginPath();
-  pen.rect(left, top, width, height);
-  pen.clip();
-  pen.fillStyle = colour("gap");
-  pen.fillRect(left, top, width, height);
-  pen.strokeStyle = colour("bad");
-  pen.globalAlpha = 0.45;
-  pen.lineWidth = 1;
-  pen.beginPath();
-  for (let x = left - height; x < left + width; x += 8) {
-    pen.moveTo(x, top + height);
-    pen.lineTo(x + height, top);
-  }
-  pen.stroke();
-  pen.restore();
 }

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from heapq import nlargest
 from itertools import pairwise
+from typing import Literal
 
 import msgspec
 
@@ -19,7 +20,9 @@ class Lane(msgspec.Struct, frozen=True):
 
     covered: inspected stretches (start, end) in mm. If there are more than 500 gaps, the shortest are filled;
     gaps_omitted counts them. height_px: height of the newest frame. shifts: encoder resets as (from_mm, shift_mm);
-    from that strip position on, positions in events are smaller by shift_mm.
+    from that strip position on, positions in events are smaller by shift_mm. lacks: why the lane is empty although
+    frames were inspected, if so: without `ce_strippositionmm` they have no position, and without the setting
+    `cameras.ID.mm_per_px` they have no length. edges: lowest and highest position of any frame.
     """
 
     camera: str
@@ -28,6 +31,8 @@ class Lane(msgspec.Struct, frozen=True):
     covered: list[tuple[int, int]]
     gaps_omitted: int = 0
     shifts: tuple[tuple[int, int], ...] = ()
+    lacks: Literal["mm_per_px", "position"] | None = None
+    edges: tuple[int, int] | None = None
 
 
 class Mark(msgspec.Struct, frozen=True, array_like=True):
@@ -81,7 +86,9 @@ def strip_map(
         coil=log.coil,
         line=log.line,
         strip=(strip.start, strip.end) if strip else None,
-        lanes=[_lane(name, *known.get(name, _NONE), placed.cameras[name]) for name in cameras],
+        lanes=[
+            _lane(name, *known.get(name, _NONE), placed.cameras[name], name in placed.without_scale) for name in cameras
+        ],
         labels=labels,
         label_numbers=[numbers.get(label, len(numbers)) for label in labels],
         marks=[
@@ -97,7 +104,7 @@ def strip_map(
     )
 
 
-def _lane(name: str, side: str | None, height_px: int | None, camera: PlacedCamera) -> Lane:
+def _lane(name: str, side: str | None, height_px: int | None, camera: PlacedCamera, without_scale: bool) -> Lane:
     spans = list(camera.covered)
     gaps = [(start, end) for (_, start), (end, _) in pairwise(spans)]
     longest = sorted(nlargest(_GAPS_MAX, gaps, key=lambda gap: gap[1] - gap[0]))
@@ -105,4 +112,7 @@ def _lane(name: str, side: str | None, height_px: int | None, camera: PlacedCame
     if spans:
         edges = [spans[0][0], *edges, spans[-1][1]]
     covered = list(zip(edges[::2], edges[1::2], strict=True))
-    return Lane(name, side, height_px, covered, len(gaps) - len(longest), camera.shifts)
+    lacks: Literal["mm_per_px", "position"] | None = None
+    if without_scale and not spans:
+        lacks = "mm_per_px" if camera.edges else "position"
+    return Lane(name, side, height_px, covered, len(gaps) - len(longest), camera.shifts, lacks, camera.edges)

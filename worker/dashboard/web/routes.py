@@ -122,7 +122,10 @@ class Site:
         return JSONResponse(error, 503, headers={"cache-control": "no-store", "retry-after": "1"})
 
     async def frame(self, request: Request) -> Response:
-        """Return the frame of a card: /frames/RUN/SEQ.jpg, larger with ?large."""
+        """Return the frame of a card: /frames/RUN/SEQ.jpg, larger with ?large.
+
+        Answers 204 if the frame is gone but the event announced an evidence image, which the page then asks for.
+        """
         return await run_in_threadpool(self._picture, request, evidence=False)
 
     async def evidence(self, request: Request) -> Response:
@@ -135,13 +138,13 @@ class Site:
     def _picture(self, request: Request, evidence: bool) -> Response:
         picture = "{run}/{seq}".format_map(request.path_params)
         card, place = self._history.position(picture) or (None, None)
-        promised = evidence and card is not None and card.evidence is True
+        has_evidence = card is not None and card.evidence is True
         if card and evidence:
-            place = self._history.evidence.find(card.id) if promised else None
+            place = self._history.evidence.find(card.id) if has_evidence else None
         width_px = _WIDTHS_PX["large" in request.query_params]
         jpeg = self._pictures.picture(place, width_px) if place else None
         if jpeg is None:
-            return Response(status_code=204, headers={"cache-control": "no-store"}) if promised else _none()
+            return Response(status_code=204, headers={"cache-control": "no-store"}) if has_evidence else _none()
         return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
 
 

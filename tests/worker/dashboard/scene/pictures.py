@@ -36,9 +36,9 @@ def boxes_of(label: str, size_px: tuple[int, int], number: int) -> tuple[Box, ..
 
 
 class ScenePictures:
-    """Stands in for the reader of pictures. Every seventh picture is no longer on Kafka.
+    """Stands in for the reader of pictures. Every seventh frame is gone, with half of their evidence images.
 
-    hold: while it is clear, pictures do not arrive.
+    arriving: while it is clear, pictures do not arrive.
     """
 
     def __init__(self) -> None:
@@ -51,12 +51,13 @@ class ScenePictures:
 
     def picture(self, position: Position, width_px_max: int) -> bytes | None:
         self.arriving.wait(_WAIT_S_MAX)
-        if position.offset % 7 == 0 or position.offset not in self._frames:
+        is_evidence = position.topic.endswith("evidence")
+        if position.offset % (14 if is_evidence else 7) == 0 or position.offset not in self._frames:
             return None
         label, size_px, score = self._frames[position.offset]
         scene = _scene(label, size_px, position.offset % _VARIANTS)
         jpeg = encode_jpeg(scene.pixels)
-        if position.topic.endswith("evidence"):
+        if is_evidence:
             defects = [Defect(label, score, box, None) for box in scene.boxes]
             jpeg = annotate_frame(jpeg, defects, None, _EVIDENCE, _LIMITS)
         return shrink(jpeg, width_px_max, _LIMITS)

@@ -13,6 +13,7 @@ from selenium.webdriver.common.by import By
 
 from tests.worker.dashboard.conftest import chromium
 from tests.worker.dashboard.scene.serve import served_scene
+from tests.worker.dashboard.scene.story import RUNNING
 from tests.worker.dashboard.viewers import text_of, until
 
 SIZES = {390: 844, 1280: 800, 1920: 1080}
@@ -22,6 +23,7 @@ def resize(browser: webdriver.Chrome, width: int, height: int | None = None) -> 
     """Set the size of the viewport in CSS pixels."""
     size = {"width": width, "height": height or SIZES[width], "deviceScaleFactor": 1, "mobile": False}
     browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", size)
+    browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": width < 500})  # as on a phone
 
 
 def use_theme(browser: webdriver.Chrome, dark: bool, **features: str) -> None:
@@ -41,7 +43,7 @@ def open_live_page(browser: webdriver.Chrome, address: str) -> None:
 
 
 def await_pictures(browser: webdriver.Chrome) -> None:
-    until(browser, lambda: browser.execute_script("return [...document.images].every((image) => image.complete)"))
+    until(browser, lambda: browser.execute_script("return !document.querySelector('[data-state=loading]')"))
 
 
 def open_report(browser: webdriver.Chrome, address: str, coil: str) -> None:
@@ -62,7 +64,7 @@ def main() -> None:
     folder: Path = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
     with served_scene() as shown, chromium() as browser:
-        coil = shown.history.state()["running"][-1]["id"]
+        coil = next(row["id"] for row in shown.history.state()["running"] if row["line"] == RUNNING)
         for width in SIZES:
             resize(browser, width)
             for dark in (False, True):
@@ -74,7 +76,7 @@ def _take(browser: webdriver.Chrome, address: str, coil: str, name: Path) -> Non
     open_live_page(browser, address)
     browser.save_screenshot(f"{name}-screen.png")
     Path(f"{name}-page.png").write_bytes(whole_page(browser))
-    browser.find_element(By.CSS_SELECTOR, ".card").click()
+    browser.find_element(By.CSS_SELECTOR, ".card:has([data-state=shown])").click()
     await_pictures(browser)
     browser.save_screenshot(f"{name}-enlarged.png")
     open_report(browser, address, coil)

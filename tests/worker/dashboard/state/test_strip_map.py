@@ -50,3 +50,18 @@ def test_lane_lists_the_shifts_of_encoder_resets() -> None:
         log.add(one)
     (lane,) = strip_map(log, {}, {}).lanes
     assert (lane.covered, lane.shifts) == ([(30_000, 31_200)], ((30_000, 0), (30_600, 30_600)))
+
+
+def test_lane_states_what_its_frames_lack() -> None:
+    """Without a reason, an inspected lane would look like one that nobody has read yet."""
+    log = CoilAggregate(observation(0, 0, 200, camera="a"))
+    log.add(observation(1, 50, camera="without a scale"))
+    log.add(observation(2, 150, camera="without a scale"))
+    log.add(observation(3, None, camera="without a position"))
+    lanes = {lane.camera: lane for lane in strip_map(log, {}, {}).lanes}
+    assert {name: lane.lacks for name, lane in lanes.items()} == {
+        "a": None,
+        "without a scale": "mm_per_px",
+        "without a position": "position",
+    }
+    assert lanes["without a scale"].edges == (50, 150)

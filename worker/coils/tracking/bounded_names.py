@@ -6,6 +6,7 @@ digest of the whole, so two long names with the same beginning stay distinct.
 """
 
 import hashlib
+from itertools import islice
 
 from msgspec.structs import replace
 
@@ -13,6 +14,7 @@ from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
 from stripwatch.worker.contracts.events import Defect, FrameInfo, ModelInfo, Result
 
 _DIGEST_CHARS = 12
+_LABELS_MAX = 256
 
 
 def shorten(name: str) -> str:
@@ -29,7 +31,7 @@ def bounded_result(result: Result) -> Result:
         schema=shorten(result.schema),
         id=shorten(result.id),
         label=_shorten(result.label),
-        scores={},  # no reader keeps them
+        scores={shorten(label): score for label, score in islice(result.scores.items(), _LABELS_MAX)},
         defects=[_bounded_defect(defect) for defect in result.defects],
         frame=_bounded_frame(result.frame),
         model=_bounded_model(result.model),

@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from typing import Any, Literal
 
 import msgspec
@@ -32,7 +33,7 @@ class Observation:
     known strip position, which is a point if only the position of the frame is known. unplaced: labels of the other
     defects. line_uri: the line as stated in ce_source. flags: reasons why the verdict is unsure regardless of the
     scores. direction: direction of the strip, if stated by the camera. recorded_ms: time at which the event was
-    written.
+    written. model_labels: all classes of the model; empty for frames without scores.
     """
 
     id: str
@@ -51,6 +52,7 @@ class Observation:
     flags: tuple[FrameFlag, ...] = ()
     direction: StripDirection | None = None
     recorded_ms: int | None = None
+    model_labels: frozenset[str] = frozenset()
 
     @property
     def frame_id(self) -> str:
@@ -97,7 +99,14 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         flags=result.flags,
         direction=frame.strip_direction,
         recorded_ms=timestamp_ms,
+        model_labels=_labels(tuple(result.scores)),
     )
+
+
+@lru_cache(maxsize=64)
+def _labels(names: tuple[str, ...]) -> frozenset[str]:
+    """Return the names as a set, which the results of a model share."""
+    return frozenset(names)
 
 
 def observation_from_reject(

@@ -1,7 +1,7 @@
 """The alarms of the coils that the page knows, and who acknowledged them."""
 
 import threading
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -37,9 +37,13 @@ class AlarmBoard:
     """Alarms by what they are about. Thread-safe, with bounded memory.
 
     An alarm stays when the value falls below the limit again. A value that doubles is a new alarm.
+
+    can_acknowledge: whether anyone may acknowledge. If nobody can, only limits that a running coil exceeds now are
+    shown, because no other alarm would ever go away.
     """
 
     def __init__(self) -> None:
+        self.can_acknowledge = False
         self._lock = threading.Lock()
         self._entries: dict[AlarmKey, _Entry] = {}
         self._acknowledged: OrderedDict[AlarmKey, dict[int, Acknowledgement]] = OrderedDict()
@@ -95,25 +99,24 @@ class AlarmBoard:
                 at=rfc3339(now_ms),
             )
 
-    def rows(self, can_acknowledge: bool) -> list[dict[str, Any]]:
-        """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them.
-
-        If nobody can acknowledge, only limits that a running coil exceeds now are shown.
-        """
+    def rows(self) -> list[dict[str, Any]]:
+        """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them."""
         with self._lock:
-            shown = [entry for entry in self._entries.values() if _is_shown(entry, can_acknowledge)]
+            shown = [entry for entry in self._entries.values() if self._is_shown(entry)]
             shown.sort(key=lambda entry: (entry.acknowledged is not None, not entry.running))
             return [_row(entry) for entry in shown[:_SHOWN_MAX]]
 
-    def counts(self, can_acknowledge: bool) -> dict[tuple[str, bool], int]:
-        """Return the number of shown alarms by line and whether they are acknowledged."""
+    def counts(self) -> tuple[Counter[str], Counter[str]]:
+        """Return the number of shown alarms by line, and of those that somebody could acknowledge and nobody has."""
         with self._lock:
-            found: dict[tuple[str, bool], int] = {}
-            for entry in self._entries.values():
-                if _is_shown(entry, can_acknowledge):
-                    key = entry.alarm.key.line or "", entry.acknowledged is not None
-                    found[key] = found.get(key, 0) + 1
-            return found
+            shown = [entry for entry in self._entries.values() if self._is_shown(entry)]
+            waiting = [entry for entry in shown if self.can_acknowledge and entry.acknowledged is None]
+        return Counter(map(_line_of, shown)), Counter(map(_line_of, waiting))
+
+    def _is_shown(self, entry: _Entry) -> bool:
+        if not self.can_acknowledge:
+            return entry.running and entry.active
+        return entry.running or entry.acknowledged is None
 
     def _see(self, summary: CoilSummary, is_cut: bool) -> None:
         found = {alarm.key: alarm for alarm in alarms_of(summary)}
@@ -169,10 +172,8 @@ def read_acknowledgement(value: bytes | None) -> Acknowledgement | None:
 _decode = msgspec.json.Decoder(Acknowledgement).decode
 
 
-def _is_shown(entry: _Entry, can_acknowledge: bool) -> bool:
-    if not can_acknowledge:
-        return entry.running and entry.active
-    return entry.running or entry.acknowledged is None
+def _line_of(entry: _Entry) -> str:
+    return entry.alarm.key.line or ""
 
 
 def _row(entry: _Entry) -> dict[str, Any]:

@@ -2,7 +2,9 @@
 
 import msgspec
 
+from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.observations import Observation
+from stripwatch.worker.contracts.coil_summary import Severity
 from stripwatch.worker.contracts.events import Box, Result
 from stripwatch.worker.contracts.timestamps import rfc3339
 
@@ -32,11 +34,19 @@ class DefectCard(msgspec.Struct, frozen=True):
     height_px: int | None
     model: str
     evidence: bool | None
+    severity: Severity
 
 
-def card_of(result: Result, observation: Observation, run_id: str, seq: int) -> DefectCard:
-    """Build the card of a result with at least one defect. observation: the same frame, with its resolved position."""
-    frame, best = result.frame, max(result.defects, key=lambda defect: defect.score)
+def card_of(
+    result: Result, observation: Observation, run_id: str, seq: int, grading: GradingRules | None = None
+) -> DefectCard:
+    """Build the card of a result with at least one defect, named after its most serious one.
+
+    observation: the same frame, with its resolved position.
+    """
+    grading = grading or GradingRules()
+    frame = result.frame
+    best = max(result.defects, key=lambda defect: grading.seriousness(defect.label, defect.score))
     span = best.strip_mm
     return DefectCard(
         seq=seq,
@@ -55,4 +65,5 @@ def card_of(result: Result, observation: Observation, run_id: str, seq: int) -> 
         height_px=frame.height_px,
         model=f"{result.model.name} {result.model.version}",
         evidence=result.evidence,
+        severity=grading.severity_of(best.label),
     )

@@ -12,6 +12,7 @@ from weakref import WeakSet
 import msgspec
 from msgspec.structs import replace as replace_struct
 
+from stripwatch.worker.coils.grading.model_labels import ModelLabels
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.coil_part import CoilPart
 from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
@@ -22,7 +23,7 @@ from stripwatch.worker.coils.tracking.observations import (
     read_result,
 )
 from stripwatch.worker.common.rates import WindowedRate
-from stripwatch.worker.contracts.coil_summary import CoilSummary
+from stripwatch.worker.contracts.coil_summary import CoilState, CoilSummary
 from stripwatch.worker.contracts.events import ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
@@ -60,6 +61,8 @@ class History:
         self.alarms = AlarmBoard()
         self._clock = clock
         self._lock = threading.Lock()
+        self._grading = rules.grading
+        self._model_labels = ModelLabels()
         self._tracker = CoilTracker(rules)
         self._lines: dict[str, LineView] = {}
         self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
@@ -88,6 +91,7 @@ class History:
             if result is None or observation is None:
                 self._totals["unreadable"] += 1
             elif self._add_observation(observation, read_s, live):
+                self._model_labels.add(observation.model_labels)
                 self._note_result(result, observation, timestamp_ms, live)
 
     def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
@@ -139,11 +143,12 @@ class History:
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
                 "labels": dict(self._labels),
                 "lines": line_rows(self._lines, round(now_s * 1000)),
+                "unknown_labels": self._unknown_labels(),
                 "models": [
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
                     for info, m in reversed(self._models.items())
                 ],
-                "running": [coil_row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
+                "running": [self._row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
                 "ended": next(reversed(self._closed), None),
                 "ended_changes": self._closed_changes,
             }
@@ -156,12 +161,30 @@ class History:
         with self._lock:
             return next((entry for entry in self._cards if entry[0].picture == picture), None)
 
-    def update_alarms(self) -> None:
-        """Raise the alarms of all coils as they are now."""
+    def update_alarms(self) -> dict[str, CoilState]:
+        """Raise the alarms of all coils as they are now. Return the state of the newest running coil of each line."""
         with self._lock:
             coils = [(summary, is_cut) for summary, _, is_cut in self._closed.values()]
-            coils += [(self._summary(part), part in self._cut) for part in self._tracker.running]
-        self.alarms.see(coils)
+            running = [(self._summary(part), part in self._cut) for part in self._tracker.running]
+        self.alarms.see([*coils, *running])
+        return {summary.line or "": summary.state or "ok" for summary, _ in running}
+
+    @property
+    def feed_state(self) -> str:
+        """State of the feed: connecting, reading, live or lost."""
+        with self._lock:
+            return self._state
+
+    @property
+    def line_names(self) -> list[str]:
+        """Names of the lines, "" for a line without a name; at most 17."""
+        with self._lock:
+            return list(self._lines)
+
+    def unknown_labels(self) -> list[str]:
+        """Return the classes in the settings `severity` and `limits` that no model has."""
+        with self._lock:
+            return self._unknown_labels()
 
     def coils(self) -> list[CoilSummary]:
         """Return the summaries of all coils, oldest first, the running ones last."""
@@ -170,7 +193,7 @@ class History:
 
     def ended_rows(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [coil_row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
+            return [self._row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
 
     def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
         """Return a coil's summary and map, and True if its first frames may be missing; None if it is unknown."""
@@ -181,6 +204,12 @@ class History:
             return self._closed.get(identity)
 
     # --- under the lock
+
+    def _unknown_labels(self) -> list[str]:
+        return self._model_labels.missing(self._grading.labels) if self.has_read else []
+
+    def _row(self, summary: CoilSummary, is_cut: bool) -> dict[str, Any]:
+        return coil_row(summary, is_cut, self._grading.limits)
 
     def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
         """Count an observation. Return False for a repeat."""
@@ -260,7 +289,7 @@ class History:
             self._labels[label] += 1
         if live:
             self._defect_rate.add(self._clock())
-        card = card_of(result, observation, self.run_id, self._next_seq)
+        card = card_of(result, observation, self.run_id, self._next_seq, self._grading)
         self._cards.append((card, position_of_frame(result)))
         self._next_seq += 1
 

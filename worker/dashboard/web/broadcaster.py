@@ -90,7 +90,9 @@ class Broadcaster:
         return b"".join(message), seq
 
     def _make(self) -> None:
-        state = self._history.state()
+        self._history.update_alarms()
+        alarms = self._history.alarms
+        state = self._history.state() | {"alarms": alarms.rows(), "can_acknowledge": alarms.can_acknowledge}
         if state["ended_changes"] != self._ended_changes or not self._coils:
             self._ended_changes = state["ended_changes"]
             self._coils = msgspec.json.encode(self._history.ended_rows())

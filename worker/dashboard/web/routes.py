@@ -21,6 +21,7 @@ from stripwatch.worker.config.page_sections import ViewSettings
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.access import Access
+from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes, SendRecord, nobody_writes
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.web.write_route import write_route
 
@@ -37,11 +38,18 @@ HEADERS = {
 }
 
 
-def make_site(history: History, pictures: FrameFetcher, hosts: list[str], access: Access | None = None) -> Starlette:
+def make_site(
+    history: History,
+    pictures: FrameFetcher,
+    hosts: list[str],
+    access: Access | None = None,
+    send_acknowledgement: SendRecord = nobody_writes,
+) -> Starlette:
     """Build the ASGI application of the live page.
 
     hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
-    address (DNS rebinding). access: who may write; nobody if it is None.
+    address (DNS rebinding). access: who may write; nobody if it is None. send_acknowledgement: writes an
+    acknowledgement to Kafka.
     """
     access = access or Access(ViewSettings())
     broadcaster = Broadcaster(history)
@@ -54,6 +62,8 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str], access
         await running
 
     site = Site(history, pictures, broadcaster, access)
+    alarms = AlarmRoutes(history, access, send_acknowledgement)
+    alarms.viewers = lambda: broadcaster.viewers
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
     routes = [
         Route("/", _file(files["index.html"])),
@@ -66,6 +76,7 @@ def make_site(history: History, pictures: FrameFetcher, hosts: list[str], access
         Route("/coils.csv", site.coils_csv),
         Route("/coils/{id}.json", site.coil_json),
         Route("/coils/{id}/map.json", site.coil_map),
+        *alarms.routes(),
         Route("/frames/{run}/{seq:int}.jpg", site.frame),
         Route("/evidence/{run}/{seq:int}.jpg", site.evidence),
     ]

@@ -3,6 +3,8 @@
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
+from typing import Any
 
 import structlog
 import uvicorn
@@ -13,11 +15,14 @@ from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.dashboard.reading.feed import Feed
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
+from stripwatch.worker.dashboard.reading.topic_follower import TopicFollower
+from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard, read_acknowledgement
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.state.page_rules import page_rules
 from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
 from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.web.routes import make_site
+from stripwatch.worker.dashboard.writing.page_producer import PageProducer
 
 log = structlog.get_logger()
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
@@ -35,9 +40,11 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     listener = listen(host, port)
     history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
+    producer = PageProducer(settings)
+    acknowledgements = follow_acknowledgements(settings, history.alarms)
     hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
     config = uvicorn.Config(
-        make_site(history, pictures, hosts, access),
+        make_site(history, pictures, hosts, access, partial(producer.send, settings.topics.acknowledgements)),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
@@ -47,13 +54,26 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
         http=BoundedProtocol,
     )
     feed.start()
+    acknowledgements.start()
     try:
         say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
         _Server(config).run(sockets=[listener])
     finally:
         listener.close()
         feed.stop()
+        acknowledgements.stop()
+        producer.close()
         pictures.close()
+
+
+def follow_acknowledgements(settings: Settings, alarms: AlarmBoard) -> TopicFollower:
+    """Return a reader of the acknowledgements that all page servers have written. Start it."""
+
+    def add(record: Any) -> None:
+        if said := read_acknowledgement(record.value):
+            alarms.add(said)
+
+    return TopicFollower(settings, settings.topics.acknowledgements, add, "acknowledge alarms on the page")
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -20,6 +20,7 @@ from stripwatch.worker.bench.embedded_broker import Broker, running_broker
 from stripwatch.worker.common.process.ports import free_port
 
 POM = Path(__file__).with_name("pom.xml")
+STREAMS_POM = Path(__file__).parents[2] / "deploy" / "streams" / "pom.xml"
 STORE = Path(__file__).parents[2] / ".kafka"
 NEWEST, OLDEST = "4.4.0", "3.9.2"
 FETCH_S_MAX = 600
@@ -88,19 +89,19 @@ def kafka_version() -> str:
     return version
 
 
-def fetch_jars(version: str = "") -> Path:
-    """Return the folder with Apache Kafka and its dependencies.
+def fetch_jars(version: str = "", pom: Path = POM) -> Path:
+    """Return the folder with Apache Kafka and its dependencies, or with those of another POM file.
 
-    They are downloaded once per version and state of pom.xml (45 MB). version: empty for the version of the tests.
+    They are downloaded once per version and state of the file (45 MB). version: empty for the version of the tests.
     """
     version = version or kafka_version()
-    jars = STORE / hashlib.sha256(POM.read_bytes() + version.encode()).hexdigest()[:12]
+    jars = STORE / hashlib.sha256(pom.read_bytes() + version.encode()).hexdigest()[:12]
     if jars.is_dir():
         return jars
     maven = find_tool("mvn")
     STORE.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=STORE, suffix=".part") as part:
-        command = [maven, "-q", "-B", "-f", str(POM), "dependency:copy-dependencies", "-DincludeScope=runtime"]
+        command = [maven, "-q", "-B", "-f", str(pom), "dependency:copy-dependencies", "-DincludeScope=runtime"]
         done = subprocess.run(
             [*command, f"-Dkafka.version={version}", f"-DoutputDirectory={part}/jars"],
             capture_output=True,
@@ -108,7 +109,7 @@ def fetch_jars(version: str = "") -> Path:
             timeout=FETCH_S_MAX,
         )
         if done.returncode != 0:
-            raise KafkaUnavailableError(f"Maven could not download Apache Kafka {version}: {done.stdout.strip()[:500]}")
+            raise KafkaUnavailableError(f"Maven could not download the jars of {pom}: {done.stdout.strip()[:500]}")
         with suppress(OSError):  # another process was faster
             Path(part, "jars").rename(jars)
     return jars
@@ -126,3 +127,4 @@ def find_tool(name: str) -> str:
 if __name__ == "__main__":
     for each in (NEWEST, OLDEST):
         print(each, fetch_jars(each))
+    print(STREAMS_POM.parent.name, fetch_jars(NEWEST, STREAMS_POM))

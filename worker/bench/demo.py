@@ -165,7 +165,7 @@ def _run(plan: DemoPlan) -> dict[str, Any]:
 def _live_page(plan: DemoPlan) -> Iterator[None]:
     """Serve the live page if its extra is installed. A failure of the page does not affect the demo."""
     if not all(map(importlib.util.find_spec, ("starlette", "uvicorn"))):
-        say("no live page: starlette or uvicorn is not installed; run: pip install starlette uvicorn")
+        say("no live page: starlette or uvicorn is not installed; run: pip install starlette tzdata uvicorn")
         yield
         return
     port = _VIEW_PORT if is_free(_VIEW_PORT) else free_port()

@@ -13,4 +13,4 @@ def test_demo_continues_without_the_live_page_if_its_packages_are_missing(monkey
     with demo._live_page(cast(Any, None)):
         pass
     assert len(said) == 1
-    assert "pip install starlette uvicorn" in said[0]
+    assert "pip install starlette tzdata uvicorn" in said[0]

@@ -37,5 +37,5 @@ def view(
     try:
         from stripwatch.worker.dashboard.web.server import serve
     except ModuleNotFoundError as error:
-        raise SettingsError(f"{error.name} is not installed; run: pip install starlette uvicorn") from error
+        raise SettingsError(f"{error.name} is not installed; run: pip install starlette tzdata uvicorn") from error
     serve(settings, host, port, history)

@@ -6,6 +6,7 @@ import { addCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
 import { chooseCoil, chosenCoils, showLines } from "./lines.js";
+import { startSignIn } from "./sign_in.js";
 import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
@@ -142,6 +143,7 @@ function listenAgain() {
 }
 
 startTheme(byId("theme"));
+startSignIn();
 startClasses();
 startCards();
 onShow((row) => {

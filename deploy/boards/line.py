@@ -222,8 +222,9 @@ DRIFT = Row(
             "Camera conditions",
             "state-timeline",
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
-            "Red: check the camera. silent: no frames; dark; blurred; frozen: repeats the same frame; misnamed: the "
-            "settings spell it in different case; untrained_size: differs from the frames used for training.",
+            "Red: check the camera. silent: no frames; rejecting: many frames cannot be inspected; dark; bright; "
+            "blurred; frozen: repeats the same frame; misnamed: the settings spell it in different case; "
+            "untrained_size: differs from the training frames; drifting: brightness, contrast or sharpness changed.",
             states=States(zero="ok", one="check", good=0),
             width=16,
             height=12,

@@ -85,8 +85,21 @@ _SECTIONS: dict[str, tuple[str, str]] = {
         "A person acknowledged an alarm on the live page. Written by `stripwatch view` if somebody may write, and read "
         "by every page server.",
     ),
+    "camera": (
+        "Camera state",
+        "State of a camera as the worker knows it to which the camera's partition is assigned. The worker writes it "
+        "when a condition changes and every `drift.report_s` seconds, if the topic exists. The topic is compacted: "
+        "keep the newest state of each key, and regard a state as outdated if it was not repeated for three times "
+        "its `interval_s`. Cameras beyond `metrics.camera_labels_max` have no state.",
+    ),
 }
-_FIELDS_OF = {"result": "result-1", "reject": "reject-1", "coil": "coil-1", "acknowledgement": "acknowledgement-1"}
+_FIELDS_OF = {
+    "result": "result-1",
+    "reject": "reject-1",
+    "coil": "coil-1",
+    "acknowledgement": "acknowledgement-1",
+    "camera": "camera-1",
+}
 
 
 def events_page() -> str:

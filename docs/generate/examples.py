@@ -23,6 +23,13 @@ from stripwatch.worker.contracts.line.acknowledgement import (
     Acknowledgement,
     acknowledgement_headers,
 )
+from stripwatch.worker.contracts.line.camera_state import (
+    CAMERA_SCHEMA,
+    CameraState,
+    HeldCondition,
+    NewestFrame,
+    camera_state_headers,
+)
 from stripwatch.worker.contracts.line.correction import Correction, correction_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
@@ -65,7 +72,7 @@ class Example:
 
     key: str
     headers: Headers
-    body: Result | Reject | CoilSummary | Acknowledgement | None = None
+    body: Result | Reject | CoilSummary | Acknowledgement | CameraState | None = None
 
     @property
     def json(self) -> str:
@@ -118,7 +125,7 @@ def examples() -> dict[str, Example]:
     records = RecordBuilder(Topics(), reject_bytes_max=1_000_000)
     result, defect = records.build(DEFECT, frame(0))
     (reject,) = records.build(REJECT, frame(2, _CUT_JPEG))
-    coil = _coil()
+    coil, state = _coil(), _camera_state()
     return {
         "frame": Example(CAMERA, list(frame(0).headers or ())),
         "result": Example(CAMERA, result.headers, DEFECT),
@@ -133,7 +140,30 @@ def examples() -> dict[str, Example]:
         "shadow": Example(CAMERA, event_headers(frame(1), "shadow"), UNSURE),
         "coil": Example(LINE, coil_headers(coil, LINE), coil),
         "acknowledgement": Example(_ACKNOWLEDGED.alarm_id, acknowledgement_headers(_ACKNOWLEDGED), _ACKNOWLEDGED),
+        "camera": Example(CAMERA, camera_state_headers(state), state),
     }
+
+
+def _camera_state() -> CameraState:
+    return CameraState(
+        schema=CAMERA_SCHEMA,
+        camera=CAMERA,
+        line=LINE,
+        stated_at="2026-11-23T02:05:10.402Z",
+        interval_s=10,
+        conditions=[HeldCondition("blurred", "2026-11-23T02:04:31.398Z")],
+        unchecked=[],
+        since="2026-11-23T02:04:31.398Z",
+        statistics={"brightness": 121.4, "contrast": 22.9, "sharpness": 0.008},
+        distances={"brightness": -0.11, "contrast": -0.42, "sharpness": -1.94},
+        scores={"confidence": 0.962, "unsure": 0.013},
+        window_s=60,
+        frames=1795,
+        rejects={"truncated": 3},
+        frame=NewestFrame("2026-11-23T02:05:10.318Z", topics.FRAMES, 2, 9340),
+        model=_MODEL,
+        worker="line-1-host-3-0",
+    )
 
 
 def _coil() -> CoilSummary:

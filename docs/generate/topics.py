@@ -17,8 +17,9 @@ _PLAN = """## Partitions, retention and size
 
 The values with which `stripwatch topics` creates the topics. `--partitions`, `--replication`, `--retention-hours` and
 `--message-bytes-max` change them. Topics of events have `cleanup.policy=delete`, because compaction would delete events
-with the same key. Compacted topics keep the newest record of each key without a limit of time. `min.insync.replicas` is
-the replication factor minus one, but at least 1.
+with the same key. Compacted topics keep the newest record of each key without a limit of time; their segments are
+closed every hour, because Kafka compacts only closed ones. `min.insync.replicas` is the replication factor minus one,
+but at least 1.
 
 Frames must stay on their topic for longer than the longest time without a worker: Kafka deletes older frames unread.
 If senders choose the partition from a hash of the key, adding partitions moves cameras to other partitions; stop the
@@ -47,6 +48,7 @@ USERS: dict[str, tuple[str, str]] = {
     names.SHADOW: ("`stripwatch run` if `shadow.bundle` is set", "reader"),
     names.COILS: ("`stripwatch coils`", "reader; `stripwatch coils` at its start"),
     names.ACKNOWLEDGEMENTS: ("`stripwatch view` if writing is switched on", "reader, `stripwatch view`"),
+    names.CAMERAS: ("`stripwatch run` if the topic exists", "reader, `stripwatch view`"),
 }
 # Client, resource, operations.
 ACLS: list[tuple[str, str, str]] = [
@@ -59,6 +61,11 @@ ACLS: list[tuple[str, str, str]] = [
         "Write. DescribeConfigs lets the worker read the size limit of a topic; without it, the worker learns the "
         "limit from a refused record",
     ),
+    (
+        "`stripwatch run`",
+        f"topic `{names.CAMERAS}`",
+        "Write; optional. Without it, the worker does not see the topic and publishes no states of cameras",
+    ),
     ("`stripwatch run`", "group `group_id`", "Read"),
     (
         '`stripwatch run` with `delivery = "exactly-once"`',
@@ -70,8 +77,8 @@ ACLS: list[tuple[str, str, str]] = [
     ("`stripwatch coils`", "group `--group-id`, by default `stripwatch-coils`", "Read"),
     (
         "`stripwatch view`",
-        f"topics `{names.FRAMES}`, `{names.RESULTS}`, `{names.REJECTS}`, and `{names.EVIDENCE}` and "
-        f"`{names.ACKNOWLEDGEMENTS}` if they exist",
+        f"topics `{names.FRAMES}`, `{names.RESULTS}`, `{names.REJECTS}`, and `{names.EVIDENCE}`, "
+        f"`{names.ACKNOWLEDGEMENTS}` and `{names.CAMERAS}` if they exist",
         "Read; it joins no group",
     ),
     ("`stripwatch view` if writing is switched on", f"topic `{names.ACKNOWLEDGEMENTS}`", "Write"),

@@ -13,6 +13,7 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.line.acknowledgement import ACKNOWLEDGEMENT_SCHEMA, Acknowledgement
+from stripwatch.worker.contracts.line.camera_state import CAMERA_SCHEMA, CameraState, HeldCondition, NewestFrame
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame, Skipped
 from tests.worker.coils.samples import defect, observation
@@ -22,7 +23,7 @@ GOLDEN = Path(__file__).with_name("golden")
 _FRAME: dict[str, Any] = {"coil": "C4711", "line": "/plant/hot-rolling/line-1", "received_s": 100.0}
 
 
-def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement]:
+def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement | CameraState]:
     """Return the events by file name, which starts with the name of the schema."""
     maker = EventBuilder(CAMERAS)
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
@@ -45,6 +46,7 @@ def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement]:
         "coil-1-ended": log.summary("next-coil"),
         "coil-1-alarm": graded.summary("next-coil"),
         "acknowledgement-1-alarm": _acknowledgement(),
+        "camera-1-rejecting": _camera_state(),
     }
 
 
@@ -64,6 +66,28 @@ def _acknowledgement() -> Acknowledgement:
         unit="frames_per_100_m",
         by="A. Shift",
         at="2026-11-23T02:04:11.502Z",
+    )
+
+
+def _camera_state() -> CameraState:
+    return CameraState(
+        schema=CAMERA_SCHEMA,
+        camera="top-1",
+        line="/plant/hot-rolling/line-1",
+        stated_at="2027-01-15T08:00:00.000Z",
+        interval_s=10,
+        conditions=[HeldCondition("rejecting", "2027-01-15T07:59:41.000Z")],
+        unchecked=["blurred"],
+        since="2027-01-15T07:59:41.000Z",
+        statistics={"brightness": 127.5},
+        distances={},
+        scores={"confidence": 0.9},
+        window_s=60,
+        frames=100,
+        rejects={"truncated": 30},
+        frame=NewestFrame("2027-01-15T07:59:59.900Z", "inspection.frames", 1, 41),
+        model=MODEL.info,
+        worker="host-0",
     )
 
 

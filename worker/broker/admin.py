@@ -91,6 +91,8 @@ def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
 
 _HEADER_BYTES = 65_536  # room for the additional headers of a reject, which contains the whole frame
 _EVENT_BYTES_MAX = 1_048_576
+# Kafka compacts only segments that are complete, and by default completes one after a week.
+_COMPACTED = {"cleanup.policy": "compact", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,8 +108,8 @@ class TopicPlan:
 def plan_topics(partitions: int, replication: int, retention_hours: int, message_bytes_max: int) -> list[TopicPlan]:
     """Plan all topics. Frames are kept for retention_hours; defects, review and coils 30 times, the rest 7 times that.
 
-    Rejects, review frames, coils and acknowledgements are few and read by people, so they have one partition, which
-    keeps them in order. Acknowledgements are compacted.
+    Rejects, review frames, coils, acknowledgements and states of cameras are few, so they have one partition, which
+    keeps them in order. Acknowledgements and states are compacted.
     """
     copies_bytes_max = message_bytes_max + _HEADER_BYTES
 
@@ -123,7 +125,7 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
     def compacted(name: str) -> TopicPlan:
         """Plan a topic that keeps the newest record of each key, without a limit of time."""
         plan_ = plan(name, 1, 1, _EVENT_BYTES_MAX)
-        settings = plan_.settings | {"cleanup.policy": "compact"}
+        settings = plan_.settings | _COMPACTED
         del settings["retention.ms"]
         return replace(plan_, settings=settings)
 
@@ -169,7 +171,8 @@ def temporary_topics(client: ClientConfig, prefix: str, partitions: int) -> Iter
         create_topics(admin, plans)
     try:
         kinds = {"frames": names.FRAMES, "results": names.RESULTS, "defects": names.DEFECTS, "rejects": names.REJECTS}
-        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW, "acknowledgements": names.ACKNOWLEDGEMENTS}
+        kinds |= {"evidence": names.EVIDENCE, "review": names.REVIEW}
+        kinds |= {"acknowledgements": names.ACKNOWLEDGEMENTS, "cameras": names.CAMERAS}
         yield {kind: prefix + name for kind, name in kinds.items()}
     finally:
         if prefix:

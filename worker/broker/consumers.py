@@ -127,17 +127,19 @@ def fetch_limits(settings: Settings) -> FetchLimits:
     return FetchLimits(frame_bytes, max(settings.inflight.bytes_max // 4, frame_bytes + _RECORD_OVERHEAD_BYTES))
 
 
-def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> None:
-    """Raise BrokerUnavailableError if a topic is missing.
+def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max: float = 30) -> set[str]:
+    """Return the names of all topics. Raises BrokerUnavailableError if one of `topics` is missing.
 
     All topics are requested, because some brokers create a topic that is requested by name.
     """
-    missing = sorted(set(topics) - list_topics(consumer, wait_s_max))
+    existing = list_topics(consumer, wait_s_max)
+    missing = sorted(set(topics) - existing)
     if missing:
         raise BrokerUnavailableError(
             f"the broker has no topic {', '.join(map(repr, missing))}; create it with 'stripwatch topics' "
             "(or ACLs hide it from this client)"
         )
+    return existing
 
 
 def list_topics(consumer: KafkaConsumer, wait_s_max: float) -> set[str]:

@@ -36,6 +36,7 @@ from stripwatch.worker.contracts.header_specs import (
     HeaderSpec,
 )
 from stripwatch.worker.contracts.line.acknowledgement import ACKNOWLEDGEMENT_SCHEMA, Acknowledgement
+from stripwatch.worker.contracts.line.camera_state import CAMERA_SCHEMA, CameraState
 from stripwatch.worker.images.image_files import FORMATS
 from stripwatch.worker.images.raw_header import PIXEL_FORMATS
 
@@ -45,6 +46,7 @@ EVENTS: dict[str, tuple[str, type]] = {
     "reject-1": (REJECT_SCHEMA, Reject),
     "coil-1": (COIL_SCHEMA, CoilSummary),
     "acknowledgement-1": (ACKNOWLEDGEMENT_SCHEMA, Acknowledgement),
+    "camera-1": (CAMERA_SCHEMA, CameraState),
 }
 _TEXT: Json = {"type": "string"}
 _NUMBER: Json = _TEXT | {"pattern": "^-?[0-9]+$"}
@@ -102,6 +104,14 @@ _MESSAGES = (
         JSON,
         Acknowledgement,
         "A person acknowledged an alarm on the live page.",
+    ),
+    _Message(
+        "camera",
+        topics.CAMERAS,
+        "camera",
+        JSON,
+        CameraState,
+        "The state of a camera as its worker knows it, repeated regularly. The topic is compacted.",
     ),
 )
 

@@ -1,10 +1,10 @@
-"""Settings `drift.*`: thresholds for silent, dark, blurred and frozen cameras, and the windows of the means."""
+"""Settings `drift.*`: thresholds of the camera conditions, and the windows of the means."""
 
 from pydantic import BaseModel, ConfigDict, Field
 
 
 class DriftSettings(BaseModel):
-    """Camera monitoring: thresholds for silent, dark, blurred and frozen cameras, and windows of the drift metrics."""
+    """Camera monitoring: thresholds of the camera conditions, and windows of the drift metrics."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -48,6 +48,20 @@ class DriftSettings(BaseModel):
         description="Mean grey value (0 to 255) below which a camera is reported as dark if the bundle has no "
         "reference.",
     )
+    bright_ratio: float = Field(
+        default=0.3,
+        ge=0,
+        le=1,
+        description="Fraction of the reference's distance from white (255 minus its brightness) below which a camera "
+        "is reported as bright. 0: never with a reference.",
+    )
+    bright_brightness: float = Field(
+        default=245,
+        ge=0,
+        le=255,
+        description="Mean grey value (0 to 255) above which a camera is reported as bright if the bundle has no "
+        "reference.",
+    )
     blurred_ratio: float = Field(
         default=0.5,
         ge=0,
@@ -60,4 +74,25 @@ class DriftSettings(BaseModel):
         ge=2,
         le=1_000_000,
         description="Number of identical consecutive frames after which a camera is reported as frozen.",
+    )
+    distance_max: float = Field(
+        default=3,
+        gt=0,
+        le=1000,
+        description="Maximum distance of brightness, contrast or sharpness from the bundle's reference, in standard "
+        "deviations of the reference. Beyond it a camera is reported as drifting.",
+    )
+    reject_share_max: float = Field(
+        default=0.1,
+        ge=0,
+        le=1,
+        description="Maximum share of rejects among a camera's frames of the last rejects.window_s seconds. Above it, "
+        "and with five rejects or more, the camera is reported as rejecting. 1: never.",
+    )
+    report_s: float = Field(
+        default=10,
+        ge=1,
+        le=3600,
+        description="Interval in seconds at which the state of each camera is repeated on topics.cameras. A changed "
+        "condition is published at once.",
     )

@@ -8,6 +8,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_valida
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
 from stripwatch.worker.contracts.topics import (
     ACKNOWLEDGEMENTS,
+    CAMERAS,
     COILS,
     DEFECTS,
     EVIDENCE,
@@ -64,6 +65,12 @@ class Topics(Section):
         min_length=1,
         description="Compacted topic with the acknowledgements of alarms, written and read by `stripwatch view`. "
         "Without it the page works, but nobody can acknowledge an alarm.",
+    )
+    cameras: str = Field(
+        default=CAMERAS,
+        min_length=1,
+        description="Compacted topic with the state of each camera as its worker knows it, for the live page. "
+        "Optional: if it does not exist when a worker starts, the worker publishes no states and logs this once.",
     )
 
     @model_validator(mode="after")

@@ -9,6 +9,7 @@ REVIEW = "inspection.review"
 SHADOW = "inspection.shadow"
 COILS = "inspection.coils"
 ACKNOWLEDGEMENTS = "inspection.acknowledgements"
+CAMERAS = "inspection.cameras"
 
-ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS, ACKNOWLEDGEMENTS)
-COMPACTED = (ACKNOWLEDGEMENTS,)  # they keep the newest record of each key
+ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS, ACKNOWLEDGEMENTS, CAMERAS)
+COMPACTED = (ACKNOWLEDGEMENTS, CAMERAS)  # they keep the newest record of each key

@@ -3,6 +3,7 @@
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS
 from stripwatch.worker.contracts.events import VERDICTS, FrameFlag
+from stripwatch.worker.contracts.line.camera_state import CONDITIONS
 
 Values = dict[str, str]
 _OUTCOMES: Values = {
@@ -97,15 +98,9 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     "bundle_swaps": {"outcome": _RELOADS},
     "shadow_swaps": {"outcome": _RELOADS},
     "camera_condition": {
-        "condition": {
-            "silent": "The camera sends no frames.",
-            "dark": "The images are much darker than expected.",
-            "blurred": "The images are much less sharp than the training frames.",
-            "frozen": "The camera sends the same image again and again.",
-            "misnamed": "The settings name this camera with different upper and lower case, so they are not used.",
-            "untrained_size": "The frames differ in size or scale from the training frames.",
-        }
+        "condition": CONDITIONS,
     },
+    "camera_states": {"outcome": {name: _OUTCOMES[name] for name in ("sent", "failed")}},
     "frame_statistic": {"statistic": _STATISTICS},
     "frame_drift": {"statistic": _STATISTICS},
     "score_statistic": {"statistic": _SCORES},

@@ -170,9 +170,10 @@ class Metrics(KafkaMetrics):
 
         A camera has series from its first frame on, for as long as its partition is assigned to this worker.
         """
-        # If it is 1, check the camera. silent: no frames. frozen: the same image again and again. misnamed: the
-        # settings name this camera with different upper and lower case, so its scale and side are not used.
-        # untrained_size: its frames differ in size or scale from the training frames.
+        # If it is 1, check the camera. silent: no frames. rejecting: many frames cannot be inspected. frozen: the same
+        # image again and again. misnamed: the settings name this camera with different upper and lower case, so its
+        # scale and side are not used. untrained_size: its frames differ in size or scale from the training frames.
+        # drifting: brightness, contrast or sharpness is beyond drift.distance_max.
         self.camera_condition = self._gauge(
             "camera_condition", "1 while a camera is in this condition, else 0.", "camera", "condition"
         )
@@ -204,13 +205,17 @@ class Metrics(KafkaMetrics):
         )
 
     def _create_observers(self) -> None:
-        """Create the metrics of evidence images and review frames."""
+        """Create the metrics of evidence images, review frames and states of cameras."""
         # sent: acknowledged. over_quota: skipped because of the configured limit. dropped: the queue was full or the
         # topic unavailable. failed: the event announces an evidence image, but there is none.
         self.evidence_frames = self._counter(
             "evidence_frames",
             "Frames with a defect, by what happened to their evidence image: sent, over_quota, dropped or failed.",
             "outcome",
+        )
+        # failed: the topic is not available or the record was refused; the live page then shows the camera as unknown.
+        self.camera_states = self._counter(
+            "camera_states", "States of cameras for topics.cameras, by outcome: sent or failed.", "outcome"
         )
         # If over_quota is high, the model is often unsure of similar frames. Label some of them and retrain.
         self.review_frames = self._counter(
@@ -269,6 +274,8 @@ class Metrics(KafkaMetrics):
         for outcome in ("sent", "over_quota", "dropped", "failed"):
             self.evidence_frames.labels(outcome)
             self.review_frames.labels(outcome)
+        for outcome in ("sent", "failed"):
+            self.camera_states.labels(outcome)
 
     def count_frame(self, camera: str, *, is_replay: bool) -> None:
         """Count a frame read from Kafka.

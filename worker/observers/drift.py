@@ -9,11 +9,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
 
-Condition = Literal["silent", "dark", "blurred", "frozen", "misnamed", "untrained_size"]
 ScoreStatistic = Literal["confidence", "unsure"]
 ScoreDrift = Literal["confidence", "unsure", "classes"]
 # share, confidence or unsure of one label, summed over all frames
@@ -26,6 +26,8 @@ _DEVIATION_MIN = 0.01  # share of the mean: keeps distances finite if all refere
 _UNTRAINED_FRAMES = 50
 _TRACE_BYTES = 1024
 _COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
+_WHITE = 255.0
+_NAMED_CAUSES: tuple[Condition, ...] = ("dark", "bright", "blurred")
 _AWAY_S_MAX = 5.0  # a partition that is revoked and assigned again in a rebalance is missing for a moment
 
 
@@ -207,10 +209,14 @@ class Drift:
         statistics, parts = camera.measured.means(), camera.scored.means()
         conditions = self._conditions(camera, statistics)
         reference = camera.baseline.reference
+        apart = distances(statistics, reference) if reference else {}
+        if apart:  # the other conditions already name the cause of a large distance
+            named = any(conditions.get(name) for name in _NAMED_CAUSES)
+            conditions["drifting"] = max(map(abs, apart.values())) > self._settings.distance_max and not named
         return CameraReport(
             conditions,
             statistics,
-            distances(statistics, reference) if reference else {},
+            apart,
             scores(parts),
             score_drift(parts, reference, camera.baseline.unsure_counts) if reference else {},
         )
@@ -224,12 +230,21 @@ class Drift:
         }
         if not statistics:
             return conditions
+        brightness = statistics["brightness"]
         dark_below = settings.dark_ratio * reference.brightness.mean if reference else settings.dark_brightness
-        conditions["dark"] = statistics["brightness"] < dark_below
-        if reference:  # sharpness means nothing in a dark image
+        conditions["dark"] = brightness < dark_below
+        conditions["bright"] = brightness > _bright_above(settings, reference)
+        if reference:  # sharpness means nothing in a dark or overexposed image
             blurred = statistics["sharpness"] < settings.blurred_ratio * reference.sharpness.mean
-            conditions["blurred"] = blurred and not conditions["dark"]
+            conditions["blurred"] = blurred and not (conditions["dark"] or conditions["bright"])
         return conditions
+
+
+def _bright_above(settings: DriftSettings, reference: Reference | None) -> float:
+    """Return the brightness above which images are overexposed: the limit for dark images, mirrored at white."""
+    if reference is None:
+        return settings.bright_brightness
+    return _WHITE - settings.bright_ratio * (_WHITE - reference.brightness.mean)
 
 
 def distances(statistics: Mapping[Statistic, float], reference: Reference) -> dict[Statistic, float]:

@@ -15,11 +15,13 @@ from prometheus_client import Gauge
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metric_group import OTHER
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.drift import Baseline, CameraReport, Condition, Drift, ScoredAnswer
+from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift, ScoredAnswer
+from stripwatch.worker.observers.reject_rate import CameraRejects
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
 
@@ -29,7 +31,11 @@ _TICK_S = 1.0
 
 
 class DriftMonitor(FrameObserver):
-    """Monitors the cameras that have a metric label. configured: the cameras named in the settings."""
+    """Monitors the cameras that have a metric label.
+
+    configured: the cameras named in the settings. rejects: recent rejects of each camera. report: called with the
+    reports of all cameras after each evaluation, on the main thread; must return at once.
+    """
 
     def __init__(
         self,
@@ -37,6 +43,8 @@ class DriftMonitor(FrameObserver):
         metrics: Metrics,
         now_s: Callable[[], float] = time.monotonic,
         configured: Collection[str] = (),
+        rejects: CameraRejects | None = None,
+        report: Callable[[Mapping[str, CameraReport]], None] = lambda _: None,
     ) -> None:
         self.sampler = CameraSampler(settings.measure_ms / 1000, now_s)
         self._drift = Drift(settings)
@@ -48,6 +56,8 @@ class DriftMonitor(FrameObserver):
         self._gauges = _CameraGauges()
         self._configured = {name.casefold(): name for name in configured}
         self._exactly = frozenset(configured)
+        self._rejects = rejects
+        self._report = report
 
     def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
         frame, model = outcome.frame, outcome.model
@@ -80,11 +90,22 @@ class DriftMonitor(FrameObserver):
         for camera in self._conditions.keys() - reports.keys():
             self._show(camera, CameraReport({}))
             del self._conditions[camera]
+            if self._rejects:
+                self._rejects.forget(camera)
+        reports = {camera: self._completed(camera, report) for camera, report in reports.items()}
         for camera, report in reports.items():
-            if self._configured_as(camera):
-                report = replace(report, conditions={**report.conditions, "misnamed": True})
             self._show(camera, report)
             self._log_changes(camera, report.conditions)
+        self._report(reports)
+
+    def _completed(self, camera: str, report: CameraReport) -> CameraReport:
+        """Add the conditions that do not depend on the images."""
+        added: dict[Condition, bool] = {}
+        if self._rejects and not report.conditions.get("silent"):
+            added["rejecting"] = self._rejects.is_rejecting(camera)
+        if self._configured_as(camera):
+            added["misnamed"] = True
+        return replace(report, conditions={**report.conditions, **added}) if added else report
 
     def _show(self, camera: str, report: CameraReport) -> None:
         metrics = self._metrics
@@ -102,11 +123,19 @@ class DriftMonitor(FrameObserver):
         before = self._conditions.get(camera, {})
         for condition, holds in conditions.items():
             if holds and not before.get(condition):
-                more = {"configured": self._configured_as(camera)} if condition == "misnamed" else {}
-                log.warning(f"camera {condition}", camera=camera, **more)
+                log.warning(f"camera {condition}", camera=camera, **self._details(camera, condition))
             elif before.get(condition) and not holds:
                 log.info(f"camera no longer {condition}", camera=camera)
         self._conditions[camera] = conditions
+
+    def _details(self, camera: str, condition: Condition) -> dict[str, Any]:
+        """Return what the log line of a condition states in addition."""
+        if condition == "misnamed":
+            return {"configured": self._configured_as(camera)}
+        if condition == "rejecting" and self._rejects:
+            counts = self._rejects.counts(camera)
+            return {"frames": counts.frames, "rejects": dict(counts.rejects)}
+        return {}
 
 
 class _CameraGauges:

@@ -1,40 +1,64 @@
-"""All frame observers of a worker: drift, reject rate, and the background workers."""
+"""All frame observers of a worker: drift, reject rate, states of cameras, and the background workers."""
 
 import time
+from collections.abc import Callable, Collection
 
+import structlog
 from prometheus_client import Counter
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.model.loaded_model import decode_limits, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
+from stripwatch.worker.observers.camera_states import CameraStates
 from stripwatch.worker.observers.drift_monitor import DriftMonitor
 from stripwatch.worker.observers.evidence import Evidence
-from stripwatch.worker.observers.reject_rate import RejectRate
+from stripwatch.worker.observers.reject_rate import CameraRejects, RejectRate
 from stripwatch.worker.observers.review_sender import ReviewSender
 from stripwatch.worker.observers.shadow_loader import ShadowDeployment, shadow_settings
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.observer import FrameObservers
 
+log = structlog.get_logger()
 _CLOSE_S = 1.0  # minimum time for records still to be sent at a stop
 
 
 class PipelineObservers(FrameObservers):
-    """Drift and reject rate, and, where enabled, evidence, review and shadow."""
+    """Drift and reject rate, and, where enabled, states of cameras, evidence, review and shadow.
 
-    def __init__(self, settings: Settings, metrics: Metrics, limits: TopicLimits) -> None:
+    optional: optional output topics that exist. held: returns the partitions that are assigned to this worker.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        limits: TopicLimits,
+        optional: Collection[str] = (),
+        held: Callable[[], Collection[Partition]] = tuple,
+    ) -> None:
         self._limits = limits
         self._topics: list[BestEffortProducer] = []
-        self.drift = DriftMonitor(settings.drift, metrics, configured=settings.cameras)
         self.rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
+        cameras = CameraRejects(settings.rejects.window_s, settings.drift.reject_share_max, metrics.camera_label)
+        reported = settings.topics.cameras in optional
+        self._states = self._open_states(settings, metrics, cameras, held) if reported else None
+        self.drift = DriftMonitor(
+            settings.drift,
+            metrics,
+            configured=settings.cameras,
+            rejects=cameras,
+            report=self._states.update if self._states else lambda _: None,
+        )
         metrics.watch(metrics.reject_share, self.rejects.share)
         self._shadow = _open_shadow(settings, metrics, limits) if settings.shadow.bundle else None
         self._evidence = self._open_evidence(settings, metrics) if settings.evidence.enabled else None
         self._review = self._open_review(settings, metrics) if settings.review.enabled else None
-        self._background = [each for each in (self._shadow, self._evidence, self._review) if each]
-        super().__init__(self.drift, self.rejects, *self._background)
+        self._background = [each for each in (self._shadow, self._evidence, self._review, self._states) if each]
+        super().__init__(self.drift, self.rejects, cameras, *self._background)
 
     def start(self) -> None:
         for observer in self._background:
@@ -45,7 +69,7 @@ class PipelineObservers(FrameObservers):
 
         Returns the threads that still run a model, with which the process cannot exit normally.
         """
-        for observer in (self._evidence, self._review):
+        for observer in (self._states, self._evidence, self._review):
             if observer:
                 observer.close(_left_s(deadline_s))
         for topic in self._topics:
@@ -62,6 +86,23 @@ class PipelineObservers(FrameObservers):
         topic = self._topic(settings, metrics.review_frames)
         return ReviewSender(settings.review, settings.topics.review, topic, metrics)
 
+    def _open_states(
+        self,
+        settings: Settings,
+        metrics: Metrics,
+        rejects: CameraRejects,
+        held: Callable[[], Collection[Partition]],
+    ) -> CameraStates:
+        return CameraStates(
+            settings.topics.cameras,
+            self._topic(settings, metrics.camera_states),
+            settings.drift.report_s,
+            settings.instance_id,
+            metrics.camera_label,
+            rejects,
+            held,
+        )
+
     def _topic(self, settings: Settings, frames: Counter) -> BestEffortProducer:
         failed, sent = (frames.labels(outcome).inc for outcome in ("failed", "sent"))
         topic = BestEffortProducer(
@@ -75,6 +116,18 @@ def needed_topics(topics: Topics, evidence: EvidenceSettings, review: ReviewSett
     """Return the topics of the enabled observers. The shadow also runs without its topic."""
     observers = ((topics.evidence, evidence.enabled), (topics.review, review.enabled))
     return [topic for topic, enabled in observers if enabled]
+
+
+def optional_topics(topics: Topics, existing: Collection[str]) -> list[str]:
+    """Return the optional output topics that exist, and log the missing ones."""
+    if topics.cameras in existing:
+        return [topics.cameras]
+    log.info(
+        "states of cameras are not published: the topic does not exist, or ACLs hide it",
+        topic=topics.cameras,
+        hint="the topic is optional; to use it, create it with 'stripwatch topics' and restart the worker",
+    )
+    return []
 
 
 def _open_shadow(settings: Settings, metrics: Metrics, limits: TopicLimits) -> ShadowDeployment:

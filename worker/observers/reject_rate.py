@@ -2,30 +2,28 @@
 
 import threading
 import time
-from collections import deque
 from collections.abc import Callable
 
 import structlog
 
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.observers.frame_window import FrameWindow, WindowCounts
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 
 log = structlog.get_logger()
 
-_SLOTS = 60
 _FRAMES_MIN = 20  # with fewer frames, a single reject after a restart would raise an alarm
+_CAMERA_REJECTS_MIN = 5  # the same for one camera, which may send a frame every few seconds
 
 
 class RejectRate(FrameObserver):
-    """Reject rate over a sliding window of window_s seconds, with a resolution of 1/60 of it. Thread-safe."""
+    """Reject rate over a sliding window of window_s seconds. Thread-safe."""
 
     def __init__(self, window_s: float, share_max: float, now_s: Callable[[], float] = time.monotonic) -> None:
-        self._slot_s = window_s / _SLOTS
         self._share_max = share_max
-        self._now_s = now_s
-        self._slots: deque[list[int]] = deque()  # [slot number, frames, rejects], oldest first
-        self._lock = threading.Lock()
+        self._window = FrameWindow(window_s, now_s)
 
     def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
         if frame.replay_of is None:  # a replayed frame says nothing about the cameras now
@@ -36,26 +34,59 @@ class RejectRate(FrameObserver):
             )
 
     def count(self, rejected: bool) -> None:
-        with self._lock:
-            slot = self._forget_old()
-            if not self._slots or self._slots[-1][0] != slot:
-                self._slots.append([slot, 0, 0])
-            self._slots[-1][1] += 1
-            self._slots[-1][2] += rejected
+        self._window.count("rejected" if rejected else None)
 
     def share(self) -> float:
         """Return the share of rejects, 0 to 1, or 0 if there are fewer than 20 frames."""
-        with self._lock:
-            self._forget_old()
-            frames = sum(slot[1] for slot in self._slots)
-            rejects = sum(slot[2] for slot in self._slots)
-        return rejects / frames if frames >= _FRAMES_MIN else 0.0
+        counts = self._window.counts()
+        return counts.rejected / counts.frames if counts.frames >= _FRAMES_MIN else 0.0
 
     def is_high(self) -> bool:
         return self.share() > self._share_max
 
-    def _forget_old(self) -> int:
-        slot = int(self._now_s() / self._slot_s)
-        while self._slots and self._slots[0][0] <= slot - _SLOTS:
-            self._slots.popleft()
-        return slot
+
+class CameraRejects(FrameObserver):
+    """Frames and rejects of each camera in a sliding window of window_s seconds. Thread-safe.
+
+    share_max: share of rejects above which a camera is rejecting. label: returns the name under which a camera is
+    counted; cameras beyond a limit share the name `other`, which is not counted.
+    """
+
+    def __init__(
+        self,
+        window_s: float,
+        share_max: float,
+        label: Callable[[str], str],
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.window_s = window_s
+        self._share_max = share_max
+        self._label = label
+        self._now_s = now_s
+        self._windows: dict[str, FrameWindow] = {}
+        self._lock = threading.Lock()
+
+    def on_delivered(self, event: Result | Reject, frame: Frame) -> None:
+        if frame.replay_of is not None:
+            return
+        with self._lock:
+            camera = self._label(frame.camera)
+            if camera == OTHER:
+                return
+            window = self._windows.setdefault(camera, FrameWindow(self.window_s, self._now_s))
+        window.count(event.reason if isinstance(event, Reject) else None)
+
+    def counts(self, camera: str) -> WindowCounts:
+        with self._lock:
+            window = self._windows.get(camera)
+        return window.counts() if window else WindowCounts()
+
+    def is_rejecting(self, camera: str) -> bool:
+        """Return whether the share of rejects is above the limit, with five rejects or more."""
+        counts = self.counts(camera)
+        return counts.rejected >= _CAMERA_REJECTS_MIN and counts.rejected > self._share_max * counts.frames
+
+    def forget(self, camera: str) -> None:
+        """Forget a camera that moved to another worker."""
+        with self._lock:
+            self._windows.pop(camera, None)

@@ -17,7 +17,7 @@ from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model, require_bundle
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
-from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics
+from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics, optional_topics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -51,8 +51,10 @@ class Worker:
         consumer = open_group_member(settings)
         topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
         topics += needed_topics(settings.topics, settings.evidence, settings.review)
-        require_topics(consumer, topics, settings.broker.wait_s_max)
-        limits = TopicLimits(partial(read_topic_limits, settings, topics[1:]))  # all topics that the worker writes to
+        existing = require_topics(consumer, topics, settings.broker.wait_s_max)
+        optional = optional_topics(settings.topics, existing)
+        # all topics that the worker writes to
+        limits = TopicLimits(partial(read_topic_limits, settings, [*topics[1:], *optional]))
         limits.refresh()
         self._clock = RecordClock()
         metrics.watch(metrics.clock_refused, lambda: float(self._clock.refused))
@@ -70,7 +72,7 @@ class Worker:
             self._limiter,
             topic.confirm_gone,
         )
-        self._observers = PipelineObservers(settings, metrics, limits)
+        self._observers = PipelineObservers(settings, metrics, limits, optional, self._tracker.partitions)
         self._pipeline = Pipeline(
             settings,
             model,

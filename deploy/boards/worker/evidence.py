@@ -1,4 +1,4 @@
-"""The row of evidence images and review frames."""
+"""The row of evidence images, review frames and states of cameras."""
 
 from deploy.boards.common import OF_WORKER, RATE
 from deploy.boards.panels import PER_S, Panel, Query, Row
@@ -10,7 +10,7 @@ def _outcomes(title: str, metric: str, description: str) -> Panel:
 
 
 EVIDENCE = Row(
-    "Evidence and review",
+    "Evidence, review and states of cameras",
     (
         _outcomes(
             "Evidence images",
@@ -21,6 +21,11 @@ EVIDENCE = Row(
             "Review frames",
             "stripwatch_review_frames_total",
             "Unsure frames by outcome. If many are over quota, label some and train again. 0 while disabled.",
+        ),
+        _outcomes(
+            "States of cameras",
+            "stripwatch_camera_states_total",
+            "Published states by outcome. failed: the live page shows the camera as unknown. 0 without the topic.",
         ),
     ),
 )

@@ -6,11 +6,12 @@ from typing import get_args
 
 from prometheus_client import CollectorRegistry
 
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
+from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 
 _RULES_READ = ("stripwatch_frame_age_seconds",)  # buckets of the histograms; the others would be half of all series

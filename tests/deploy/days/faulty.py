@@ -84,12 +84,15 @@ MODEL = (
     _share("ShadowDisagrees", "shadow_frames", 60, 50, outcome="differs"),
     _shown("ShadowFails", "shadow_outdated", 1),
     _counted("EvidenceOrReviewFails", "evidence_frames", outcome="failed"),
+    _counted("CameraStatesFail", "camera_states", outcome="failed"),
 )
 
 FRAMES = (
     _fault("CameraSilent", line=Line(cameras={**CAMERAS, "top-2": ((0, _AT),)})),
     _fault("CameraReplaced", line=Line(cameras={"top-1": ALWAYS, "top-2": ((0, _AT),), "top-9": ((_AT, FOREVER),)})),
     _condition("CameraDark", "dark"),
+    _condition("CameraBright", "bright"),
+    _condition("CameraRejecting", "rejecting"),
     _condition("CameraFrozen", "frozen"),
     _condition("CameraBlurred", "blurred"),
     _condition("CameraMisnamed", "misnamed"),

@@ -17,10 +17,11 @@ from docs.generate.metrics import (
     unit_of,
     worker_metrics,
 )
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.images.image_statistics import Statistic
 from stripwatch.worker.monitoring.bounded_server import CloseReason
 from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
-from stripwatch.worker.observers.drift import Condition, ScoreDrift, ScoreStatistic
+from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
 from stripwatch.worker.pipeline.produce import producer_recovery
 
 PAGE = metrics_page()

@@ -18,7 +18,7 @@ from stripwatch.worker.common.log_setup import (
     log_uncaught_errors,
     set_up_logs,
 )
-from stripwatch.worker.observers.drift import Condition
+from stripwatch.worker.contracts.line.camera_state import Condition
 
 Capture = pytest.CaptureFixture[str]
 

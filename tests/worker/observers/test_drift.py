@@ -5,11 +5,12 @@ from collections.abc import Collection
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.reference import ClassScores, Spread
@@ -96,7 +97,7 @@ def test_reports_no_statistics_for_the_first_few_frames() -> None:
 def test_usual_frames_have_no_condition_and_no_distance() -> None:
     line = Line()
     line.sees(frames=20)
-    conditions = ("silent", "frozen", "untrained_size", "dark", "blurred")
+    conditions = ("silent", "frozen", "untrained_size", "dark", "bright", "blurred", "drifting")
     assert line.report().conditions == dict.fromkeys(conditions, False)
     assert line.report().distances == pytest.approx({"brightness": 0, "contrast": 0, "sharpness": 0}, abs=1e-9)
 
@@ -122,11 +123,47 @@ def test_without_a_reference_darkness_is_absolute_and_blur_and_distances_are_omi
     line = Line(WITHOUT)
     line.sees(FrameStatistics(12, 0.5, 0.0), frames=20, answer=ScoredAnswer("grey", 0.9, False))
     report = line.report()
-    assert report.conditions == {"silent": False, "frozen": False, "dark": False, "untrained_size": False}
+    assert report.conditions == dict.fromkeys(("silent", "frozen", "dark", "bright", "untrained_size"), False)
     assert (report.distances, report.score_drift) == ({}, {})
     assert report.statistics["brightness"] == pytest.approx(12)
     line.sees(FrameStatistics(5, 0.5, 0.0), frames=100)
     assert line.report().conditions["dark"]
+
+
+def test_without_a_reference_overexposure_is_absolute() -> None:
+    line = Line(WITHOUT)
+    line.sees(FrameStatistics(244, 0.5, 0.0), frames=20)
+    assert not line.report().conditions["bright"]
+    line.sees(FrameStatistics(250, 0.5, 0.0), frames=100)
+    assert line.report().conditions["bright"]
+
+
+def test_an_overexposed_camera_is_neither_blurred_nor_drifting() -> None:
+    line = Line()
+    line.sees(FrameStatistics(230, 0.5, 0.0), frames=20)
+    conditions = line.report().conditions
+    assert [name for name, holds in conditions.items() if holds] == ["bright"]
+
+
+@given(st.floats(0, 255), st.floats(0, 255), st.floats(0, 1))
+def test_a_negative_of_a_bright_image_is_a_dark_one(brightness: float, usual: float, ratio: float) -> None:
+    """The limit for bright images mirrors the one for dark images, so that neither exceeds the range of grey values."""
+
+    def conditions(image: float, reference: float) -> dict[Condition, bool]:
+        baseline = Baseline("1", replace(TINY_REFERENCE, brightness=Spread(reference, 5.0)))
+        line = Line(baseline, DriftSettings(measured_frames=1, dark_ratio=ratio, bright_ratio=ratio))
+        line.sees(FrameStatistics(image, 3.0, 0.013))
+        return dict(line.report().conditions)
+
+    assume(abs(brightness - (255 - ratio * (255 - usual))) > 1e-6)
+    assert conditions(brightness, usual)["bright"] == conditions(255 - brightness, 255 - usual)["dark"]
+
+
+@pytest.mark.parametrize(("contrast", "drifting"), [(4.4, False), (4.6, True), (1.4, True)])
+def test_a_camera_drifts_beyond_the_permitted_distance_in_either_direction(contrast: float, drifting: bool) -> None:
+    line = Line()
+    line.sees(FrameStatistics(127.5, contrast, 0.013), frames=20)
+    assert line.report().conditions["drifting"] == drifting
 
 
 @pytest.mark.parametrize("baseline", [WITH, WITHOUT])

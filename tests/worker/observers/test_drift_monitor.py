@@ -1,8 +1,8 @@
 """Camera conditions and drift appear in metrics and log, and disappear with the camera."""
 
 import dataclasses
-from collections.abc import Iterator
-from typing import Literal
+from collections.abc import Iterator, Mapping
+from typing import Literal, get_args
 
 import pytest
 import structlog
@@ -14,12 +14,15 @@ from structlog.typing import EventDict
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
+from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.observers.drift import CameraReport
 from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.observers.reject_rate import CameraRejects
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 from tests.clock import ManualClock
@@ -43,8 +46,18 @@ class Watched:
     def __init__(self, cameras_max: int = 64, configured: tuple[str, ...] = ()) -> None:
         self.clock = ManualClock()
         self.metrics = Metrics(CollectorRegistry(), cameras_max)
-        self.watch = DriftMonitor(SETTINGS, self.metrics, self.clock.monotonic, configured)
+        self.rejects = CameraRejects(60, 0.1, self.metrics.camera_label, self.clock.monotonic)
+        self.reports: Mapping[str, CameraReport] = {}
+        self.watch = DriftMonitor(
+            SETTINGS, self.metrics, self.clock.monotonic, configured, self.rejects, self._keep_reports
+        )
         self._frames = 0
+
+    def _keep_reports(self, reports: Mapping[str, CameraReport]) -> None:
+        self.reports = reports
+
+    def rejected(self) -> RejectedFrame:
+        return RejectedFrame(make_frame(), MODEL, FrameRejected(RejectReason.UNTRAINED_SIZE, ""))
 
     def prediction(self, brightness: float = 127.5, camera: str = "top-1", model: LoadedModel = MODEL) -> Prediction:
         self._frames += 1
@@ -196,7 +209,7 @@ def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(logs: 
     for untrained in (
         flagged,
         dataclasses.replace(flagged, flags=(FrameFlag.SCALE,)),
-        RejectedFrame(make_frame(), MODEL, FrameRejected(RejectReason.UNTRAINED_SIZE, "")),
+        line.rejected(),
     ):
         line.saw(untrained, *[usual] * 49)
         line.look()
@@ -211,3 +224,27 @@ def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(logs: 
         "camera untrained_size",
         "camera no longer untrained_size",
     ] * 3
+
+
+def test_a_camera_whose_frames_are_rejected_is_reported_with_the_reasons(logs: list[EventDict]) -> None:
+    line = Watched()
+    rejected = RejectedFrame(make_frame(), MODEL, FrameRejected(RejectReason.EMPTY, "nothing"))
+    for _ in range(5):
+        line.rejects.on_delivered(EventBuilder({}).reject(rejected), rejected.frame)
+    line.saw(rejected)
+    line.look()
+    assert line.value("camera_condition", condition="rejecting") == 1
+    assert [(entry["event"], entry["rejects"]) for entry in logs] == [("camera rejecting", {"empty": 5})]
+    line.look(61)
+    assert line.reports["top-1"].conditions == {"silent": True}, "a silent camera rejects nothing"
+    line.clock.now_s += 6
+    line.watch.tick(True, [])
+    assert line.reports == {}
+    assert line.rejects.counts("top-1").frames == 0
+
+
+def test_the_reports_that_are_passed_on_have_all_conditions() -> None:
+    line = Watched(configured=("TOP-1",))
+    line.saw(*(line.prediction() for _ in range(5)))
+    line.look()
+    assert set(line.reports["top-1"].conditions) == set(get_args(Condition))

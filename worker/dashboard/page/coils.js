@@ -1,6 +1,6 @@
 // The table of coils: first the running ones, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, coilPhrase, fillTable, firstFramesText, lineName, make, metres, number, positionFaultsText } from "./dom.js";
+import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText } from "./dom.js";
 import { learn } from "./classes.js";
 
 const WHY = { "next-coil": "ended", silence: "ended (no frames)", limit: "cut at the frame limit" };
@@ -24,12 +24,11 @@ export function setRunning(rows) {
   running = rows;
 }
 
-export function showCoils(chosen) {
+// chosen: ids of the coils on the maps. lines: names of the lines, in the order in which the page shows them.
+export function showCoils(chosen, lines) {
   const rows = allCoils();
-  const manyLines = new Set(rows.map((row) => row.line)).size > 1;
   const columns = [
     { name: "Coil", head: true, cell: coilName },
-    ...(manyLines ? [{ name: "Line", text: true, cell: (row) => lineName(row.line) }] : []),
     { name: "State", text: true, cell: state, mark: (row) => (state(row) === "running" ? "running" : "") },
     { name: "First frame", cell: (row) => clockTime(row.first_captured_at) },
     { name: "Length", cell: (row) => metres(row.length_mm) },
@@ -43,7 +42,17 @@ export function showCoils(chosen) {
     { name: "Worst defect", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
     { name: "", node: actions },
   ];
-  fillTable(byId("coils"), columns, rows.map((row) => ({ ...row, key: row.id })), (row) => (chosen.has(row.id) ? "shown" : ""));
+  fillGroups(byId("coils"), columns, groups(rows, lines), (row) => (chosen.has(row.id) ? "shown" : ""));
+}
+
+// Group the coils by line, in the order of the lines above.
+function groups(rows, lines) {
+  const names = new Set([...lines, ...rows.map((row) => row.line ?? "")].filter((name) => rows.some((row) => (row.line ?? "") === name)));
+  return [...names].map((name) => ({
+    key: name,
+    heading: names.size > 1 ? name || "Unnamed line" : "",
+    rows: rows.filter((row) => (row.line ?? "") === name).map((row) => ({ ...row, key: row.id })),
+  }));
 }
 
 // A coil is ending while the next one runs and its own last results may still arrive.

@@ -14,6 +14,7 @@ const AWAY_MS = 10000; // the server sends its state twice per second
 const AGAIN_MS = 2000;
 const RELOAD_MS = 60000;
 const tiles = new Map();
+let lineNames = [];
 let runId = "";
 let events = null;
 let heardMs = 0;
@@ -22,17 +23,18 @@ let foreign = false; // the server was restarted (or another one answers), but t
 function showStatus(state) {
   const newest = Math.max(0, ...state.lines.flatMap((line) => line.cameras.map((camera) => camera.last_ms)));
   const quietMs = state.now_ms - newest;
-  let [kind, text] = [state.state, { connecting: "connecting to Kafka", reading: "reading earlier results", live: "live" }[state.state]];
-  if (state.state === "lost") text = "Kafka is unreachable, reconnecting";
+  let [kind, text, age] = [state.state, { connecting: "connecting to Kafka", reading: "reading earlier results", live: "live" }[state.state], ""];
+  if (state.state === "lost") text = "Kafka is unreachable, reconnecting:";
   else if (state.state === "live" && !newest) [kind, text] = ["reading", "live, no frames yet"];
-  else if (state.state === "live" && quietMs > SILENT_MS) [kind, text] = ["reading", `last frame ${ago(quietMs)}`];
-  setStatus(kind, text, state.problem);
+  else if (state.state === "live" && quietMs > SILENT_MS) [kind, text, age] = ["reading", "no new frames:", `last frame ${ago(quietMs)}`];
+  setStatus(kind, text, state.problem || age);
 }
 
-function setStatus(kind, text, title = "") {
+// Screen readers announce the text when it changes, but not the details, such as an age that changes every second.
+function setStatus(kind, text, details = "") {
   byId("status").dataset.state = kind;
-  byId("status").title = title;
   if (byId("status-text").textContent !== text) byId("status-text").textContent = text;
+  if (byId("status-details").textContent !== details) byId("status-details").textContent = details;
 }
 
 function showTiles(state) {
@@ -91,7 +93,8 @@ function show(state) {
   showCameras(state);
   showModels(state);
   setRunning(state.running);
-  showCoils(chosenCoils());
+  lineNames = state.lines.map((line) => line.line);
+  showCoils(chosenCoils(), lineNames);
   showLines(state);
 }
 
@@ -148,7 +151,7 @@ startClasses();
 startCards();
 onShow((row) => {
   chooseCoil(row);
-  showCoils(chosenCoils());
+  showCoils(chosenCoils(), lineNames);
 });
 // A browser opens at most six connections to a server for all its tabs, so a hidden tab releases its own.
 const rest = () => {

@@ -45,6 +45,7 @@ export function colour(name) {
   if (!kept.has(name)) {
     if (!probe.isConnected) {
       probe.hidden = true;
+      probe.style.forcedColorAdjust = "none"; // forced colours would make all classes the same colour
       document.body.append(probe);
     }
     probe.style.color = `var(--${name})`;

@@ -41,7 +41,11 @@ COMMANDS = (
         f"{_WORKER}.commands.rejects:rejects",
         "List rejected frames, and send them again.",
     ),
-    LazyCommand("config", f"{_WORKER}.commands.config:config", "Rewrite settings files from an earlier version."),
+    LazyCommand(
+        "config",
+        f"{_WORKER}.commands.config:config",
+        "Show the effective settings, and rewrite settings files from an earlier version.",
+    ),
     LazyCommand(
         "schemas",
         f"{_WORKER}.commands.schemas:schemas",

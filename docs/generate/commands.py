@@ -22,6 +22,9 @@ _HEAD = """# Commands
 Every command of `stripwatch` with its arguments, options and exit codes. `stripwatch COMMAND --help` prints the same
 text. A command that counts something prints a JSON object as its last line on stdout; messages go to stderr.
 
+A command that reads settings also accepts [settings as options](settings.md#how-settings-are-read), such as
+`--evidence.enabled true`. They are not listed here.
+
 An option marked *repeatable* may be given more than once. Every command can end with exit code 0 (success), 1 (an
 error in Stripwatch itself, with a traceback), 2 (invalid usage or settings) and 130 (interrupted). Further
 [exit codes](exit-codes.md) are listed per command.
@@ -37,6 +40,7 @@ EXIT_CODES: dict[str, tuple[int, ...]] = {
     "topics": (4, 6),
     "rejects list": (4, 6),
     "rejects replay": (4, 6),
+    "config show": (6,),
     "config migrate": (6,),
     "schemas": (6,),
     "demo": (3, 4, 6, 9),

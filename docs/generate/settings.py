@@ -20,27 +20,40 @@ A setting has the value of the last of these sources that gives one:
 1. the default,
 2. the TOML file named by `--config FILE`,
 3. the environment,
-4. a flag, such as `--group-id`, or `--set KEY=VALUE` for a setting without a flag.
+4. an option on the command line.
 
 | source | how `evidence.enabled` is written |
 | --- | --- |
 | TOML file | `enabled = true` in the table `[evidence]`, or `evidence.enabled = true` before the first table |
 | environment | `STRIPWATCH_EVIDENCE__ENABLED=true` |
-| command line | `--set evidence.enabled=true` |
+| command line | `--evidence.enabled true`, or `--set evidence.enabled=true` |
 
 **Environment variables** are named `STRIPWATCH_` and the key in upper case, with two underscores for each dot. A
 variable may hold a whole section as a JSON object, as in `STRIPWATCH_EVIDENCE='{"enabled": true, "quality": 70}'`; a
 variable for one setting wins over it. Setting keys may be written in any case, but the case of camera ids and labels
 matters: `STRIPWATCH_CAMERAS__TOP-1__MM_PER_PX=0.5` sets the scale of camera `TOP-1`, not of `top-1`. A shell cannot
 export a name that contains a hyphen or a space. Use `export STRIPWATCH_CAMERAS='{"TOP-1": {"mm_per_px": 0.5}}'`,
-`--set 'cameras."TOP-1".mm_per_px=0.5'` or the file. Variables that Kubernetes sets for services, such as
+`--cameras.TOP-1.mm_per_px 0.5` or the file. Variables that Kubernetes sets for services, such as
 `STRIPWATCH_SERVICE_HOST`, are not settings; the log lists them.
 
-**`--set KEY=VALUE`** reads the value as TOML, and as text if it is not valid TOML. It may be given more than once.
+**Options.** Every command that reads settings accepts each of them as an option: `--deadline-ms 50`,
+`--metrics.port=9109`, `--cameras.top-1.mm_per_px 0.4`, `--thresholds.scratch.sure 0.8`. A hyphen may replace an
+underscore. A setting that is true or false is also a switch: `--evidence.enabled` sets true and `--no-evidence.enabled`
+sets false. Values are read as in environment variables. `--set KEY=VALUE` does the same, but reads the value as TOML,
+and as text if it is not valid TOML. Both may be given more than once; the last one counts. Commands that only connect
+to Kafka accept `--security.KEY VALUE`.
 
-**Unknown keys** are errors. The message suggests the nearest known key. Two keys that differ only in case are an error
-too. [`stripwatch check`](commands.md#stripwatch-check) reads all settings and loads the bundle without connecting to
-Kafka.
+**Empty values.** An empty value, such as `STRIPWATCH_BUNDLE=""`, unsets a setting that may be unset. For other
+settings it is an error, unless an empty text is the default. `true` and `false` are not numbers.
+
+**Errors.** A command that reads settings names all mistakes at once. Each has its file and line, environment variable
+or option, and the allowed values. Relations between settings of one section are checked when each setting is valid.
+Unknown keys are errors, for which the message suggests the nearest known key. Two keys that differ only in case are an
+error too.
+
+**Effective settings.** [`stripwatch config show`](commands.md#stripwatch-config-show) prints all settings as TOML, with
+the origin of each. [`stripwatch check`](commands.md#stripwatch-check) does everything that `run` does before its first
+frame, without connecting to Kafka.
 
 **When changes take effect.** Settings are read once, at startup; restart the worker to change one. A running worker
 does notice a replaced or newly promoted bundle ([`bundle_check_s`](#bundle_check_s); also the shadow bundle), renewed

@@ -15,7 +15,9 @@ from typer.exceptions import TyperException
 
 from stripwatch.cli import app
 from stripwatch.worker.broker.admin import plan_topics
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.command_line import PROGRAM
+from stripwatch.worker.config.command_line.setting_options import SettingsCommand
 from stripwatch.worker.config.loader import build_settings
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders
@@ -74,7 +76,7 @@ def test_wrong_commands_and_names_are_found() -> None:
         "```console\n$ A=1 stripwatch run --bundel x | tail\n$ stripwatch topics\n```\n\n    stripwatch walk  # far\n"
     )
     assert [problem_of(command) for command in commands(page)] == [
-        "No such option: --bundel",
+        "no such option '--bundel'",
         "missing: bootstrap_servers",
         "no command 'walk'",
     ]
@@ -121,7 +123,11 @@ def problem_of(command: str) -> str | None:
 
 def _wrong_options(context: typer.Context, words: list[str], path: str, shortened: bool) -> str | None:
     try:
+        if isinstance(context.command, SettingsCommand):
+            words = context.command.with_pairs(words)
         values, rest, _ = context.command.make_parser(context).parse_args(list(words))
+    except SettingsError as error:
+        return str(error).partition("; did you")[0]
     except TyperException as error:
         return str(error.format_message()).partition(" Did you")[0].partition(" (")[0].rstrip(".")
     missing = [str(one.name) for one in context.command.params if one.required and not values.get(one.name or "")]

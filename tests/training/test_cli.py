@@ -35,7 +35,7 @@ def test_the_help_states_the_frame_limits(command: Callable[..., None]) -> None:
         ([], 2, "error: collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"),
         (["--sorted", "--labels", "x.csv"], 2, "error: collect needs exactly one of"),
         (["--sorted"], 6, "has no collected.csv; pass a folder created by 'collect --bootstrap-servers'"),
-        (["--bootstrap-servers", "nowhere"], 2, "error: bootstrap servers must be HOST:PORT"),
+        (["--bootstrap-servers", "nowhere"], 2, "error: --bootstrap-servers must be HOST:PORT"),
         (["--bootstrap-servers", "127.0.0.1:1", "--config", "no.toml"], 6, "settings file no.toml does not exist"),
     ],
 )

@@ -8,14 +8,19 @@ import typer
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import print_summary, say
-from stripwatch.worker.config.command_line.cli_options import SecurityConfig
+from stripwatch.worker.config.command_line.cli_options import SecurityConfig, SecuritySet, servers_option, topic_option
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 
 
+@settings_as_options
 def collect(
     out: Annotated[Path, typer.Option(help="Folder of collected frames. It is created, or new frames are added.")],
     bootstrap_servers: Annotated[
-        str, typer.Option(help="Fetch new frames from these Kafka brokers: HOST:PORT[,HOST:PORT...].")
+        str,
+        typer.Option(
+            help="Fetch new frames from these Kafka brokers: HOST:PORT[,HOST:PORT...].", callback=servers_option
+        ),
     ] = "",
     sorted_: Annotated[
         bool,
@@ -29,8 +34,11 @@ def collect(
         bool, typer.Option("--new-labels", help="Also accept labels that the model does not know.")
     ] = False,
     frames_max: Annotated[int, typer.Option(min=0, help="Maximum number of new frames. 0 sets no limit.")] = 10_000,
-    review_topic: Annotated[str, typer.Option(help="Kafka topic with the review frames.")] = topics.REVIEW,
+    review_topic: Annotated[
+        str, typer.Option(help="Kafka topic with the review frames.", callback=topic_option)
+    ] = topics.REVIEW,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """Collect frames that the model was unsure of and turn them into a training set.
 
@@ -63,14 +71,16 @@ def collect(
             "collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"
         )
     if bootstrap_servers:
-        _fetch(out, bootstrap_servers, frames_max, review_topic, config)
+        _fetch(out, bootstrap_servers, frames_max, review_topic, config, security)
         return
     from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 
     print_summary(accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels))
 
 
-def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None) -> None:
+def _fetch(
+    out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None, security: list[str] | None
+) -> None:
     from stripwatch.training.labeling.collect import Collector
     from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
@@ -78,7 +88,7 @@ def _fetch(out: Path, bootstrap_servers: str, frames_max: int, topic: str, confi
     from stripwatch.worker.config.command_line.cli_options import security_of
 
     clock, collector = SystemClock(), Collector(out, frames_max)
-    client = ClientConfig(bootstrap_servers, security_of(config))
+    client = ClientConfig(bootstrap_servers, security_of(config, security))
     with (
         stop_on_signal(clock.stop),
         open_drain(client, topic, "collecting", lambda: clock.stopped) as records,

@@ -29,6 +29,7 @@ from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import STDERR, print_summary, say
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.overrides import parse_pairs
 from stripwatch.worker.config.sections import Topics
@@ -71,6 +72,7 @@ class Measured:
     paced: list[PacedRun]
 
 
+@settings_as_options
 def bench(
     bundle: BundleFile = DEMO_BUNDLE,
     frames: Annotated[

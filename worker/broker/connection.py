@@ -1,7 +1,6 @@
 """Connect Kafka clients, and explain in one sentence why a broker cannot be reached."""
 
 import logging
-import re
 import ssl
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
@@ -26,11 +25,11 @@ from stripwatch.worker.broker.workarounds.connection.sockets import PlainSelecto
 from stripwatch.worker.broker.workarounds.connection.unclosed_sockets import close_sockets
 from stripwatch.worker.broker.workarounds.tested_version import warn_of_untested_version
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
+from stripwatch.worker.config.fields.kafka_names import split_servers
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.config.settings import Settings
 
 T = TypeVar("T")
-_SERVER = re.compile(r"(\[[0-9a-fA-F:.]+\]|[^\s:/\[\]]+):\d{1,5}")
 BOOTSTRAP_S_MAX = 10.0
 _RECONNECT_MS_MAX = 2000  # the default of 30 s delays the recovery after a broker restart
 TOOLS_ID = "stripwatch-tools"
@@ -83,9 +82,10 @@ def connect(client: Callable[..., T], config: ClientConfig, **options: Any) -> T
         InputError: A file named in `security.*` cannot be read.
         BrokerUnavailableError: No broker responds, or authentication failed.
     """
-    servers = [server.strip() for server in config.bootstrap_servers.split(",")]
-    if not all(map(_SERVER.fullmatch, servers)):
-        raise SettingsError(f"bootstrap servers must be HOST:PORT[,HOST:PORT...], not {config.bootstrap_servers!r}")
+    try:
+        servers = split_servers(config.bootstrap_servers)
+    except ValueError as error:
+        raise SettingsError(f"bootstrap servers {error}") from error
     warn_of_untested_version()
     if config.quiet:
         logging.getLogger("kafka").setLevel(logging.CRITICAL)

@@ -15,8 +15,10 @@ from stripwatch.worker.config.command_line.cli_options import (
     SettingsConfig,
     settings_of,
 )
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 
 
+@settings_as_options
 def coils(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
@@ -65,6 +67,7 @@ def coils(
     print_summary(summarize_coils(settings, rules, group_id, metrics_port))
 
 
+@settings_as_options
 def report(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,

@@ -28,8 +28,11 @@ from stripwatch.worker.config.command_line.cli_options import (
     DryRun,
     FramesTopic,
     SecurityConfig,
+    SecuritySet,
     security_of,
+    topic_option,
 )
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.replay_mark import replayed_id
@@ -53,7 +56,7 @@ COMMANDS = (
 )
 rejects = new_app("List rejected frames, and send them again.", COMMANDS)
 
-RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="Topic with the rejects.")]
+RejectsTopic = Annotated[str, typer.Option("--rejects-topic", help="Topic with the rejects.", callback=topic_option)]
 Reasons = Annotated[
     list[RejectReason] | None,
     typer.Option("--reason", metavar="REASON", help="Select rejects with this reason. Repeatable."),
@@ -79,6 +82,7 @@ class Filter:
         )
 
 
+@settings_as_options
 def list_rejects(
     bootstrap_servers: BootstrapServers,
     reason: Reasons = None,
@@ -88,6 +92,7 @@ def list_rejects(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per reject instead of a table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """List the rejects on the topic with time, reason, camera, and original position.
 
@@ -96,7 +101,7 @@ def list_rejects(
     The last line on stdout is JSON: the number of rejects by reason.
     """
     wanted, found = _filter(reason, camera, since), _Found()
-    client = ClientConfig(bootstrap_servers, security_of(config))
+    client = ClientConfig(bootstrap_servers, security_of(config, security))
     shown: deque[StoredReject] = deque(maxlen=newest)
     with open_drain(client, rejects_topic, _READING) as records:
         for reject in found.matching(records, wanted):
@@ -109,6 +114,7 @@ def list_rejects(
     print_summary(found.summary() | {"shown": len(shown), "topic": rejects_topic})
 
 
+@settings_as_options
 def replay(
     bootstrap_servers: BootstrapServers,
     reason: Reasons = None,
@@ -123,6 +129,7 @@ def replay(
     topic: FramesTopic = topics.FRAMES,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """Send rejected frames again with their original bytes, key, headers, time and partition.
 
@@ -136,7 +143,7 @@ def replay(
     SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
-    client = ClientConfig(bootstrap_servers, security_of(config))
+    client = ClientConfig(bootstrap_servers, security_of(config, security))
     with stop_on_signal(clock.stop), open_frame_producer(client, topic) as producer:
         if not dry_run:
             require_write_access(client, [topic, rejects_topic])

@@ -8,10 +8,18 @@ import typer
 from stripwatch.worker.broker.admin import TopicPlan, create_topics, open_admin, plan_topics, topic_settings
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.terminal.console import print_summary
-from stripwatch.worker.config.command_line.cli_options import BootstrapServers, DryRun, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import (
+    BootstrapServers,
+    DryRun,
+    SecurityConfig,
+    SecuritySet,
+    security_of,
+)
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 
 
+@settings_as_options
 def topics(
     bootstrap_servers: BootstrapServers,
     partitions: Annotated[
@@ -44,6 +52,7 @@ def topics(
     ] = MESSAGE_BYTES_MAX,
     dry_run: DryRun = False,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """Create the topics of a line. Existing topics are left unchanged, and their differences are reported.
 
@@ -52,7 +61,7 @@ def topics(
     The last line on stdout is JSON: the outcome for each topic.
     """
     plans = plan_topics(partitions, replication, retention_hours, message_bytes_max)
-    with open_admin(ClientConfig(bootstrap_servers, security_of(config))) as admin:
+    with open_admin(ClientConfig(bootstrap_servers, security_of(config, security))) as admin:
         differences = _compare(admin, plans)
         missing = [plan for plan in plans if plan.name not in differences]
         if not dry_run:

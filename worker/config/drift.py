@@ -1,12 +1,12 @@
 """Settings `drift.*`: thresholds of the camera conditions, and the windows of the means."""
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
+
+from stripwatch.worker.config.sections import Section
 
 
-class DriftSettings(BaseModel):
+class DriftSettings(Section):
     """Camera monitoring: thresholds of the camera conditions, and windows of the drift metrics."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     measure_ms: float = Field(
         default=200,

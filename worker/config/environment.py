@@ -25,7 +25,7 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
     for name, value in variables.items():
         path = _path(name, value)
         if path[0] not in Settings.model_fields:
-            continue  # check_variables reports it
+            continue  # the loader reports it
         if path in seen:
             raise SettingsError(f"environment variables {seen[path]} and {name} set the same setting; remove one")
         seen[path] = name
@@ -36,6 +36,11 @@ def environment_values(variables: Mapping[str, str]) -> dict[str, Any]:
         (single if whole is None else sections).append((len(path), nested))
     sections.sort(key=lambda each: each[0])
     return merge(*(nested for _, nested in [*sections, *single]))
+
+
+def variable_names(variables: Mapping[str, str]) -> dict[tuple[str, ...], str]:
+    """Return the name of the variable that sets each setting or section, by its keys."""
+    return {_path(name, value): name for name, value in variables.items()}
 
 
 def _path(name: str, value: str) -> tuple[str, ...]:

@@ -1,7 +1,8 @@
 """Load settings from a TOML file, the environment and flags."""
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,25 +10,40 @@ from pydantic import ValidationError
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.environment import environment_values
-from stripwatch.worker.config.explanations import check_variables, sentence_of
+from stripwatch.worker.config.explanations import problems_of, variable_problems
+from stripwatch.worker.config.origins import Sources
 from stripwatch.worker.config.overrides import merge
-from stripwatch.worker.config.renames import own_variables, reject_old_keys
+from stripwatch.worker.config.renames import old_keys, own_variables, renaming_problem, without_old_keys
 from stripwatch.worker.config.settings import ENVIRONMENT, FILE, Settings
-from stripwatch.worker.config.toml_text import read_toml
+from stripwatch.worker.config.toml_text import read_toml_text
+
+_RESERVED = ("config", FILE, ENVIRONMENT)  # pydantic would treat the last two as sources
 
 
-def load_settings(config: Path | None, flags: Mapping[str, Any]) -> Settings:
+def load_settings(
+    config: Path | None, flags: Mapping[str, Any], options: Mapping[tuple[str, ...], str] | None = None
+) -> Settings:
     """Load settings from a TOML file (or none), the environment and flags (None: not given).
 
-    Raises InputError if the file cannot be read, and SettingsError for an invalid key or value. The message names the
-    key, and for an unknown key the closest known one.
+    Args:
+        config: The TOML file.
+        flags: Values by key, nested like the file.
+        options: How the values in `flags` were written on the command line, by their keys, for errors.
+
+    Raises:
+        InputError: The file cannot be read.
+        SettingsError: A key or value is invalid. The message names every mistake with its file and line, variable or
+            option, the allowed values, and for an unknown key the closest known one.
     """
-    file = read_toml(config) if config is not None else {}
-    given = merge(flags)
-    variables = own_variables(os.environ)
-    reject_old_keys(config, file, given, variables)
-    check_variables(variables)
-    return build_settings(file, given, config)
+    return settings_from(read_sources(config, flags, options))
+
+
+def read_sources(
+    config: Path | None, flags: Mapping[str, Any], options: Mapping[tuple[str, ...], str] | None = None
+) -> Sources:
+    """Read all sources of the settings without checking them, except that the file is TOML. As `load_settings`."""
+    text, file = read_toml_text(config) if config is not None else ("", {})
+    return Sources(file, merge(flags), own_variables(os.environ), config, text, options or {})
 
 
 def build_settings(file: Mapping[str, Any], given: Mapping[str, Any], config: Path | None = None) -> Settings:
@@ -35,30 +51,28 @@ def build_settings(file: Mapping[str, Any], given: Mapping[str, Any], config: Pa
 
     Raises SettingsError. If `config` is given, the error names it as the file of the invalid key.
     """
-    if isinstance(security := given.get("security"), dict) and "password" in security:
-        raise SettingsError(
-            "setting 'security.password' cannot be a flag, because other users can see flags in the process list; "
-            "set it in the environment or the file"
-        )
-    if "config" in given:
-        raise SettingsError("unknown setting 'config'; name the settings file with --config")
-    for source in (FILE, ENVIRONMENT):
-        if source in given:  # pydantic would treat it as the source of that name
-            raise SettingsError(f"unknown setting {source!r}")
-    if doubled := two_spellings(file):
-        raise SettingsError(f"settings {doubled[0]!r} and {doubled[1]!r} are the same; remove one")
-    variables: Mapping[str, Any] = {}
+    return settings_from(Sources(file, given, own_variables(os.environ), config))
+
+
+def settings_from(sources: Sources) -> Settings:
+    """Build settings from their sources. Raises SettingsError, which names every mistake."""
+    wrong_variables = variable_problems(without_old_keys(sources.variables))
+    problems = [*_problems_of_names(sources), *wrong_variables.values()]
+    usable = _usable(sources, wrong_variables)
     try:
-        variables = environment_values(own_variables(os.environ))
-        return Settings(**{**given, FILE: file, ENVIRONMENT: variables})
+        try:
+            variables = environment_values(usable.variables)
+        except SettingsError as error:  # two variables for one setting
+            problems.append(str(error))
+            variables = {}
+        settings = Settings(**{**usable.given, FILE: usable.file, ENVIRONMENT: variables})
     except ValidationError as error:
-        first = error.errors()[0]
-        location = first["loc"][:-1] if first["type"] == "missing" else first["loc"]  # a missing key is in its table
-        overridden = _sets(given, location) or _sets(variables, location)
-        origin = f"{config}: " if config and location and _sets(file, location) and not overridden else ""
-        raise SettingsError(origin + sentence_of(error)) from error
+        raise _error([*problems, *problems_of(error, usable)]) from error
     except RecursionError as error:
         raise SettingsError("a setting in the environment is nested too deeply") from error
+    if problems:
+        raise _error(problems)
+    return settings
 
 
 def two_spellings(keys: Iterable[str]) -> tuple[str, str] | None:
@@ -71,14 +85,39 @@ def two_spellings(keys: Iterable[str]) -> tuple[str, str] | None:
     return None
 
 
-def _sets(values: Mapping[str, Any], location: Iterable[str | int]) -> bool:
-    """Return whether nested settings contain a value at the location. Keys are compared in lower case."""
-    inner: Any = values
-    for part in location:
-        if not isinstance(inner, Mapping):
-            return True
-        lowered = {str(key).lower(): value for key, value in inner.items()}
-        if str(part).lower() not in lowered:
-            return False
-        inner = lowered[str(part).lower()]
-    return True
+def _error(problems: list[str]) -> SettingsError:
+    problems = list(dict.fromkeys(problems))
+    if len(problems) == 1:
+        return SettingsError(problems[0])
+    return SettingsError("\n  ".join([f"{len(problems)} errors in the settings:", *problems]))
+
+
+def _problems_of_names(sources: Sources) -> Iterator[str]:
+    """Yield the problems that pydantic would not find, or not explain."""
+    if old := renaming_problem(sources.config, sources.file, sources.given, sources.variables):
+        yield old
+    if isinstance(security := sources.given.get("security"), dict) and "password" in security:
+        yield (
+            "setting 'security.password' cannot be a flag, because other users can see flags in the process list; "
+            "set it in the environment or the file"
+        )
+    if "config" in sources.given:
+        yield "unknown setting 'config'; name the settings file with --config"
+    for source in (FILE, ENVIRONMENT):
+        if source in sources.given:
+            yield f"unknown setting {source!r}"
+    if doubled := two_spellings(sources.file):
+        yield f"settings {doubled[0]!r} and {doubled[1]!r} are the same; remove one"
+
+
+def _usable(sources: Sources, wrong_variables: Container[str]) -> Sources:
+    """Return the sources without the values that have been reported, so that no value is reported twice."""
+    file, given = (
+        {key: value for key, value in values.items() if key not in _RESERVED and key not in old_keys(values)}
+        for values in (sources.file, sources.given)
+    )
+    if isinstance(security := given.get("security"), dict):
+        given["security"] = {key: value for key, value in security.items() if key != "password"}
+    variables = without_old_keys(sources.variables)
+    variables = {name: value for name, value in variables.items() if name not in wrong_variables}
+    return replace(sources, file=file, given=given, variables=variables)

@@ -16,9 +16,10 @@ from tomlkit.items import Comment, InlineTable, Item, Key, Table
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.common.text_encoding import BYTE_ORDER_MARK
-from stripwatch.worker.config.loader import build_settings
+from stripwatch.worker.config.loader import settings_from
+from stripwatch.worker.config.origins import Sources
 from stripwatch.worker.config.overrides import merge
-from stripwatch.worker.config.renames import new_key, old_keys, own_variables, reject_old_keys
+from stripwatch.worker.config.renames import new_key, old_keys, own_variables, without_old_keys
 from stripwatch.worker.config.toml_text import parse_toml, read_text, read_toml
 
 _BARE_LINE_FEED = re.compile(r"(?<!\r)\n")
@@ -33,7 +34,8 @@ class Migration:
         file: The settings file.
         renamed: Old key to new key; empty if nothing had to change.
         backup: Copy of the old file; None if nothing had to change.
-        still_invalid: Another error in the settings, which existed before and is not fixed automatically.
+        still_invalid: Other errors in the settings, which existed before and are not fixed automatically; None if the
+            file is valid. It is also checked if nothing had to change.
     """
 
     file: Path
@@ -47,8 +49,9 @@ def migrate_file(file: Path) -> Migration:
 
     A file without old keys is not changed, nor is a file for which InputError or SettingsError is raised.
     """
-    if not (renamed := old_keys(read_toml(file))):
-        return Migration(file, {}, None)
+    values = read_toml(file)
+    if not (renamed := old_keys(values)):
+        return Migration(file, {}, None, _remaining_error(values))
     _check_writable(file)
     old = read_text(file)
     new = migrate_text(file, old)
@@ -118,12 +121,8 @@ def _remaining_error(values: dict[str, Any]) -> str | None:
     see it.
     """
     try:
-        build_settings(values, {})
+        settings_from(Sources(values, {}, without_old_keys(own_variables(os.environ))))
     except SettingsError as error:
-        try:
-            reject_old_keys(None, {}, {}, own_variables(os.environ))  # an old variable may be the cause
-        except SettingsError as cause:
-            return str(cause)
         return str(error)
     return None
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from shlex import quote
 from typing import Any
 
-from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.settings import ENV_PREFIX
 
 RENAMES = {
@@ -72,10 +71,10 @@ def _prefixed(environment: Mapping[str, str]) -> dict[str, str]:
     return {name: value for name, value in environment.items() if name.upper().startswith(ENV_PREFIX)}
 
 
-def reject_old_keys(
+def renaming_problem(
     config: Path | None, in_file: Mapping[str, Any], in_flags: Mapping[str, Any], variables: Mapping[str, str]
-) -> None:
-    """Raise SettingsError if there are old keys, naming each with its new key.
+) -> str:
+    """Name each old key with its new key; empty if there is no old key.
 
     variables: as `own_variables` returns them.
     """
@@ -90,9 +89,16 @@ def reject_old_keys(
     if file_keys:
         sentences.append(f"to rewrite the file, run: stripwatch config migrate {quote(str(config))}")
     if flag_keys:
-        sentences.append("use the new key with --set")
-    if sentences:
-        raise SettingsError("; ".join(sentences))
+        sentences.append("use the new key on the command line")
+    return "; ".join(sentences)
+
+
+def without_old_keys(variables: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment variables without those that have an old name."""
+    old, upper = _old_variables(), {name.upper(): value for name, value in variables.items()}
+    return {
+        name: value for name, value in variables.items() if name.upper() not in old or not _is_old(name.upper(), upper)
+    }
 
 
 def _is_table(value: Any) -> bool:

@@ -1,10 +1,12 @@
 """Sections of the settings, except `cameras`, `coils`, `thresholds`, `drift`, `security` and those of the live page."""
 
 from pathlib import Path
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from pydantic import Field, field_validator, model_validator
 
+from stripwatch.worker.config.fields.checked_model import CheckedModel
+from stripwatch.worker.config.fields.kafka_names import check_topic
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX, FRAME_SIDE_PX_MIN
 from stripwatch.worker.contracts.topics import (
     ACKNOWLEDGEMENTS,
@@ -20,10 +22,8 @@ from stripwatch.worker.contracts.topics import (
 )
 
 
-class Section(BaseModel):
-    """Base of the sections: unknown keys, infinity and NaN are invalid."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+class Section(CheckedModel):
+    """Base of the sections."""
 
 
 class Topics(Section):
@@ -72,6 +72,11 @@ class Topics(Section):
         description="Compacted topic with the state of each camera as its worker knows it, for the live page. "
         "Optional: if it does not exist when a worker starts, the worker publishes no states and logs this once.",
     )
+
+    @field_validator("*")
+    @classmethod
+    def _is_legal(cls, name: str) -> str:
+        return check_topic(name)
 
     @model_validator(mode="after")
     def _frames_alone(self) -> Self:
@@ -251,15 +256,12 @@ class BrokerSettings(Section):
     )
 
 
-# An empty string unsets a value from the file: a flag cannot be None.
-_OptionalFile = Annotated[Path | None, BeforeValidator(lambda given: None if given == "" else given)]
-
-
 class MetricsSettings(Section):
     """The HTTP port for metrics and health checks."""
 
     host: str = Field(
         default="127.0.0.1",
+        min_length=1,  # an empty name would listen on every address
         description='Address on which to serve /metrics, /healthz and /readyz. 0.0.0.0: every IPv4 address; "::": '
         "every IPv6 and IPv4 address.",
     )
@@ -274,19 +276,19 @@ class MetricsSettings(Section):
         ge=1,
         description="Maximum number of cameras with their own metric label. Further cameras share the label `other`.",
     )
-    certificate_file: _OptionalFile = Field(
+    certificate_file: Path | None = Field(
         default=None,
         description="PEM file with the server certificate of the metrics port. If set, the port serves only TLS "
         "1.2 or newer; changed files are reloaded automatically.",
     )
-    key_file: _OptionalFile = Field(
+    key_file: Path | None = Field(
         default=None,
         description="PEM file with the private key of the server certificate. Unset: the key is in certificate_file.",
     )
-    key_password_file: _OptionalFile = Field(
+    key_password_file: Path | None = Field(
         default=None, description="File with the password of the private key, if the key is encrypted."
     )
-    client_ca_file: _OptionalFile = Field(
+    client_ca_file: Path | None = Field(
         default=None,
         description="PEM file with certificate authorities. If set, /metrics requires a client certificate signed "
         "by one of them; /healthz and /readyz do not.",

@@ -1,15 +1,16 @@
 """Settings `security.*`: TLS and SASL for connections to Kafka."""
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, model_validator
+from pydantic import Field, SecretStr, model_validator
+
+from stripwatch.worker.config.sections import Section
 
 
-class Security(BaseModel):
+class Security(Section):
     """Encryption and authentication of the connection to Kafka. `protocol` and `mechanism` use Kafka's names."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
     protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
         default="PLAINTEXT",
@@ -52,30 +53,36 @@ class Security(BaseModel):
 
     @model_validator(mode="after")
     def _complete(self) -> Self:
-        """Reject settings that are incomplete, or that would be ignored."""
+        """Reject settings that are incomplete, or that would be ignored. The error names all of them."""
+        if problems := [*self._tls_problems(), *self._login_problems()]:
+            raise ValueError("; ".join(problems))
+        return self
+
+    def _tls_problems(self) -> Iterator[str]:
         if not self.encrypted and (self.ca_file or self.certificate_file):
-            raise ValueError(
+            yield (
                 f"protocol {self.protocol} does not use certificates; use SSL or SASL_SSL, "
                 "or remove ca_file and certificate_file"
             )
         if not self.certificate_file and (self.key_file or self.key_password_file):
-            raise ValueError("key_file and key_password_file require certificate_file")
+            yield "key_file and key_password_file require certificate_file"
+
+    def _login_problems(self) -> Iterator[str]:
         if self.protocol.startswith("SASL") and self.mechanism is None:
-            raise ValueError(f"protocol {self.protocol} requires a mechanism")
+            yield f"protocol {self.protocol} requires a mechanism"
         if self.mechanism is not None and not self.protocol.startswith("SASL"):
-            raise ValueError(f"mechanism {self.mechanism} requires protocol SASL_PLAINTEXT or SASL_SSL")
+            yield f"mechanism {self.mechanism} requires protocol SASL_PLAINTEXT or SASL_SSL"
         if self.password and self.password_file:
-            raise ValueError("both password and password_file are set; remove one")
+            yield "both password and password_file are set; remove one"
         by_password = self.mechanism is not None and self.mechanism != "OAUTHBEARER"
         proof = [self.username, self.password or self.password_file]
         if not all(proof) if by_password else any(proof):
-            raise ValueError(
+            yield (
                 "the mechanisms PLAIN and SCRAM require username and either password or password_file; "
                 "other mechanisms accept none of them"
             )
         if (self.mechanism == "OAUTHBEARER") != (self.token_file is not None):
-            raise ValueError("the mechanism OAUTHBEARER requires token_file; other mechanisms do not accept it")
-        return self
+            yield "the mechanism OAUTHBEARER requires token_file; other mechanisms do not accept it"
 
 
 PLAINTEXT = Security()

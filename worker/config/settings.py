@@ -13,6 +13,8 @@ from pydantic_settings import (
 )
 
 from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.fields.checked_model import CheckedModel
+from stripwatch.worker.config.fields.kafka_names import BootstrapServersText
 from stripwatch.worker.config.page_sections import LimitsSettings, ViewSettings
 from stripwatch.worker.config.plant_sections import Camera, CoilsSettings, ThresholdOverride
 from stripwatch.worker.config.sections import (
@@ -31,18 +33,18 @@ from stripwatch.worker.config.sections import (
 from stripwatch.worker.config.security import Security
 from stripwatch.worker.contracts.coil_summary import Severity
 
+_KAFKA_MS_MAX = 2**31 - 1  # Kafka's protocol has 32 bits for it
+_THREADS_MAX = 1024
 ENV_PREFIX = "STRIPWATCH_"
 # Arguments with the values of the file and the environment; neither can be the name of a setting.
 FILE, ENVIRONMENT = "<file>", "<environment>"
 
 
-class Settings(BaseSettings):
+class Settings(CheckedModel, BaseSettings):
     """All settings of `stripwatch run`. The settings reference is generated from the fields' descriptions."""
 
     model_config = SettingsConfigDict(
         extra="forbid",
-        frozen=True,
-        allow_inf_nan=False,
         nested_model_default_partial_update=True,
     )
 
@@ -84,7 +86,7 @@ class Settings(BaseSettings):
         "the device (not tested yet); on a CPU with inference_threads = 1, a higher value acts like "
         "more processes but needs less memory.",
     )
-    bootstrap_servers: str = Field(
+    bootstrap_servers: BootstrapServersText = Field(
         "127.0.0.1:9092", min_length=1, description="Kafka brokers as HOST:PORT, separated by commas."
     )
     group_id: str = Field(
@@ -95,6 +97,7 @@ class Settings(BaseSettings):
     session_timeout_ms: int = Field(
         45_000,
         ge=1000,
+        le=_KAFKA_MS_MAX,
         description="Time in milliseconds without a heartbeat after which Kafka assigns a worker's partitions to "
         "the rest of the group.",
     )
@@ -107,6 +110,7 @@ class Settings(BaseSettings):
     max_poll_interval_ms: int = Field(
         300_000,
         ge=1000,
+        le=_KAFKA_MS_MAX,
         description="Maximum time in milliseconds between two polls before a worker leaves the group. The worker "
         "keeps polling during inference.",
     )
@@ -178,10 +182,14 @@ class Settings(BaseSettings):
     inference_threads: int = Field(
         0,
         ge=0,
+        le=_THREADS_MAX,
         description="ONNX Runtime threads per process on a CPU. 0: the process's share of the cores.",
     )
     decode_threads: int = Field(
-        0, ge=0, description="Decoding threads per process. 0: the process's share of the cores."
+        0,
+        ge=0,
+        le=_THREADS_MAX,
+        description="Decoding threads per process. 0: the process's share of the cores.",
     )
     inflight: InflightSettings = Field(default_factory=InflightSettings)
 

@@ -1,6 +1,7 @@
 """Read settings files in TOML. Any invalid content becomes an error of one sentence."""
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -38,10 +39,49 @@ def parse_toml(text: str) -> dict[str, Any]:
 
 def read_toml(config: Path) -> dict[str, Any]:
     """Read and parse a settings file. Raises InputError if it cannot be read, SettingsError if it is not TOML."""
+    return read_toml_text(config)[1]
+
+
+def read_toml_text(config: Path) -> tuple[str, dict[str, Any]]:
+    """Return the text of a settings file, and its content. Raises the same errors as `read_toml`."""
     try:
-        return parse_toml(read_text(config))
+        text = read_text(config)
+        return text, parse_toml(text)
     except ValueError as error:
         raise SettingsError(f"{config} is not valid TOML: {error}") from error
+
+
+def key_lines(text: str) -> dict[tuple[str, ...], int]:
+    """Return the line, counted from 1, of each key and table header in a valid TOML document.
+
+    tomllib reports no lines, so each statement is parsed separately. A value may take several lines.
+    """
+    found: dict[tuple[str, ...], int] = {}
+    table: tuple[str, ...] = ()
+    statement, first = "", 1
+    for number, line in enumerate(text.removeprefix(BYTE_ORDER_MARK).splitlines(), 1):
+        if not statement:
+            first = number
+        statement += f"{line}\n"
+        try:
+            values = parse_toml(statement)
+        except ValueError:
+            continue  # the value ends on a later line
+        if statement.lstrip().startswith("["):
+            table = next(iter(_key_paths(values)), ())
+            found.setdefault(table, first)
+        else:
+            found |= {(*table, *path): first for path in _key_paths(values)}
+        statement = ""
+    return found
+
+
+def _key_paths(values: dict[str, Any], above: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    for key, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _key_paths(value, (*above, key))
+        else:
+            yield (*above, key)
 
 
 def _check_depth(values: dict[str, Any]) -> None:

@@ -25,8 +25,10 @@ from stripwatch.worker.config.command_line.cli_options import (
     SettingsConfig,
     settings_of,
 )
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 
 
+@settings_as_options
 def run(
     config: SettingsConfig = None,
     bundle: BundleSetting = None,
@@ -82,6 +84,7 @@ def run(
             end_by_force(error)
 
 
+@settings_as_options
 def check(
     config: SettingsConfig = None,
     bundle: BundleSetting = None,
@@ -104,6 +107,7 @@ def check(
     print_summary(check_bundle(settings))
 
 
+@settings_as_options
 def inspect(
     folder: ImageFolderArgument,
     out: Annotated[Path, typer.Option(help="JSON Lines file to write, with one event per frame.")],

@@ -16,8 +16,10 @@ from stripwatch.worker.config.command_line.cli_options import (
     FramesTopic,
     ImageFolderArgument,
     SecurityConfig,
+    SecuritySet,
     security_of,
 )
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import ImageFolder, content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
@@ -68,6 +70,7 @@ def find_images(root: Path) -> ImageFolder:
     return images
 
 
+@settings_as_options
 def replay(
     folder: ImageFolderArgument,
     bootstrap_servers: BootstrapServers,
@@ -82,6 +85,7 @@ def replay(
     topic: FramesTopic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """Send a folder of images to Kafka as frames of cameras: the files in order of name, the cameras in rotation.
 
@@ -98,7 +102,7 @@ def replay(
     summary = play_on_kafka(
         playback.shots(loop),
         SimulatedLine(cameras=cameras, rate_fps=rate, mm_per_frame=mm_per_frame, coil=coil),
-        client=ClientConfig(bootstrap_servers, security_of(config)),
+        client=ClientConfig(bootstrap_servers, security_of(config, security)),
         topic=topic,
         seconds_max=seconds,
         frames_total=None if loop else len(images.files),

@@ -14,7 +14,14 @@ from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.console import new_progress, print_summary
-from stripwatch.worker.config.command_line.cli_options import FramesTopic, SecurityConfig, security_of
+from stripwatch.worker.config.command_line.cli_options import (
+    FramesTopic,
+    SecurityConfig,
+    SecuritySet,
+    security_of,
+    servers_option,
+)
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
@@ -41,10 +48,15 @@ _DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
 _SIDE_PX = range(64, 4097)
 
 
+@settings_as_options
 def simulate(
     out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
     bootstrap_servers: Annotated[
-        str, typer.Option(help="Send frames to these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.")
+        str,
+        typer.Option(
+            help="Send frames to these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.",
+            callback=servers_option,
+        ),
     ] = "",
     frames: Annotated[
         int, typer.Option(min=0, help="Number of frames: in total with --out, else per camera (0 sets no limit).")
@@ -67,6 +79,7 @@ def simulate(
     topic: FramesTopic = topics.FRAMES,
     sent: SentPath = None,
     config: SecurityConfig = None,
+    security: SecuritySet = None,
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 
@@ -99,7 +112,7 @@ def simulate(
         coil_frames=coil_frames,
     )
     total = frames * cameras or None
-    client = ClientConfig(bootstrap_servers, security_of(config))
+    client = ClientConfig(bootstrap_servers, security_of(config, security))
     require_topic(client, topic)  # fail before the pool is rendered, which takes a while
     shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format)
     summary = play_on_kafka(

@@ -42,6 +42,6 @@ def test_warns_of_other_errors_in_the_file(tmp_path: Path, command_line: Command
     file.with_name("worker.toml.bak").touch()
     code, stdout, stderr = command_line("config", "migrate", file)
     assert (code, file.read_text()) == (0, "metrics.port = 1\ngroup_id = 2\n")
-    assert last_json(stdout)["still_invalid"] == "setting 'group_id' must be a string (got 2)"
+    assert last_json(stdout)["still_invalid"] == "setting 'group_id' must be a string that is not empty (got 2)"
     assert f"the old file is {file}.bak.1" in stderr
     assert f"warning: {file} is still invalid: setting 'group_id'" in stderr

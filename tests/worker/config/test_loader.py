@@ -62,19 +62,22 @@ def test_reads_cameras_and_thresholds_from_tables(config: Path) -> None:
         ("GROUP_ID = 'a'\ngroup_id = 'b'", "settings 'GROUP_ID' and 'group_id' are the same; remove one"),
         ("[security]\nusername = 'u'", "'security': the mechanisms PLAIN and SCRAM require username"),
         ("qqqqqq = 1", r"unknown setting 'qqqqqq'$"),
-        ("batch_frames_max = 0", r"'batch_frames_max' must be at least 1 \(got 0\)"),
+        ("batch_frames_max = 0", r"'batch_frames_max' must be an integer from 1 to 1024 \(got 0\)"),
         ('delivery = "twice"', r"'delivery' must be 'at-least-once' or 'exactly-once'"),
         ('static_membership = "sometimes"', "'static_membership' must be true or false, or 'auto'"),
-        ("processes = 0", r"'processes' must be at least 1, or 'auto' \(got 0\)"),
+        ("processes = 0", r"'processes' must be an integer from 1 to 64, or 'auto' \(got 0\)"),
         ("bundle = 3", r"'bundle' must be a path \(got 3\)"),
-        ("instance_id = 'a b'", "'instance_id' must contain only letters, digits"),
-        ("group_id = 3", "worker.toml: setting 'group_id' must be a string"),
+        (
+            "instance_id = 'a b'",
+            "'instance_id' must be a string of at most 200 characters that contains only letters",
+        ),
+        ("group_id = 3", "worker.toml:1: setting 'group_id' must be a string"),
         ("metrics.prot = 1", r"unknown setting 'metrics.prot'; did you mean 'metrics.port'\?"),
-        ("metrics.port = 70_000", "'metrics.port' must be at most 65535"),
+        ("metrics.port = 70_000", "'metrics.port' must be an integer from 0 to 65535"),
         ("metrics = 9108", "setting 'metrics' is a table of settings; set its keys instead of a value"),
         ("max_poll_interval_ms = 9000", "'drain_s_max' must be shorter than max_poll_interval_ms"),
         ('[topics]\nreview = "inspection.frames"', "'topics': frames and review must be different topics"),
-        ("evidence.per_minute_max = 0", "'evidence.per_minute_max' must be greater than 0"),
+        ("evidence.per_minute_max = 0", "'evidence.per_minute_max' must be a number above 0 and at most 60000"),
         ("batch_frames_max =", "is not valid TOML"),
         ("drain_s_max = inf", "'drain_s_max'"),
         ("broker.wait_s_max = inf", "'broker.wait_s_max'"),
@@ -85,7 +88,7 @@ def test_reads_cameras_and_thresholds_from_tables(config: Path) -> None:
         ('[severity]\nscratch = "bad"', "'severity.scratch' must be 'minor', 'major' or 'critical'"),
         (
             "[limits.defect_frames_per_100_m]\nscratch = -1",
-            r"'limits.defect_frames_per_100_m.scratch' must be at least 0",
+            r"'limits.defect_frames_per_100_m.scratch' must be a number from 0 to 1000000",
         ),
         ("[limits]\nrejected = 5", "unknown setting 'limits.rejected'; did you mean 'limits.rejected_percent'"),
         ("[thresholds.a]\nsure = 0.2\nunsure = 0.9", "'thresholds.a': unsure must not be above sure"),
@@ -104,7 +107,7 @@ def test_rejects_config_as_a_setting() -> None:
 
 def test_names_the_file_whose_table_lacks_a_required_key(config: Path) -> None:
     config.write_text("[thresholds.crack]\nunsure = 0.5\n")
-    with pytest.raises(SettingsError, match=r"worker\.toml: setting 'thresholds\.crack\.sure' is missing$"):
+    with pytest.raises(SettingsError, match=r"worker\.toml:1: setting 'thresholds\.crack\.sure' is missing$"):
         load_settings(config, {})
 
 

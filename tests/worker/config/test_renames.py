@@ -51,7 +51,7 @@ def test_names_an_old_key_in_a_file(tmp_path: Path, old: str, new: str, value: s
 @pytest.mark.parametrize("value", ["true", "1", "file.onnx"])
 def test_names_an_old_key_in_a_flag(old: str, new: str, value: str) -> None:
     error = error_of(None, parse_pairs([f"{old}={value}"]))
-    assert error == f"setting {old!r} is now {new!r}; use the new key with --set"
+    assert error == f"setting {old!r} is now {new!r}; use the new key on the command line"
 
 
 @pytest.mark.parametrize(("old", "new"), [("Evidence", "evidence.enabled"), ("METRICS_PORT", "metrics.port")])
@@ -65,7 +65,7 @@ def test_names_an_old_key_in_other_case(tmp_path: Path, old: str, new: str) -> N
 def test_does_not_take_a_list_of_tables_for_an_old_key(tmp_path: Path) -> None:
     config = tmp_path / "worker.toml"
     config.write_text("[[evidence]]\nquality = 1")
-    assert error_of(config) == f"{config}: setting 'evidence' is a table of settings; set its keys instead of a value"
+    assert error_of(config) == f"{config}:1: setting 'evidence' is a table of settings; set its keys instead of a value"
 
 
 def test_the_suggested_command_can_be_pasted_into_a_shell(tmp_path: Path) -> None:
@@ -99,14 +99,18 @@ def test_names_all_old_keys_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     config.write_text('evidence = true\nmetrics_port = 1\nbundel = "a"')
     monkeypatch.setenv("STRIPWATCH_LOG_LEVEL", "debug")
     monkeypatch.setenv("STRIPWATCH_BUNDEL", "a")
-    assert error_of(config, parse_pairs(["shadow_share=1", "metrics_port=2"])).split("; ") == [
+    title, old, variable, unknown = error_of(config, parse_pairs(["shadow_share=1", "metrics_port=2"])).split("\n  ")
+    assert title == "3 errors in the settings:"
+    assert old.split("; ") == [
         "setting 'evidence' is now 'evidence.enabled'",
         "setting 'metrics_port' is now 'metrics.port'",
         "setting 'shadow_share' is now 'shadow.share'",
         "environment variable STRIPWATCH_LOG_LEVEL is now STRIPWATCH_LOG__LEVEL",
         f"to rewrite the file, run: stripwatch config migrate {config}",
-        "use the new key with --set",
+        "use the new key on the command line",
     ]
+    assert variable == "unknown environment variable STRIPWATCH_BUNDEL; did you mean 'STRIPWATCH_BUNDLE'?"
+    assert unknown == f"{config}:3: unknown setting 'bundel'; did you mean 'bundle'?"
 
 
 @pytest.mark.parametrize("service", ["", "METRICS_", "WORKER_", "EVIDENCE_", "LINE_1_METRICS_"])

@@ -91,7 +91,10 @@ def _mean(encoded: bytes) -> float:
             "--shape must be HEIGHTxWIDTH with 64 to 4096 px each, such as 256x1600, not '200'",
         ),
         (["--out", "x", "--shape", "10x5000"], "--shape must be HEIGHTxWIDTH with 64 to 4096 px"),
-        (["--bootstrap-servers", "nowhere"], "bootstrap servers must be HOST:PORT[,HOST:PORT...], not 'nowhere'"),
+        (
+            ["--bootstrap-servers", "nowhere"],
+            "--bootstrap-servers must be HOST:PORT[,HOST:PORT...]; 'nowhere' is not HOST:PORT",
+        ),
         (["--out", "x", "--frames", "-1"], "--frames"),
     ],
 )

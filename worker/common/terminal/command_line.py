@@ -23,10 +23,11 @@ from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
 _INTERRUPTED = 130
+COMMAND_CLASS = "command_class"  # attribute of a command's function, for a subclass of Command
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
-class _Command(TyperCommand):
+class Command(TyperCommand):
     """Command with two additions to typer.
 
     Usage errors name the command even if typer does not set their context. An option --json without a file means
@@ -97,12 +98,14 @@ class LazyCommand:
         module, _, attribute = self.target.partition(":")
         found: Any = getattr(importlib.import_module(module), attribute)
         if not isinstance(found, typer.Typer):
+            command_class = getattr(found, COMMAND_CLASS, Command)
             application = typer.Typer(add_completion=False, rich_markup_mode=None)
-            application.command(self.name, cls=_Command, context_settings=_PASS_ON if self.passes_on else None)(found)
+            settings = _PASS_ON if self.passes_on else None
+            application.command(self.name, cls=command_class, context_settings=settings)(found)
             found = application
         command = typer.main.get_command(found)
         assert isinstance(command, TyperCommand | TyperGroup)
-        if isinstance(command, _Command):
+        if isinstance(command, Command):
             command.bare_json = self.bare_json
         return command
 

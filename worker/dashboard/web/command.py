@@ -6,8 +6,10 @@ import typer
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.command_line.cli_options import BootstrapServersSetting, Set, SettingsConfig, settings_of
+from stripwatch.worker.config.command_line.setting_options import settings_as_options
 
 
+@settings_as_options
 def view(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,

@@ -1,6 +1,6 @@
 // The defect classes: their colours, and the filter of the classes shown.
 
-import { byId, make, number } from "./dom.js";
+import { byId, level, make, number } from "./dom.js";
 
 const COLOURS = 8;
 const order = new Map(); // label -> number, in the order of first appearance
@@ -44,17 +44,40 @@ function addRow(label) {
     else hidden.add(label);
     changed();
   });
+  const rate = row.appendChild(make("span", "rate"));
+  rate.style.setProperty("--class", `var(--${classColour(label)})`);
+  const bar = rate.appendChild(make("progress"));
+  bar.max = 100;
+  bar.setAttribute("aria-label", `Rate of ${label}, logarithmic`);
+  const text = rate.appendChild(make("span"));
   byId("classes").append(row);
-  rows.set(label, { input, count });
+  rows.set(label, { input, count, rate, bar, text });
 }
 
-export function showClasses(counts) {
+export function showClasses({ labels: counts, running, unknown_labels: unknown }) {
   learn(Object.keys(counts));
   for (const label of order.keys()) {
     if (!rows.has(label)) addRow(label);
-    rows.get(label).count.textContent = number(counts[label]);
+    const row = rows.get(label);
+    row.count.textContent = number(counts[label]);
+    showRate(row, label, running);
   }
+  byId("unknown-classes").textContent = unknown.length ? `The settings severity or limits name classes that no model has: ${unknown.join(", ")}.` : "";
   byId("no-classes").hidden = order.size > 0;
+}
+
+// Show the highest rate of a class in the running coils: the figure that the limits are for.
+function showRate({ rate, bar, text }, label, running) {
+  const coils = running.filter((coil) => label in coil.rates);
+  const worst = coils.reduce((most, coil) => (most && most.rates[label] >= coil.rates[label] ? most : coil), null);
+  rate.hidden = worst === null;
+  if (!worst) return;
+  const value = worst.rates[label];
+  const unit = worst.rate_unit === "frames_per_100_m" ? "frames per 100 m" : "% of frames";
+  bar.value = level(value);
+  text.textContent = `${number(value)} ${unit}`;
+  const found = worst.exceeded.find((each) => each.label === label);
+  text.className = found ? (found.state === "alarm" ? "bad" : "warn") : "";
 }
 
 export function startClasses() {

@@ -1,6 +1,7 @@
 // The table of coils: first the running ones, then those that have ended, newest first.
 
 import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText } from "./dom.js";
+import { stateText } from "./coil_state.js";
 import { learn } from "./classes.js";
 
 const WHY = { "next-coil": "ended", silence: "ended (no frames)", limit: "cut at the frame limit" };
@@ -30,6 +31,7 @@ export function showCoils(chosen, lines) {
   const columns = [
     { name: "Coil", head: true, cell: coilName },
     { name: "State", text: true, cell: state, mark: (row) => (state(row) === "running" ? "running" : "") },
+    { name: "Limits", text: true, cell: stateText, mark: (row) => ({ alarm: "bad", warning: "warn" })[row.state] ?? "" },
     { name: "First frame", cell: (row) => clockTime(row.first_captured_at) },
     { name: "Length", cell: (row) => metres(row.length_mm) },
     { name: "Not covered", cell: (row) => metres(row.uncovered_mm), mark: (row) => mark(row.uncovered_mm, "warn") },
@@ -39,7 +41,7 @@ export function showCoils(chosen, lines) {
     { name: "Defects", cell: (row) => number(defectsOf(row)), mark: (row) => mark(defectsOf(row), "") },
     { name: "By class", text: true, cell: byClass, mark: () => "long" },
     ...(rows.some(doubts) ? [{ name: "Warnings", text: true, cell: doubts, mark: () => "bad long" }] : []),
-    { name: "Worst defect", text: true, cell: (row) => (row.worst ? `${row.worst.label} at ${metres(row.worst.strip_mm.start)}` : "–") },
+    { name: "Worst defect", text: true, cell: worst },
     { name: "", node: actions },
   ];
   fillGroups(byId("coils"), columns, groups(rows, lines), (row) => (chosen.has(row.id) ? "shown" : ""));
@@ -67,6 +69,11 @@ function state(row) {
 function doubts(row) {
   const silent = row.cameras_silent.length ? `no frames from ${row.cameras_silent.join(", ")}` : "";
   return [firstFramesText(row), silent, positionFaultsText(row.position_faults)].filter(Boolean).join("; ");
+}
+
+// The worst defect is that of the most severe class, and of those the most certain one.
+function worst({ worst: found, severities }) {
+  return found ? `${found.label} (${severities[found.label] ?? "–"}) at ${metres(found.strip_mm.start)}` : "–";
 }
 
 const defectsOf = (row) => Object.values(row.defects).reduce((sum, count) => sum + count, 0);

@@ -10,6 +10,8 @@ export function make(tag, className = "", text = "") {
 }
 
 export const number = (value) => (value ?? 0).toLocaleString("en-GB");
+// Return the length of a bar in percent, by the logarithm: 1,600 must not look like 16, but both must be visible.
+export const level = (value) => Math.min(100, (100 * Math.log10(1 + (value ?? 0))) / Math.log10(10001));
 export const metres = (mm, digits = 1) => (mm === null || mm === undefined ? "–" : `${(mm / 1000).toFixed(digits)} m`);
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const FLAGS = {

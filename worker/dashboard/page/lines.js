@@ -2,6 +2,7 @@
 
 import { ago, byId, lineTitle, make, metres, number } from "./dom.js";
 import { onFilter } from "./classes.js";
+import { rateText, reasonsText, stateText } from "./coil_state.js";
 import { allCoils } from "./coils.js";
 import { findCard, openCard } from "./cards.js";
 import { StripMap } from "./map.js";
@@ -19,6 +20,7 @@ class LineSection {
     this.section = section;
     const head = section.appendChild(make("div", "head"));
     this.title = head.appendChild(make("h2", "", lineTitle(name)));
+    this.state = head.appendChild(make("p", "state"));
     this.stop = head.appendChild(make("p", "stop"));
     this.note = head.appendChild(make("p", "note"));
     this.follow = head.appendChild(make("button", "quiet", "Back to the running coil"));
@@ -62,7 +64,10 @@ class LineSection {
     if (!row) return;
     this.title.textContent = lineTitle(this.name, row);
     const defects = Object.values(row.defects).reduce((a, b) => a + b, 0);
-    this.note.textContent = `${metres(row.length_mm)} · ${number(defects)} ${defects === 1 ? "defect" : "defects"}`;
+    this.note.textContent = `${metres(row.length_mm)} · ${number(defects)} ${defects === 1 ? "defect" : "defects"} · ${rateText(row)}`;
+    this.state.dataset.state = row.state ?? "";
+    this.state.title = reasonsText(row);
+    if (this.state.textContent !== stateText(row)) this.state.textContent = stateText(row);
     this.follow.hidden = this.chosen === null;
     const state = `${row.id} ${row.ended} ${row.frames.inspected + row.frames.skipped + row.frames.rejected}`;
     if (state === this.drawn || this.loading) return;

@@ -1,12 +1,14 @@
 // Receives server-sent events and passes each one to the module that shows it.
 
-import { ago, byId, fillTable, make, number, sinceText } from "./dom.js";
+import { ago, byId, fillTable, level, make, number, sinceText } from "./dom.js";
+import { showAlarms } from "./alarms.js";
 import { showCameras } from "./cameras.js";
 import { addCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
 import { chooseCoil, chosenCoils, showLines } from "./lines.js";
 import { startSignIn } from "./sign_in.js";
+import { startSound } from "./sound.js";
 import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
@@ -45,7 +47,7 @@ function showTiles(state) {
     ["frames/s", state.frames_per_second.toFixed(1)],
     ["latency p50", ms(worst("latency_ms_p50"))],
     ["latency p99", ms(worst("latency_ms_p99"))],
-    ["defects/min", number(state.defects_per_minute)],
+    ["defects/min", number(state.defects_per_minute), state.running.some(hasDefectAlarm), false, level(state.defects_per_minute)],
   ]);
   fillTiles(byId("counts"), [
     ["with defects", number(totals.defect_frames)],
@@ -57,9 +59,11 @@ function showTiles(state) {
   ]);
 }
 
-// raised: highlight the figure. nil: a narrow screen leaves it out.
+const hasDefectAlarm = (row) => row.exceeded.some((each) => each.label && each.state === "alarm");
+
+// raised: highlight the figure. nil: a narrow screen leaves it out. full: length of the bar below it, in percent.
 function fillTiles(list, figures) {
-  for (const [name, value, raised = false, nil = false] of figures) {
+  for (const [name, value, raised = false, nil = false, full = null] of figures) {
     if (!tiles.has(name)) {
       const tile = list.appendChild(make("div"));
       tile.append(make("dt", "", name), make("dd"));
@@ -67,6 +71,10 @@ function fillTiles(list, figures) {
     }
     tiles.get(name).className = raised ? "raised" : nil ? "nil" : "";
     tiles.get(name).lastChild.textContent = value;
+    if (full !== null) {
+      tiles.get(name).classList.add("barred");
+      tiles.get(name).style.setProperty("--level", `${full}%`);
+    }
   }
 }
 
@@ -89,13 +97,14 @@ function show(state) {
   showStatus(state);
   showSince(state);
   showTiles(state);
-  showClasses(state.labels);
+  showClasses(state);
   showCameras(state);
   showModels(state);
   setRunning(state.running);
   lineNames = state.lines.map((line) => line.line);
   showCoils(chosenCoils(), lineNames);
   showLines(state);
+  showAlarms(state);
 }
 
 // A restarted server numbers its defects from 1 again, and may be another version with another page: reload the page.
@@ -147,6 +156,7 @@ function listenAgain() {
 
 startTheme(byId("theme"));
 startSignIn();
+startSound();
 startClasses();
 startCards();
 onShow((row) => {

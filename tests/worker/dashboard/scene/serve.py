@@ -70,10 +70,10 @@ def _add(history: History, pictures: ScenePictures, told: Told, now_s: float) ->
 
 
 @contextmanager
-def served(history: History, pictures: Any, port: int = 0) -> Iterator[str]:
-    """Serve the page of a history on loopback, in a thread, and yield its address."""
+def served(history: History, pictures: Any, port: int = 0, **options: Any) -> Iterator[str]:
+    """Serve the page of a history on loopback, in a thread, and yield its address. options: of `make_site`."""
     with socket.create_server(("127.0.0.1", port)) as listener:
-        site = make_site(history, cast(FrameFetcher, pictures), _HOSTS)
+        site = make_site(history, cast(FrameFetcher, pictures), _HOSTS, **options)
         server = uvicorn.Server(uvicorn.Config(site, log_config=None, timeout_graceful_shutdown=1, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page")
         thread.start()

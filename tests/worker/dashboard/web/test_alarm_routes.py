@@ -12,7 +12,6 @@ from starlette.applications import Starlette
 
 from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
-from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.page_sections import ViewSettings
 from stripwatch.worker.contracts.line.acknowledgement import Acknowledgement
 from stripwatch.worker.dashboard.state.history import History
@@ -20,24 +19,12 @@ from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes
 from tests.worker.dashboard.events import LINE, Shown
 from tests.worker.dashboard.histories import NOW_MS, add
+from tests.worker.dashboard.web.fake_topic import FakeTopic
 from tests.worker.dashboard.web.requests_made import OWN, bearer, respond, scope_of
 
 TOKEN = "shared-token-1234"
 JSON = ("content-type", "application/json")
 RULES = CoilRules(grading=GradingRules({"crack": "critical", "scratsh": "minor"}))
-
-
-class FakeTopic:
-    """The topic of acknowledgements. broken: Kafka does not accept records."""
-
-    def __init__(self) -> None:
-        self.records: list[tuple[bytes, bytes, dict[str, bytes]]] = []
-        self.broken = False
-
-    def send(self, key: bytes, value: bytes, headers: Sequence[tuple[str, bytes]]) -> None:
-        if self.broken:
-            raise BrokerUnavailableError("topic 'inspection.acknowledgements' did not accept the record")
-        self.records.append((key, value, dict(headers)))
 
 
 class Page:
@@ -91,7 +78,7 @@ def page(topic: FakeTopic, tmp_path: Path) -> Page:
 def test_an_acknowledgement_is_a_record_with_person_and_server_time(page: Page, topic: FakeTopic) -> None:
     alarm_id = page.alarm_id
     assert page.post({"ids": [alarm_id]}) == (200, {"acknowledged": [alarm_id], "by": "Ada Shift"})
-    ((key, value, headers),) = topic.records
+    ((key, (value, headers)),) = topic.records.items()
     said = msgspec.json.decode(value, type=Acknowledgement)
     assert key == alarm_id.encode()
     assert (said.alarm_id, said.by, said.at, said.rule, said.label) == (
@@ -120,7 +107,7 @@ def test_nobody_acknowledges_without_a_sign_in(page: Page, topic: FakeTopic) -> 
     assert (
         page.post({"ids": [page.alarm_id]}, [JSON, ("origin", "http://evil.example"), *bearer(TOKEN, "Ada")])[0] == 403
     )
-    assert topic.records == []
+    assert topic.records == {}
 
 
 def test_nobody_acknowledges_until_writing_is_switched_on(topic: FakeTopic) -> None:
@@ -128,7 +115,7 @@ def test_nobody_acknowledges_until_writing_is_switched_on(topic: FakeTopic) -> N
     status, answer = page.post({"ids": [page.alarm_id]})
     assert status == 403
     assert "view.token_file" in answer["error"]
-    assert topic.records == []
+    assert topic.records == {}
     assert page.metrics()["alarms", LINE] == 1
     assert page.metrics()["alarms_unacknowledged", LINE] == 0
 
@@ -138,14 +125,14 @@ def test_nobody_acknowledges_until_writing_is_switched_on(topic: FakeTopic) -> N
 )
 def test_invalid_requests_write_nothing(page: Page, topic: FakeTopic, body: Any) -> None:
     assert page.post(body)[0] == 400
-    assert topic.records == []
+    assert topic.records == {}
 
 
 def test_an_alarm_that_is_gone_is_named(page: Page, topic: FakeTopic) -> None:
     status, answer = page.post({"ids": ["alarm-0"]})
     assert status == 404
     assert answer["error"].startswith("no such alarm")
-    assert topic.records == []
+    assert topic.records == {}
 
 
 def test_metrics_state_the_coil_the_feed_and_unknown_classes(page: Page) -> None:

@@ -1,0 +1,81 @@
+// Alarms: large, audible once, and acknowledged by a person.
+
+import { limitText, reason } from "./coil_state.js";
+import { byId, clockTime, coilPhrase, lineName, make } from "./dom.js";
+import { post } from "./sign_in.js";
+import { sound } from "./sound.js";
+
+const TITLE = document.title;
+const LISTED = 8;
+let drawn = "";
+let problem = "";
+let busy = false;
+
+function headline(alarms) {
+  const lines = new Map();
+  for (const alarm of alarms) if (!lines.has(alarm.line)) lines.set(alarm.line, alarm);
+  return [...lines.values()].slice(0, 2);
+}
+
+export function showAlarms(state) {
+  const open = state.alarms.filter((alarm) => !alarm.acknowledged);
+  const present = open.filter((alarm) => alarm.running);
+  document.title = present.length ? `ALARM · ${TITLE}` : TITLE;
+  sound(present.map((alarm) => alarm.id));
+  const content = JSON.stringify([state.alarms, state.can_acknowledge, state.lines.length, problem, busy]);
+  if (content === drawn) return;
+  drawn = content;
+  drawBanner(open, present, state);
+  drawSeen(state.alarms.filter((alarm) => alarm.acknowledged));
+}
+
+function drawBanner(open, present, state) {
+  const many = state.lines.length > 1;
+  byId("alarm").hidden = open.length === 0;
+  byId("alarm").dataset.kind = present.length ? "present" : "earlier";
+  const words = present.length ? headline(present).map((alarm) => `ALARM ${many ? `${lineName(alarm.line)} ` : ""}${reason(alarm)}`) : [];
+  const big = byId("alarm-headline");
+  if (big.dataset.words !== words.join("\n")) {
+    big.dataset.words = words.join("\n");
+    big.replaceChildren(...words.map((text) => make("span", "big", text)));
+  }
+  const title = present.length ? "" : `Alarms of earlier coils that nobody has acknowledged: ${open.length}`;
+  byId("alarm-earlier").textContent = title;
+  byId("alarm-list").replaceChildren(...open.slice(0, LISTED).map((alarm) => make("li", "", sentence(alarm, many))));
+  byId("alarm-more").textContent = open.length > LISTED ? `and ${open.length - LISTED} more` : "";
+  const button = byId("acknowledge");
+  button.hidden = !state.can_acknowledge;
+  button.disabled = busy;
+  button.textContent = open.length > 1 ? `Acknowledge ${open.length} alarms` : "Acknowledge";
+  byId("alarm-problem").textContent = problem;
+  button.onclick = () => acknowledge(open.map((alarm) => alarm.id));
+}
+
+function sentence(alarm, many) {
+  const line = many ? `${lineName(alarm.line)}, ` : "";
+  const past = alarm.active ? "" : ", within the limit again";
+  return `${line}${coilPhrase(alarm)}: ${reason(alarm)} (${limitText(alarm)})${past}, since ${clockTime(alarm.raised_at)}`;
+}
+
+// An acknowledged alarm of a running coil needs no attention, but is not over.
+function drawSeen(alarms) {
+  byId("alarms-seen").hidden = alarms.length === 0;
+  byId("alarms-seen").replaceChildren(
+    ...alarms.slice(0, LISTED).map((alarm) => {
+      const { by, at } = alarm.acknowledged;
+      return make("li", "", `${coilPhrase(alarm)}: ${reason(alarm)} (${limitText(alarm)}), acknowledged by ${by} at ${clockTime(at)}`);
+    }),
+  );
+}
+
+async function acknowledge(ids) {
+  if (busy) return;
+  [busy, problem] = [true, ""];
+  try {
+    await post("/alarms/acknowledge", { ids });
+  } catch (error) {
+    problem = `${error.message}.`;
+  }
+  busy = false;
+  drawn = "";
+}

@@ -3,10 +3,10 @@
 import json
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
@@ -80,7 +80,7 @@ def serve(topic: FakeTopic, tmp_path: Path) -> Iterator[Serve]:
         def start(writing: bool = True) -> tuple[Server, str]:
             server = Server(topic)
             access = Access(ViewSettings(token_file=file) if writing else ViewSettings())
-            options = {"access": access, "send_acknowledgement": topic.send}
+            options: dict[str, Any] = {"access": access, "send_acknowledgement": topic.send}
             return server, stack.enter_context(served(server.history, ScenePictures(), **options))
 
         yield start
@@ -138,7 +138,7 @@ def test_an_alarm_can_be_read_from_ten_metres(
 
 def violations(chrome: webdriver.Chrome) -> list[str]:
     """Return the accessibility rules that the alarm breaks, as axe-core finds them."""
-    chrome.execute_script((Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8"))
+    chrome.execute_script((files("axe_playwright_python") / "axe.min.js").read_text(encoding="utf-8"))
     parts = "[['#alarm'], ['#alarms-seen'], ['#sign-in']]"
     found: list[dict[str, Any]] = chrome.execute_async_script(
         f"axe.run({{include: {parts}}}).then((found) => arguments[0](found.violations))"

@@ -36,6 +36,7 @@ def markdown(rows: Sequence[BenchRow]) -> str:
 
 def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
     """Return a plot as PNG: throughput and latency by batch size, one line per bundle and device."""
+    from stripwatch.export.reporting.axes import use_log_scale
     from stripwatch.export.reporting.figures import literal, new_axes, to_png  # needs matplotlib
 
     figure, (rates, latencies) = new_axes(11, 4.4, ncols=2)
@@ -44,11 +45,13 @@ def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
         sizes = [speed.batch_frames for speed in row.speeds]
         lines += rates.plot(sizes, [speed.frames_per_second for speed in row.speeds], marker="o")
         latencies.plot(sizes, [speed.latency_ms_p50 for speed in row.speeds], marker="o")
-    rates.set(ylabel="frames per second", yscale="log")
-    latencies.set(ylabel="median batch latency, ms", yscale="log")
+    rates.set(ylabel="frames per second")
+    latencies.set(ylabel="median batch latency, ms")
+    measured = {speed.batch_frames for row in rows for speed in row.speeds}
     for axis in (rates, latencies):
-        axis.set_xscale("log", base=2)
         axis.set_xlabel("batch size, frames")
+        use_log_scale(axis.xaxis, measured)
+        use_log_scale(axis.yaxis)
     figure.legend(lines, [literal(_title(row)) for row in rows], loc="outside right upper", fontsize=8)
     return to_png(figure)
 

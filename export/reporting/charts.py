@@ -1,13 +1,17 @@
 """Validation charts for the report of a run and for the HTML page of a bundle."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from stripwatch.export.reporting.axes import number, use_log_scale
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.reporting.figures import literal, new_axes, new_figure, to_png
+from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, new_figure, to_png
+from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.worker.common.terminal.tables import shorten
 from stripwatch.worker.contracts.model_record import Bin
 
+_NAME_CHARS_MAX = 40
 _LABELS_WITH_COUNTS_MAX = 30  # with more labels the cells are too small for their counts
 _NAMES_MAX = 150  # with more labels only every second or third is named, so that the figure fits on a screen
 
@@ -30,7 +34,7 @@ def draw_confusion(labels: Sequence[str], confusion: Sequence[Sequence[int]]) ->
     if len(labels) <= _LABELS_WITH_COUNTS_MAX:
         for (row, column), count in np.ndenumerate(counts):
             colour = "white" if shares[row, column] > 0.5 else "0.15"
-            axis.text(column, row, str(count), ha="center", va="center", color=colour)
+            axis.text(column, row, f"{count:,}", ha="center", va="center", color=colour)
     return to_png(figure)
 
 
@@ -55,5 +59,27 @@ def draw_reliability(bins: Sequence[Bin], title: str) -> bytes:
     upper.set_title(title, fontsize=9)
     upper.legend(loc="upper left")
     lower.bar(confidence, [bin_.answers for bin_ in bins], width=1 / 20)
-    lower.set(xlabel="confidence", ylabel="predictions", yscale="log")
+    lower.set(xlabel="confidence", ylabel="predictions")
+    use_log_scale(lower.yaxis, ticks_max=4)
+    return to_png(figure)
+
+
+def draw_intervals(shares: Mapping[str, Interval], marked: str = "") -> bytes:
+    """Return a chart as PNG of shares by name, in percent, with their 95 % intervals; the first one is at the top.
+
+    marked: name that is drawn in another colour.
+    """
+    figure, axis = new_axes(8, 1.2 + 0.34 * len(shares))
+    for at, (name, share) in enumerate(shares.items()):
+        reach = [[100 * (share.value - share.low)], [100 * (share.high - share.value)]]
+        colour = VERMILION if name == marked else BLUE
+        axis.errorbar(100 * share.value, at, xerr=reach, fmt="o", capsize=3, color=colour)
+        axis.annotate(
+            f"{100 * share.value:.2f}", (100 * share.value, at), xytext=(0, 5), textcoords="offset points", fontsize=8,
+            ha="center",
+        )  # fmt: skip
+    axis.set_yticks(range(len(shares)), [literal(shorten(name, _NAME_CHARS_MAX)) for name in shares])
+    axis.set_ylim(len(shares) - 0.5, -0.7)
+    axis.set(xlabel="correct labels, % (95 % interval)")
+    axis.xaxis.set_major_formatter(lambda value, _: number(value))
     return to_png(figure)

@@ -1,8 +1,11 @@
 """Self-contained HTML pages with embedded images, which can be mailed and need no network."""
 
 import base64
+import os
 from collections.abc import Iterable
 from html import escape
+from pathlib import Path
+from urllib.parse import quote_from_bytes
 
 _STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; max-width: 76rem; margin: 2rem auto; padding: 0 1rem; color: #1c2430 }
@@ -38,8 +41,23 @@ def inline(image: bytes) -> str:
     return f"data:image/{kind};base64,{base64.b64encode(image).decode()}"
 
 
-def table(columns: Iterable[str], rows: Iterable[tuple[str, ...]], style: str = "") -> str:
-    """Return an HTML table. rows: cell texts, which are escaped. style: CSS class."""
+class Html(str):
+    """A fragment of HTML, which is not escaped again."""
+
+    __slots__ = ()
+
+
+def link(text: str, target: Path) -> Html:
+    """Return a link to a file. target: its path relative to the page, which may hold any bytes."""
+    return Html(f'<a href="{quote_from_bytes(os.fsencode(target.as_posix()))}">{escape(text)}</a>')
+
+
+def table(columns: Iterable[str], rows: Iterable[Iterable[str]], style: str = "") -> str:
+    """Return an HTML table. rows: cell texts, which are escaped unless they are Html. style: CSS class."""
     head = "".join(f"<th>{escape(column)}</th>" for column in columns)
-    body = "".join("<tr>" + "".join(f"<td>{escape(cell)}</td>" for cell in row) + "</tr>" for row in rows)
+    body = "".join(f"<tr>{''.join(map(_cell, row))}</tr>" for row in rows)
     return f'<table class="{style}"><tr>{head}</tr>{body}</table>'
+
+
+def _cell(text: str) -> str:
+    return f"<td>{text if isinstance(text, Html) else escape(text)}</td>"

@@ -1,14 +1,17 @@
 """Command `stripwatch train evaluate`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.export.runs.run_evaluation import Interval, total
-from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.export.runs.run_evaluation import Evaluation, Interval, total
+from stripwatch.worker.common.terminal.facts import as_text, interval_text
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.tables import numbers_table
 
 
 def evaluate(
@@ -36,6 +39,7 @@ def evaluate(
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
     ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Evaluate a finished run: accuracy, calibration and thresholds, with plots and an HTML report.
 
@@ -57,29 +61,64 @@ def evaluate(
 
     settings = EvaluateSettings(run, data, test, recall, out, boxes)
     found = evaluate_run(settings)
-    print_summary(
-        {
-            "run": str(run),
-            "measured_on": found.measured_on,
-            "frames": found.frames,
-            "accuracy": rounded(found.accuracy),
-            "macro_f1": found.macro_f1 and rounded(found.macro_f1),
-            "calibration_error": round(found.calibration.error, 4),
-            "temperature": round(found.calibration.temperature, 3),
-            "calibration_error_scaled": round(found.calibration.error_scaled, 4),
-            "temperature_applied": round(found.calibration.applied, 3),
-            "thresholds": {
-                label: {"unsure": chosen.unsure.value, "sure": chosen.sure.value}
-                for label, chosen in found.thresholds.items()
-            },
-            "unreached": [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached],
-            "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
-            "localisation": found.localisation and total(found.localisation).shares,
-            "report": str((out or run / "evaluation") / "report.html"),
-        }
-    )
+    report = (out or run / "evaluation") / "report.html"
+    moved: list[str | Path] = ["--data", data] if data else []
+    step = command_text("export", "run", run, *moved, "--out", Path(f"{run.resolve().name}.onnx"))
+    summary = {"run": str(run), **_summary(found), "report": str(report)}
+    finish(Outcome(summary, _facts(found), [_labels(found)], [step], {"report": report}), json_file)
 
 
-def rounded(found: Interval) -> list[float]:
-    """Return value, lower and upper limit, rounded to four digits."""
-    return [round(limit, 4) for limit in (found.value, found.low, found.high)]
+def _summary(found: Evaluation) -> dict[str, Any]:
+    return {
+        "measured_on": found.measured_on,
+        "frames": found.frames,
+        "accuracy": rounded(found.accuracy),
+        "macro_f1": found.macro_f1 and rounded(found.macro_f1),
+        "calibration_error": round(found.calibration.error, 4),
+        "temperature": round(found.calibration.temperature, 3),
+        "calibration_error_scaled": round(found.calibration.error_scaled, 4),
+        "temperature_applied": round(found.calibration.applied, 3),
+        "thresholds": {
+            label: {"unsure": chosen.unsure.value, "sure": chosen.sure.value}
+            for label, chosen in found.thresholds.items()
+        },
+        "unreached": [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached],
+        "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
+        "localisation": found.localisation and total(found.localisation).shares,
+    }
+
+
+def _facts(found: Evaluation) -> dict[str, str]:
+    """Return the table for people."""
+    calibration = found.calibration
+    facts = {
+        "measured on": f"{found.frames:,} {found.measured_on} frames",
+        "accuracy": interval_text(rounded(found.accuracy)),
+        "macro-F1": interval_text(rounded(found.macro_f1)) if found.macro_f1 else "- (no frame has a label)",
+        "calibration error": f"{calibration.error:.4f}; {calibration.error_scaled:.4f} at temperature "
+        f"{calibration.temperature:.2f}",
+        "thresholds": found.thresholds_chosen,
+    }
+    unreached = [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached]
+    sure = [label for label, chosen in found.thresholds.items() if not chosen.sure.reached]
+    if unreached:
+        facts["recall not reached"] = ", ".join(unreached)
+    if sure:
+        facts["sure below 99 %"] = ", ".join(sure)
+    if found.localisation:
+        facts["localization"] = as_text(total(found.localisation).shares)
+    return facts
+
+
+def _labels(found: Evaluation) -> Table:
+    table = numbers_table("label", "frames", "precision", "recall", "F1", "unsure", "sure")
+    for label, chosen in found.thresholds.items():
+        figures = found.classes[label]
+        ratios = [f"{ratio:.4f}" for ratio in (figures.precision, figures.recall, figures.f1)]
+        table.add_row(label, f"{figures.frames:,}", *ratios, f"{chosen.unsure.value}", f"{chosen.sure.value}")
+    return table
+
+
+def rounded(found: Interval) -> dict[str, float]:
+    """Return a value and the limits of its 95 % interval as JSON, rounded to four digits."""
+    return {"value": round(found.value, 4), "low": round(found.low, 4), "high": round(found.high, 4)}

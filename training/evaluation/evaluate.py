@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+import keras
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
@@ -23,6 +24,8 @@ from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress
+
+REPORT_FOLDER = "evaluation"  # in the run folder
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,14 +79,21 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             frames = read_test_frames(run, settings.test, progress)
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
         places = measure_localization(model, run, measured, settings.boxes, layout, progress)
-    evaluation = evaluate(run, validation, measured, settings.recall, places)
-    out = settings.out or settings.run / "evaluation"
+        evaluation = evaluate(run, validation, measured, settings.recall, places)
+        progress.add_task("drawing the report", total=None)
+        write_results(settings.run, settings.out or settings.run / REPORT_FOLDER, model, run, measured, evaluation)
+    return evaluation
+
+
+def write_results(
+    folder: Path, out: Path, model: keras.Model, run: Run, measured: ScoredFrames, evaluation: Evaluation
+) -> None:
+    """Write plots and report.html to a folder, and evaluation.json to the run folder."""
     make_folder(out)
-    pictures = draw_plots(run, measured, evaluation, settings.run)
+    pictures = draw_plots(run, measured, evaluation, folder)
     pictures["mistakes"] = draw_error_sheet(model, run, measured)
     write_report(out, run, evaluation, pictures)
-    write_evaluation(settings.run, evaluation)
-    return evaluation
+    write_evaluation(folder, evaluation)
 
 
 def evaluate(

@@ -7,6 +7,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
 
+REPORT_FILE = "report.html"
 _NO_LABELS = "- (no frame has a label and none is predicted)"
 _TITLES = {
     "curves": "Training curves",
@@ -21,7 +22,7 @@ def write_report(out: Path, run: Run, evaluation: Evaluation, pictures: dict[str
     """Write NAME.png for each picture, and report.html with all of them embedded."""
     for name, png in pictures.items():
         atomic_write(out / f"{name}.png", png)
-    atomic_write(out / "report.html", _page(run, evaluation, pictures).encode())
+    atomic_write(out / REPORT_FILE, _page(run, evaluation, pictures).encode())
 
 
 def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:

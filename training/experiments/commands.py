@@ -1,17 +1,28 @@
 """Commands `stripwatch train crossval` and `stripwatch train compare`."""
 
-import sys
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption, ValShare
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.terminal.facts import interval_text
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.tables import numbers_table
+
+if TYPE_CHECKING:
+    from stripwatch.training.experiments.compare import CompareSettings
+    from stripwatch.training.experiments.crossval import CrossvalSettings
+    from stripwatch.training.experiments.crossval_result import CrossvalResult
+    from stripwatch.training.experiments.leaderboard import Leaderboard
 
 
 def crossval(
@@ -19,7 +30,9 @@ def crossval(
     data: Data,
     out: Annotated[
         Path,
-        typer.Option(help="Folder for the runs and crossval.json. Run again with the same folder to continue."),
+        typer.Option(
+            help="Folder for the runs, crossval.json and report.html. Run again with the same folder to continue."
+        ),
     ],
     folds: Annotated[
         int, typer.Option(min=2, max=50, help="Number of folds. Each one is scored by a fit on the others.")
@@ -29,11 +42,13 @@ def crossval(
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
     bit_depth: BitDepth = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Cross-validate a network: every image is scored once, by a model that was not fitted on it.
 
     For each fold, a model is fitted on the other folds. All other options are passed to fit. The last epoch of each fit
-    is used, so that the scored fold does not influence the model.
+    is used, so that the scored fold does not influence the model. OUT/report.html shows the results and links to the
+    report of each fold.
 
     \b
     Example:
@@ -46,7 +61,13 @@ def crossval(
     from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth)
-    print_summary({"out": str(out), "folds": folds, "seed": seed, **summarize(cross_validate(settings))})
+    settings = replace(settings, command=_command("crossval", settings, ["--folds", str(folds)]))
+    result = cross_validate(settings)
+    report = out / "report.html"
+    summary = {"out": str(out), "folds": folds, "seed": seed, **summarize(result), "report": str(report)}
+    final = replace(settings, out=out.parent / f"{out.name}-final")
+    step = _command("fit", final, [])
+    finish(Outcome(summary, _crossval_facts(result), [_folds(result)], [step], {"report": report}), json_file)
 
 
 def compare(
@@ -61,7 +82,9 @@ def compare(
     ],
     out: Annotated[
         Path,
-        typer.Option(help="Folder for the runs and the leaderboard. Run again with the same folder to continue."),
+        typer.Option(
+            help="Folder for the runs, the leaderboard and report.html. Run again with the same folder to continue."
+        ),
     ],
     rule: Annotated[
         str,
@@ -80,11 +103,13 @@ def compare(
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
     bit_depth: BitDepth = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Compare networks on the same split by accuracy, size and inference speed, and choose a winner.
 
     Each network is fitted, evaluated, exported, and timed in the worker's inference session. All other options are
-    passed to each fit. The results are in leaderboard.csv, leaderboard.json and leaderboard.png.
+    passed to each fit. OUT/report.html shows the results and links to the report of each network; they are also in
+    leaderboard.csv, leaderboard.json and leaderboard.png.
 
     \b
     Example:
@@ -102,12 +127,73 @@ def compare(
     settings = CompareSettings(
         folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args, bit_depth
     )
-    board = run_compare(settings)
-    Console(width=None if sys.stdout.isatty() else 120).print(to_table(board))
-    summary = {"out": str(out), "rule": board.rule, "winner": board.winner, "front": board.front}
-    accuracies = {entry.name: rounded(entry.accuracy) for entry in board.entries}
-    speeds = {entry.name: entry.frames_per_second for entry in board.entries}
-    print_summary(summary | {"accuracy": accuracies, "frames_per_second": speeds})
+    own = ["--networks", networks, "--rule", rule, "--val-share", f"{val_share:g}"]
+    own += [word for text in set_ or [] for word in ("--set", text)]
+    board = run_compare(replace(settings, command=_command("compare", settings, own)))
+    report = out / "report.html"
+    finish(
+        Outcome(
+            _board_summary(out, board),
+            _board_facts(board),
+            [to_table(board)],
+            [_use_winner(out, board)],
+            {"report": report},
+        ),
+        json_file,
+    )
+
+
+def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Sequence[str]) -> str:
+    """Return the command line of an experiment, or of a fit with its options. own: further options."""
+    words = ["--seed", str(settings.seed), "--layout", settings.layout, "--task", settings.task]
+    if settings.clean_label is not None:
+        words += ["--clean-label", settings.clean_label]
+    if settings.bit_depth is not None:
+        words += ["--bit-depth", str(settings.bit_depth)]
+    return command_text("train", name, "--data", settings.data, *own, *words, *settings.flags, "--out", settings.out)
+
+
+def _crossval_facts(result: CrossvalResult) -> dict[str, str]:
+    return {
+        "frames": f"{result.frames:,}, of which {result.errors:,} are wrong",
+        "accuracy": interval_text(rounded(result.accuracy)),
+        "macro-F1": interval_text(rounded(result.macro_f1)) if result.macro_f1 else "- (no frame has a label)",
+    }
+
+
+def _folds(result: CrossvalResult) -> Table:
+    table = numbers_table("fold", "frames", "wrong", "accuracy", "95 % from", "to")
+    for fold in result.folds:
+        limits = (fold.accuracy.value, fold.accuracy.low, fold.accuracy.high)
+        table.add_row(fold.run, f"{fold.frames:,}", f"{fold.errors:,}", *(f"{limit:.4f}" for limit in limits))
+    return table
+
+
+def _board_summary(out: Path, board: Leaderboard) -> dict[str, Any]:
+    return {
+        "out": str(out),
+        "rule": board.rule,
+        "winner": board.winner,
+        "front": board.front,
+        "accuracy": {entry.name: rounded(entry.accuracy) for entry in board.entries},
+        "frames_per_second": {entry.name: entry.frames_per_second for entry in board.entries},
+        "report": str(out / "report.html"),
+    }
+
+
+def _board_facts(board: Leaderboard) -> dict[str, str]:
+    facts = {"winner": f"{board.winner}, by the rule {board.rule}"}
+    if board.front:
+        facts["Pareto front (*)"] = ", ".join(board.front)
+    return facts
+
+
+def _use_winner(out: Path, board: Leaderboard) -> str:
+    """Return the next step: check the bundle of the winner, or if its export failed, evaluate its run."""
+    bundle = out / f"{board.winner}.onnx"
+    if bundle.exists():
+        return command_text("check", "--bundle", bundle)
+    return command_text("train", "evaluate", out / board.winner)
 
 
 def _only(data: list[Path]) -> Path:

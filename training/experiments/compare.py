@@ -11,7 +11,9 @@ from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
-from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
+from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, EvaluateSettings, evaluate_run
+from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
+from stripwatch.training.experiments.compare_page import compare_page
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry, Rule, draw, rank, to_csv
 from stripwatch.training.preparation.prepared_data import apply_split
@@ -34,7 +36,7 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Settings of a comparison. flags: options passed to each fit."""
+    """Settings of a comparison. flags: options passed to each fit. command: command line, for the page."""
 
     data: Path
     out: Path
@@ -47,6 +49,7 @@ class CompareSettings:
     clean_label: str | None = None
     flags: Sequence[str] = ()
     bit_depth: int | None = None
+    command: str = ""
 
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
@@ -79,7 +82,7 @@ def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
 
 
 def compare(settings: CompareSettings) -> Leaderboard:
-    """Compare networks and write leaderboard.csv, leaderboard.json and leaderboard.png.
+    """Compare networks and write leaderboard.csv, leaderboard.json, leaderboard.png and report.html.
 
     Continues an interrupted comparison: finished networks are not repeated. Raises what fit raises, for the first
     network that fails.
@@ -97,8 +100,11 @@ def compare(settings: CompareSettings) -> Leaderboard:
     entries = [_measure(settings.out, candidate) for candidate in settings.candidates]
     board = rank(entries, settings.rule)
     atomic_write(settings.out / "leaderboard.csv", to_csv(board))
-    atomic_write(settings.out / "leaderboard.png", draw(board))
+    plot = draw(board)
+    atomic_write(settings.out / "leaderboard.png", plot)
     atomic_write(settings.out / "leaderboard.json", msgspec.json.format(msgspec.json.encode(board)))
+    run = read_run(settings.out / settings.candidates[0].name)
+    atomic_write(settings.out / REPORT_FILE, compare_page(board, run, plot, settings.command).encode())
     return board
 
 
@@ -118,7 +124,8 @@ def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
         return before
     say(f"{candidate.name}: evaluating, exporting, timing")
     evaluation = read_evaluation(folder, run)
-    if evaluation is None or evaluation.measured_on != "validation":
+    has_report = (folder / REPORT_FOLDER / REPORT_FILE).exists()  # the page of the comparison links to it
+    if evaluation is None or evaluation.measured_on != "validation" or not has_report:
         evaluation = evaluate_run(EvaluateSettings(folder))
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:

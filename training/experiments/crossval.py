@@ -9,27 +9,32 @@ from typing import Any
 import keras
 import msgspec
 import numpy as np
+from sklearn.metrics import confusion_matrix
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
-from stripwatch.export.runs.run_evaluation import Interval, Localization, total
+from stripwatch.export.runs.run_evaluation import Localization, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
+from stripwatch.training.evaluation.command import rounded
+from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, evaluate, write_results
+from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
 from stripwatch.training.evaluation.localization import measure_localization
 from stripwatch.training.evaluation.predictions import ScoredFrames, score_frames
 from stripwatch.training.evaluation.scores import macro_f1_interval, measure_scores
+from stripwatch.training.experiments.crossval_page import crossval_page
+from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import new_progress
-from stripwatch.worker.contracts.model_record import ClassFigures
 
 
 @dataclass(frozen=True, slots=True)
 class CrossvalSettings:
-    """Settings of a cross-validation. flags: options passed to each fit."""
+    """Settings of a cross-validation. flags: options passed to each fit. command: command line, for the page."""
 
     data: Path
     out: Path
@@ -40,6 +45,7 @@ class CrossvalSettings:
     clean_label: str | None = None
     flags: Sequence[str] = ()
     bit_depth: int | None = None
+    command: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,24 +55,6 @@ class Fold:
     run: Run
     scored: ScoredFrames
     places: dict[str, Localization] | None
-
-
-class CrossvalResult(msgspec.Struct, frozen=True):
-    """Content of crossval.json: results over all frames, each scored by the model that was not fitted on it.
-
-    macro_f1: None if no frame has a label and none is predicted. fold_accuracy: accuracy of each fold. wrong: (name,
-    true labels, predicted labels) of each wrong frame.
-    """
-
-    frames: int
-    errors: int
-    accuracy: Interval
-    macro_f1: Interval | None
-    fold_accuracy: list[float]
-    classes: dict[str, ClassFigures]
-    localisation: dict[str, Localization] | None
-    wrong: list[tuple[str, str, str]]
-    runs: list[str]
 
 
 def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
@@ -91,8 +79,10 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
         flags += ["--cache", str(cache)]
     for folder, part in zip(folders, parts, strict=True):
         run_fit(f"{folder.name} of {settings.folds}", folder, settings.data, apply_split(frames, part), flags)
-    result = pool([_score(folder, settings.data) for folder in folders], settings.seed)
+    scored = [_score(folder, settings.data) for folder in folders]
+    result = pool(scored, settings.seed)
     atomic_write(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
+    atomic_write(settings.out / REPORT_FILE, crossval_page(result, scored[0].run, settings.command).encode())
     shutil.rmtree(cache, ignore_errors=True)
     return result
 
@@ -107,6 +97,9 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
     predicted = predicted_labels(scores, task)
     frames = [frame for fold in folds for frame in fold.scored.frames]
     wrong = np.flatnonzero(~np.concatenate(right))
+    confusion = None
+    if task == "multiclass":
+        confusion = confusion_matrix(targets.argmax(1), scores.argmax(1), labels=np.arange(len(labels))).tolist()
     return CrossvalResult(
         frames=len(frames),
         errors=len(wrong),
@@ -116,11 +109,20 @@ def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
         classes=measure_scores(labels, targets, scores, task).classes,
         localisation=_add_up([fold.places for fold in folds if fold.places is not None]),
         wrong=[
-            (frames[at].name, frames[at].label, "|".join(np.array(labels)[predicted[at]].tolist()))
+            WrongFrame(frames[at].name, frames[at].label, "|".join(np.array(labels)[predicted[at]].tolist()))
             for at in wrong.tolist()
         ],
         runs=[fold.run.run_id for fold in folds],
+        folds=[_fold_result(number, fold) for number, fold in enumerate(folds, 1)],
+        confusion=confusion,
     )
+
+
+def _fold_result(number: int, fold: Fold) -> FoldResult:
+    right = fold.scored.right(fold.run)
+    correct, frames = int(right.sum()), len(right)
+    seconds = fold.run.seconds["total"]
+    return FoldResult(f"fold-{number}", frames, frames - correct, share_interval(correct, frames), seconds)
 
 
 def _add_up(counts: Sequence[dict[str, Localization]]) -> dict[str, Localization] | None:
@@ -134,18 +136,24 @@ def summarize(result: CrossvalResult) -> dict[str, Any]:
     return {
         "frames": result.frames,
         "errors": result.errors,
-        "accuracy": [round(limit, 4) for limit in (accuracy.value, accuracy.low, accuracy.high)],
-        "macro_f1": f1 and [round(limit, 4) for limit in (f1.value, f1.low, f1.high)],
+        "accuracy": rounded(accuracy),
+        "macro_f1": f1 and rounded(f1),
         "fold_accuracy": [round(value, 4) for value in result.fold_accuracy],
-        "wrong": [name for name, _, _ in result.wrong],
+        "wrong": [wrong.frame for wrong in result.wrong],
         "localisation": places and {name: round(share, 4) for name, share in total(places).shares.items()},
     }
 
 
 def _score(folder: Path, data: Path) -> Fold:
+    """Score the held-out frames of a fold, and write the report of its run."""
     run = read_run(folder)
     keras.backend.clear_session()
     model = load_model(folder)
     with new_progress() as progress:
         scored = score_frames(model, run, data, run.split.validation, progress)
-        return Fold(run, scored, measure_localization(model, run, scored, None, run.configuration.layout, progress))
+        places = measure_localization(model, run, scored, None, run.configuration.layout, progress)
+        out = folder / REPORT_FOLDER
+        if not (out / REPORT_FILE).exists():  # keep the report of a person, who may have used other options
+            progress.add_task("drawing the report", total=None)
+            write_results(folder, out, model, run, scored, evaluate(run, scored, scored, None, places))
+    return Fold(run, scored, places)

@@ -22,7 +22,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
 _OOM_HINT = "the machine may have run out of memory, in which case reduce --batch or --input"
-_OWN_FLAGS = ("--data", "--out", "--split", "--val-share", "--keep", "--resume")
+_OWN_FLAGS = ("--data", "--out", "--split", "--val-share", "--keep", "--resume", "--json")
 
 
 class _Request(msgspec.Struct, frozen=True):
@@ -81,8 +81,9 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
     make_folder(folder.parent)
     atomic_write(request_file, request)
     paths = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
-    command = [*module_command("training"), "fit", *paths, *flags, *(["--resume"] if asked_before else [])]
-    child = start_process(title, command, stdout=subprocess.DEVNULL)  # run.json contains more than the summary
+    again = ["--resume"] if asked_before else []
+    command = [*module_command("training"), "fit", *paths, "--json", "-", *flags, *again]
+    child = start_process(title, command, stdout=subprocess.DEVNULL)  # run.json contains more than this JSON
     try:
         code = child.process.wait()
     finally:

@@ -8,12 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from matplotlib.ticker import LogLocator, NullFormatter
 from rich.table import Table
 
+from stripwatch.export.reporting.axes import use_log_scale
 from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, to_png
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.terminal.tables import numbers_table
 
 
 class LeaderboardEntry(msgspec.Struct, frozen=True):
@@ -109,20 +110,22 @@ def to_csv(board: Leaderboard) -> bytes:
 
 def to_table(board: Leaderboard) -> Table:
     """Return the leaderboard as a table for the terminal. A star marks the Pareto front."""
-    table = Table("network", "accuracy", "95 %", "macro-F1", "parameters", "MB", "s/epoch", "f/s at 1", "f/s", "batch")
+    table = numbers_table(
+        *("network", "accuracy", "95 % from", "to", "macro-F1", "parameters", "MB", "s per epoch"),
+        *("frames/s at batch 1", "frames/s", "batch"),
+    )
     for entry in board.entries:
         accuracy = entry.accuracy
-        mark = ("* " if entry.name in board.front else "") + ("(winner)" if entry.name == board.winner else "")
+        mark = " *" if entry.name in board.front else ""
         table.add_row(
-            f"{entry.name} {mark}".strip(),
-            f"{accuracy.value:.4f}",
-            f"{accuracy.low:.4f}-{accuracy.high:.4f}",
+            f"{entry.name}{mark}{' (winner)' if entry.name == board.winner else ''}",
+            *(f"{limit:.4f}" for limit in (accuracy.value, accuracy.low, accuracy.high)),
             f"{entry.macro_f1.value:.4f}" if entry.macro_f1 else "-",
             f"{entry.parameters:,}",
-            f"{entry.bundle_bytes / 1e6:.1f}",
-            f"{entry.epoch_s:.2f}",
-            f"{entry.frames_per_second_batch_1:.1f}",
-            f"{entry.frames_per_second:.1f}",
+            f"{entry.bundle_bytes / 1e6:,.1f}",
+            f"{entry.epoch_s:,.2f}",
+            f"{entry.frames_per_second_batch_1:,.1f}",
+            f"{entry.frames_per_second:,.1f}",
             str(entry.batch),
         )
     return table
@@ -141,11 +144,10 @@ def draw(board: Leaderboard) -> bytes:
     )
     for entry in filter(lambda entry: entry.frames_per_second, board.entries):
         _draw_entry(axis, entry, entry.name == board.winner)
-    axis.set(xscale="log", xlabel="frames per second (ONNX Runtime, best batch size)", ylabel="accuracy, %")
-    axis.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-    axis.xaxis.set_major_formatter("{x:,.0f}")
-    axis.xaxis.set_minor_formatter(NullFormatter())
+    axis.set(xlabel="frames per second (ONNX Runtime, best batch size)", ylabel="accuracy, %")
     axis.margins(x=0.2, y=0.1)
+    if any(entry.frames_per_second for entry in board.entries):
+        use_log_scale(axis.xaxis)
     axis.legend(loc="lower left")
     return to_png(figure)
 

@@ -12,7 +12,10 @@ from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption, ValShare
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.facts import as_text
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.progress import duration
 
 
 def fit(
@@ -61,6 +64,7 @@ def fit(
     precision: options.PrecisionOption = "auto",
     mm_per_px: options.MmPerPx = None,
     resume: options.Resume = False,
+    json_file: JsonFile = None,
 ) -> None:
     """Train a classifier on a folder of labelled images.
 
@@ -88,7 +92,8 @@ def fit(
     load_tensorflow()
     require("sklearn")
     run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
-    print_summary({"run": str(out), "epochs": epochs, **_summary(run)})
+    summary = {"run": str(out), "epochs": epochs, **_summary(run)}
+    finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
 
 
 def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
@@ -113,6 +118,20 @@ def _summary(run: Run) -> dict[str, Any]:
         "seconds": run.seconds["total"],
         "features_seconds": run.seconds["features"],
         "epochs_seconds": run.seconds["epochs"],
+    }
+
+
+def _facts(out: Path, run: Run) -> dict[str, str]:
+    """Return the table for people."""
+    seconds, epochs = run.seconds, run.configuration.epochs + run.configuration.fine_tune
+    return {
+        "run": path_text(out),
+        "network": run.configuration.title,
+        "frames": f"{len(run.split.train):,} for training, {run.validation.frames:,} for validation",
+        "labels": f"{len(run.labels)}: {as_text(run.labels)}",
+        "validation accuracy": f"{run.validation.accuracy:.4f} in epoch {run.best_epoch} of {epochs}, which is kept",
+        "time": f"{duration(seconds['total'])} (features {duration(seconds['features'])}, "
+        f"epochs {duration(seconds['epochs'] + seconds['fine_tune'])})",
     }
 
 

@@ -1,13 +1,16 @@
 """Command `stripwatch train collect`."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.signals import stop_on_signal
-from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.facts import facts_of
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import SecurityConfig, SecuritySet, servers_option, topic_option
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
@@ -39,6 +42,7 @@ def collect(
     ] = topics.REVIEW,
     config: SecurityConfig = None,
     security: SecuritySet = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Collect frames that the model was unsure of and turn them into a training set.
 
@@ -64,23 +68,27 @@ def collect(
     Training decodes frames of up to 36,000,000 bytes and 36,000,000 pixels, the default limits of the worker. If the
     worker settings allow more, collect counts larger raw buffers as unreadable, and fit rejects larger files.
 
-    SIGTERM and Ctrl-C stop fetching cleanly. The last line on stdout is a JSON summary.
+    SIGTERM and Ctrl-C stop fetching cleanly.
     """
     if [bool(bootstrap_servers), sorted_, labels is not None].count(True) != 1:
         raise SettingsError(
             "collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"
         )
     if bootstrap_servers:
-        _fetch(out, bootstrap_servers, frames_max, review_topic, config, security)
+        found = _fetch(out, bootstrap_servers, frames_max, review_topic, config, security)
+        step = command_text("train", "collect", "--out", out, "--sorted")
+        note = {"then": f"check the frames in {path_text(out / '_unsorted')}: move wrong ones to the right folder"}
+        finish(Outcome(found, facts_of(found) | note, next_steps=[step]), json_file)
         return
     from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 
-    print_summary(accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels))
+    done = accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels)
+    finish(Outcome(done, next_steps=[command_text("train", "survey", out)]), json_file)
 
 
 def _fetch(
     out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None, security: list[str] | None
-) -> None:
+) -> dict[str, Any]:
     from stripwatch.training.labeling.collect import Collector
     from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
@@ -96,4 +104,4 @@ def _fetch(
         collector.collect(records)
     if collector.full:
         say(f"stopped at --frames-max {frames_max}; run the same command again to continue")
-    print_summary(collector.summary() | {"topic": topic})
+    return collector.summary() | {"topic": topic}

@@ -1,14 +1,25 @@
 """Command `stripwatch train survey`."""
 
+from __future__ import annotations
+
+import itertools
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import Layout
+from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.worker.common.folders import require_outside
-from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.facts import as_text
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.tables import numbers_table
+
+if TYPE_CHECKING:
+    from stripwatch.training.survey.survey import Survey
 
 _NAMED_MAX = 5  # unreadable files listed on stderr; survey.json lists all
 
@@ -20,6 +31,7 @@ def survey(
         typer.Option(help="Folder for survey.json and one contact sheet per class. Default: write no files."),
     ] = None,
     layout: Layout = "auto",
+    json_file: JsonFile = None,
 ) -> None:
     """Report on a data set: class balance, image sizes, duplicates and unreadable files.
 
@@ -48,4 +60,52 @@ def survey(
             f"16-bit files use only {report.bits_used} bits and do not declare their depth; pass the bit depth of the "
             f"camera to fit, probably --bit-depth {report.bit_depth}"
         )
-    print_summary(summarize(report))
+    summary = summarize(report)
+    files = {} if out is None else {"survey": out / "survey.json", "contact sheets": out}
+    step = _fit_command(data, layout, report)
+    finish(Outcome(summary, _facts(summary), [_classes(report)], [step], files), json_file)
+
+
+def _facts(summary: dict[str, Any]) -> dict[str, str]:
+    """Return the table for people: what every data set has, and what is unusual in this one."""
+    facts = {
+        "data": f"{summary['data']}, layout {summary['layout']}",
+        "images": f"{summary['images']:,}",
+        "sizes": as_text(summary["sizes"]),
+        "bits per sample": ", ".join(f"{group['used']}: {group['images']:,}" for group in summary["bit_depths"]),
+        "duplicates": f"{summary['same']:,} identical, {summary['similar']:,} nearly identical",
+    }
+    unusual = {
+        "duplicates with different labels": summary["disputed"],
+        "images with several labels": summary["several_labels"],
+        "coils": summary["coils"],
+        "unreadable": summary["unreadable"],
+        "files skipped": summary["files_skipped"],
+    }
+    return facts | {name: f"{count:,}" for name, count in unusual.items() if count}
+
+
+def _classes(report: Survey) -> Table:
+    table = numbers_table("class", "images", "share")
+    for label, count in report.balance.items():
+        table.add_row(label, f"{count:,}", f"{count / len(report.samples):.1%}")
+    return table
+
+
+def _fit_command(data: Path, layout: str, report: Survey) -> str:
+    """Return the command that trains a small network on the surveyed data, with the options that the data need."""
+    words: list[str | Path] = ["--data", data]
+    if layout != "auto":
+        words += ["--layout", layout]
+    if CLEAN in report.balance:
+        words += ["--clean-label", CLEAN]
+    if report.bit_depth is not None:
+        words += ["--bit-depth", str(report.bit_depth)]
+    words += ["--network", "mobilenet", "--alpha", "0.25", "--weights", "imagenet"]
+    return command_text("train", "fit", *words, "--out", _new_folder(Path("runs", "first")))
+
+
+def _new_folder(path: Path) -> Path:
+    """Return the path, with a number if it is already there."""
+    others = (path.with_name(f"{path.name}-{number}") for number in itertools.count(2))
+    return next(each for each in itertools.chain([path], others) if not each.exists())

@@ -29,13 +29,17 @@ def write_survey(found: Survey, out: Path) -> None:
             draw_contact_sheet(found.dataset.root, label, members, found.bit_depth),
         )
     lists = {
-        "same_files": found.same,
-        "similar_files": found.similar,
-        "disputed_files": found.disputed,
+        "same_files": _named(found.same),
+        "similar_files": _named(found.similar),
+        "disputed_files": _named(found.disputed),
         "unreadable_files": found.unreadable,
-        "skipped_files": [[each.name, each.why] for each in found.dataset.skipped],
+        "skipped_files": [{"file": each.name, "reason": each.why} for each in found.dataset.skipped],
     }
     atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(encodable(summarize(found) | lists))))
+
+
+def _named(pairs: list[tuple[str, str]]) -> list[dict[str, str]]:
+    return [{"first": first, "second": second} for first, second in pairs]
 
 
 def _depth_row(group: DepthGroup) -> dict[str, Any]:

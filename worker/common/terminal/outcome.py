@@ -16,11 +16,11 @@ from rich.table import Table
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import encodable, path_text
-from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.terminal.console import print_json
+from stripwatch.worker.common.terminal.facts import facts_of, facts_table
 from stripwatch.worker.common.terminal.tables import print_table
 
 STDOUT_NAME = "-"
-_SHOWN_MAX = 8  # entries of a list or an object in the table; JSON has all of them
 
 
 def _check_json_file(path: Path | None) -> Path | None:
@@ -74,12 +74,12 @@ def finish(outcome: Outcome, json_file: Path | None = None) -> None:
         atomic_write(json_file, f"{text}\n".encode())
         print_outcome(outcome, Console(markup=False, highlight=False))
     elif json_file is not None:
-        print_summary(dict(outcome.summary))
+        print_json(dict(outcome.summary))
     elif sys.stdout.isatty():
         print_outcome(outcome, Console(markup=False, highlight=False))
     else:
         print_outcome(outcome, Console(stderr=True, markup=False, highlight=False))
-        print_summary(dict(outcome.summary))
+        print_json(dict(outcome.summary))
 
 
 def print_outcome(outcome: Outcome, console: Console) -> None:
@@ -96,45 +96,6 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
         console.print()
     for line in lines:  # not wrapped, so that a command can be copied
         console.print(encodable(line), soft_wrap=True)
-
-
-def facts_table(facts: Mapping[str, str]) -> Table:
-    """Return names and texts as a table without lines. Long texts are continued in their column."""
-    table = Table.grid(padding=(0, 2, 0, 0))
-    table.add_column(no_wrap=True)
-    table.add_column(overflow="fold")
-    for name, text in facts.items():
-        table.add_row(encodable(name), encodable(text))
-    return table
-
-
-def facts_of(summary: Mapping[str, Any]) -> dict[str, str]:
-    """Return a JSON object as names and texts for people, without the entries that are null or empty."""
-    return {
-        str(name).replace("_", " "): as_text(value) for name, value in summary.items() if value not in (None, [], {})
-    }
-
-
-def as_text(value: Any) -> str:
-    """Return a JSON value as text for people: 1,200 for numbers, "name: value" for the entries of an object."""
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, int):
-        return f"{value:,}"
-    if isinstance(value, float):
-        return f"{value:,.1f}" if abs(value) >= 1000 else f"{value:.4g}"
-    if isinstance(value, Mapping):
-        if value.keys() == {"value", "low", "high"}:
-            return f"{value['value']:.4f} (95 % interval {value['low']:.4f} to {value['high']:.4f})"
-        return _joined([f"{name}: {as_text(each)}" for name, each in value.items()], "; ")
-    if isinstance(value, list | tuple):
-        return _joined([as_text(each) for each in value], ", ")
-    return "-" if value is None else str(value)
-
-
-def _joined(texts: list[str], separator: str) -> str:
-    more = f"{separator}and {len(texts) - _SHOWN_MAX} more" if len(texts) > _SHOWN_MAX else ""
-    return separator.join(texts[:_SHOWN_MAX]) + more
 
 
 def command_text(*words: str | os.PathLike[str]) -> str:

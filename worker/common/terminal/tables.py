@@ -36,6 +36,14 @@ def shorten(text: str, width: int) -> str:
     return set_cell_size(text, head).rstrip() + "…" + text[at:]
 
 
+def numbers_table(name: str, *numbers: str, title: str | None = None) -> Table:
+    """Return an empty table with one column of names and columns of numbers, for `print_table`."""
+    table = Table(name, title=title)
+    for header in numbers:
+        table.add_column(header, justify="right")
+    return table
+
+
 def print_table(table: Table, console: Console) -> None:
     """Print a table within the width of the console.
 

@@ -4,7 +4,7 @@ import shlex
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import pytest
 import typer
@@ -13,7 +13,7 @@ from rich.table import Table
 
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.command_line import LazyCommand
-from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, facts_of, finish, print_outcome
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish, print_outcome
 
 ACCURACY = {"value": 0.98611, "low": 0.9723, "high": 0.99338}
 
@@ -94,33 +94,6 @@ def test_a_long_value_is_continued_in_its_column() -> None:
     lines = shown(Outcome({}, facts={"data": "images/" + "x" * 100})).splitlines()
     assert len(lines) == 2
     assert all(len(line) <= 80 for line in lines)
-
-
-def test_facts_of_a_summary_have_units_of_people() -> None:
-    summary: dict[str, Any] = {
-        "frames_sent": 24000,
-        "bundle": "a",
-        "rejected": 0,
-        "dry_run": False,
-        "frames_per_second": 1234.56,
-        "score_difference": 0.00001234,
-        "accuracy": ACCURACY,
-        "labels": {"scratch": 3, "pit": 1},
-        "unreached": [],
-        "sheet": None,
-        "files": [f"{at}.jpg" for at in range(10)],
-    }
-    assert facts_of(summary) == {
-        "frames sent": "24,000",
-        "bundle": "a",
-        "rejected": "0",
-        "dry run": "no",
-        "frames per second": "1,234.6",
-        "score difference": "1.234e-05",
-        "accuracy": "0.9861 (95 % interval 0.9723 to 0.9934)",
-        "labels": "scratch: 3; pit: 1",
-        "files": "0.jpg, 1.jpg, 2.jpg, 3.jpg, 4.jpg, 5.jpg, 6.jpg, 7.jpg, and 2 more",
-    }
 
 
 @pytest.mark.parametrize(

@@ -1,13 +1,10 @@
 """No test waits: the test decides what time it is, and when ten seconds have passed."""
 
-import io
 from collections.abc import Callable
 
 import pytest
-from rich.console import Console
 from rich.progress import Progress, TaskID
 
-from stripwatch.worker.common.terminal import console as terminal
 from stripwatch.worker.common.terminal.progress import LINE_EVERY_S, ProgressLines, duration
 
 
@@ -82,13 +79,6 @@ def test_prints_nothing_before_the_first_task_and_stops_with_the_work() -> None:
         pass
     assert idle._thread is not None
     assert not idle._thread.is_alive()
-
-
-def test_an_output_that_is_not_a_terminal_gets_lines_and_a_terminal_a_bar(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(terminal, "STDERR", Console(file=io.StringIO(), force_terminal=False))
-    assert isinstance(terminal.new_progress(), ProgressLines)
-    monkeypatch.setattr(terminal, "STDERR", Console(file=io.StringIO(), force_terminal=True))
-    assert not isinstance(terminal.new_progress(), ProgressLines)
 
 
 @pytest.mark.parametrize(

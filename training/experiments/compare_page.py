@@ -1,0 +1,74 @@
+"""HTML page of a comparison: accuracy and speed of the networks, the winner, and links to their reports."""
+
+from collections.abc import Mapping
+from html import escape
+from pathlib import Path
+
+from stripwatch.export.reporting.charts import draw_intervals
+from stripwatch.export.reporting.html import page, picture, table
+from stripwatch.export.runs.run_folder import Run
+from stripwatch.training.experiments.crossval_page import interval, report_link, run_facts
+from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry
+from stripwatch.worker.common.terminal.progress import duration
+
+_COLUMNS = (
+    *("network (report)", "accuracy", "95 % interval", "macro-F1", "parameters", "bundle, MB", "training"),
+    *("frames/s at batch 1", "frames/s", "best batch"),
+)
+
+
+def compare_page(board: Leaderboard, run: Run, plot: bytes, command: str) -> str:
+    """Return the page.
+
+    run: a run of the comparison. plot: accuracy by speed, as PNG. command: the command line that repeats the
+    comparison.
+    """
+    title = f"Comparison of {len(board.entries)} networks on {Path(run.data).name}"
+    note = (
+        f"All networks were fitted and measured on the same split: {len(run.split.train):,} frames for training, "
+        f"{run.validation.frames:,} for validation. The validation frames also selected the epochs, so the figures are "
+        "optimistic."
+    )
+    shares = {entry.name: entry.accuracy for entry in board.entries}
+    parts = [
+        table((), _facts(board, run, command).items(), "facts"),
+        picture("Accuracy and speed", plot),
+        picture("Accuracy", draw_intervals(shares, board.winner)),
+        "<h2>Networks</h2>",
+        table(_COLUMNS, [_row(entry, board) for entry in board.entries]),
+        *(_note(entry) for entry in board.entries if entry.note),
+    ]
+    return page(title, note, parts)
+
+
+def _facts(board: Leaderboard, run: Run, command: str) -> Mapping[str, str]:
+    winner = next(entry for entry in board.entries if entry.name == board.winner)
+    speed = f"; {winner.frames_per_second:,.0f} frames/s on {winner.provider}" if winner.frames_per_second else ""
+    shared = {name: text for name, text in run_facts(run).items() if name != "network"}
+    return {
+        "winner": f"{board.winner}, by the rule {board.rule}",
+        "its accuracy": f"{interval(winner.accuracy)} (Wilson interval){speed}",
+        "Pareto front": ", ".join(board.front) or "none: no network was timed",
+        **shared,
+        "command": command,
+    }
+
+
+def _row(entry: LeaderboardEntry, board: Leaderboard) -> tuple[str, ...]:
+    timed = entry.frames_per_second > 0
+    return (
+        report_link(entry.name),
+        f"{entry.accuracy.value:.4f}{' (winner)' if entry.name == board.winner else ''}",
+        f"{entry.accuracy.low:.4f} to {entry.accuracy.high:.4f}",
+        f"{entry.macro_f1.value:.4f}" if entry.macro_f1 else "-",
+        f"{entry.parameters:,}",
+        f"{entry.bundle_bytes / 1e6:,.1f}" if timed else "-",
+        duration(entry.total_s),
+        f"{entry.frames_per_second_batch_1:,.1f}" if timed else "-",
+        f"{entry.frames_per_second:,.1f}" if timed else "-",
+        str(entry.batch) if timed else "-",
+    )
+
+
+def _note(entry: LeaderboardEntry) -> str:
+    return f'<p class="note">{escape(entry.name)} was not timed: {escape(entry.note)}</p>'

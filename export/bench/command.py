@@ -16,7 +16,8 @@ from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.folders import make_folder
-from stripwatch.worker.common.terminal.console import new_progress, print_summary
+from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def bench(
         bool, typer.Option("--scores-only", help="Measure each bundle a second time without its heatmaps.")
     ] = False,
     data: MovedData = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure throughput and latency of bundles by batch size, using the worker's own inference session.
 
@@ -77,7 +79,7 @@ def bench(
         )
     require("onnxruntime", *(["matplotlib"] if out else []))
     from stripwatch.export.bench.bundle_bench import BenchPlan, Device, as_json, devices_here
-    from stripwatch.export.bench.table import print_table
+    from stripwatch.export.bench.table import as_table, rejections
 
     devices = devices_here() if device == "all" else pick(device, get_args(Device), "--device")
     plan = BenchPlan(sizes, seconds, devices, threads, scores_only)
@@ -87,8 +89,17 @@ def bench(
             rows += found
             if out is not None:
                 _write(out, rows, plan)  # an interruption loses only the current measurement
-    print_table(rows)
-    print_summary(as_json(rows, plan))
+    files = {"table": out / "bench.md", "plot": out / "bench.png"} if out else {}
+    finish(Outcome(as_json(rows, plan), rejections(rows), [as_table(rows)], _use_fastest(rows), files), json_file)
+
+
+def _use_fastest(rows: Sequence[BenchRow]) -> list[str]:
+    """Return the next step: measure the whole worker with the fastest bundle."""
+    measured = [row for row in rows if row.speeds]
+    if not measured:
+        return []
+    fastest = max(measured, key=lambda row: row.best.frames_per_second)
+    return [command_text("bench", "--bundle", Path(fastest.bundle))]
 
 
 def _measure(

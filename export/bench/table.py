@@ -3,27 +3,22 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.bench.bundle_bench import BenchRow
 
 # f/s: frames per second. CPU ms: CPU time of all threads per frame at the best batch size.
 _COLUMNS = ("bundle", "device", "agreement", "accuracy", "macro-F1", "MB", "f/s at 1", "best f/s", "batch", "CPU ms")
-_WIDTH = 130  # if stdout is not a terminal
 
 
-def print_table(rows: Sequence[BenchRow]) -> None:
-    """Print one row per bundle and device, and the reasons of rejected precisions."""
-    console = Console(markup=False, highlight=False)
-    if not console.is_terminal:
-        console = Console(width=_WIDTH, markup=False, highlight=False)
-    table = Table(*_COLUMNS)
+def as_table(rows: Sequence[BenchRow]) -> Table:
+    """Return a table with one row per bundle and device."""
+    table = Table(*_COLUMNS[:2])
+    for header in _COLUMNS[2:]:
+        table.add_column(header, justify="right")
     for row in rows:
         table.add_row(*_cells(row))
-    console.print(table)
-    for line in _rejections(rows):
-        console.print(line)
+    return table
 
 
 def markdown(rows: Sequence[BenchRow]) -> str:
@@ -31,7 +26,8 @@ def markdown(rows: Sequence[BenchRow]) -> str:
     lines = [_COLUMNS, ("---",) * len(_COLUMNS), *map(_cells, rows)]
     escaped = [[cell.replace("|", r"\|") for cell in cells] for cells in lines]
     table = "".join(f"| {' | '.join(cells)} |\n" for cells in escaped)
-    return table + "".join(f"\n{line}\n" for line in _rejections(rows))
+    refused = (f"{name} was rejected by the accuracy gate. {why}" for name, why in rejections(rows).items())
+    return table + "".join(f"\n{line}\n" for line in refused)
 
 
 def draw_speeds(rows: Sequence[BenchRow]) -> bytes:
@@ -74,5 +70,6 @@ def _title(row: BenchRow) -> str:
     return Path(row.bundle).stem + (" (scores only)" if row.scores_only else "")
 
 
-def _rejections(rows: Sequence[BenchRow]) -> list[str]:
-    return [f"{_title(row)} was rejected by the accuracy gate. {row.refused}" for row in rows if row.refused]
+def rejections(rows: Sequence[BenchRow]) -> dict[str, str]:
+    """Return why the accuracy gate rejected a bundle, by its title."""
+    return {_title(row): row.refused for row in rows if row.refused}

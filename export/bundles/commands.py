@@ -6,16 +6,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from stripwatch.export.runs.cli_options import BundleArgument
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.folders import require_outside
-from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 
 if TYPE_CHECKING:
-    from stripwatch.export.bundles.registry import PromotionChange
+    from stripwatch.export.bundles.registry import PromotionChange, RegistryEntry
 
 _LINES_MAX = 20  # of each kind, on stderr
 By = Annotated[
@@ -29,7 +30,7 @@ Registry = Annotated[
 
 def show(
     file: BundleArgument,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object instead of tables.")] = False,
+    json_file: JsonFile = None,
     html: Annotated[
         Path | None,
         typer.Option(help="Write an HTML page with validation charts and golden frames instead of printing tables."),
@@ -42,7 +43,7 @@ def show(
     \b
     Example:
       stripwatch export show model.onnx
-      stripwatch export show model.onnx --json
+      stripwatch export show model.onnx --json card.json
       stripwatch export show model.onnx --html card.html
     """
     require("onnx", *(["matplotlib", "scipy"] if html else []))
@@ -54,10 +55,10 @@ def show(
         from stripwatch.export.bundles.html_card import html_card
 
         atomic_write(html, html_card(card).encode())
-    if as_json:
-        print_summary(shown.as_json(card))
-    elif html is None:
-        shown.print_card(card, Console(markup=False))
+        if json_file is None:
+            finish(Outcome({"html": str(html)}, {}, files={"page": html}))
+            return
+    finish(shown.outcome(card), json_file)
 
 
 def promote(
@@ -67,6 +68,7 @@ def promote(
     registry: Registry,
     reason: Reason = None,
     by: By = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Copy a bundle into a registry and make it the version that REGISTRY/NAME refers to.
 
@@ -83,13 +85,15 @@ def promote(
     require("onnxruntime")
     from stripwatch.export.bundles import registry as bundles
 
-    _print(bundles.promote(registry, file, by, reason))
+    change = bundles.promote(registry, file, by, reason)
+    finish(_changed(change, command_text("check", "--bundle", change.folder)), json_file)
 
 
 def rollback(
     folder: Annotated[Path, typer.Argument(metavar="REGISTRY/NAME", help="Name of a bundle in a registry.")],
     reason: Reason = None,
     by: By = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Promote the previously promoted version of a bundle again.
 
@@ -102,7 +106,8 @@ def rollback(
     require("onnxruntime")
     from stripwatch.export.bundles import registry as bundles
 
-    _print(bundles.rollback(folder, by, reason))
+    change = bundles.rollback(folder, by, reason)
+    finish(_changed(change, command_text("export", "list", folder.parent, "--history")), json_file)
 
 
 def list_bundles(
@@ -110,6 +115,7 @@ def list_bundles(
     history: Annotated[
         bool, typer.Option("--history", help="List every promotion and rollback instead: when, who, why, from and to.")
     ] = False,
+    json_file: JsonFile = None,
 ) -> None:
     """List the bundles in a registry with their promotion status and any problems.
 
@@ -123,15 +129,15 @@ def list_bundles(
 
     if history:
         changes = all_changes(registry)
-        listing.print_history(changes, Console(markup=False))
-        print_summary({"registry": str(registry), "history": listing.history_as_json(changes)})
+        summary = {"registry": str(registry), "history": listing.history_as_json(changes)}
+        finish(Outcome(summary, {}, [listing.history_table(changes)]), json_file)
         return
     bundles = entries(registry)
-    listing.print_table(bundles, Console(markup=False))
     for entry in bundles:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
-    print_summary({"registry": str(registry), "store": str(registry)} | listing.as_json(bundles))
+    summary = {"registry": str(registry), "store": str(registry)} | listing.as_json(bundles)
+    finish(Outcome(summary, {}, [listing.as_table(bundles)], _after_listing(registry, bundles)), json_file)
 
 
 def diff(
@@ -148,6 +154,7 @@ def diff(
         Literal["auto", "cpu", "cuda"],
         typer.Option(help="Device that runs both bundles. auto uses CUDA if available, else the CPU."),
     ] = "auto",
+    json_file: JsonFile = None,
 ) -> None:
     """Compare the results of two bundles on a folder of frames.
 
@@ -167,19 +174,41 @@ def diff(
         atomic_write(sheet, differ.draw_differing(difference, frames))
     for name in difference.rejected[:_LINES_MAX]:
         say(f"{name} skipped: not readable with the decode specs of both bundles")
-    for pair in difference.differing[:_LINES_MAX]:
-        say(f"{pair.name}: A {differ.describe(pair.a)}, B {differ.describe(pair.b)}")
-    print_summary({"a": str(a), "b": str(b)} | differ.as_json(difference) | {"sheet": str(sheet) if drawn else None})
+    summary = {"a": str(a), "b": str(b)} | differ.as_json(difference) | {"sheet": str(sheet) if drawn else None}
+    files = {"sheet": sheet} if sheet is not None and drawn else {}
+    tables = [differ.differing_table(difference, _LINES_MAX)] if difference.differing else []
+    step = _after_diff(a, b, frames, bool(difference.differing) and sheet is None)
+    finish(Outcome(summary, differ.facts(difference, a, b), tables, [step], files), json_file)
 
 
-def _print(change: PromotionChange) -> None:
+def _changed(change: PromotionChange, step: str) -> Outcome:
     before = change.before
-    print_summary(
-        {
-            "bundle": str(change.folder),
-            "version": change.now.version,
-            "sha256": change.now.sha256,
-            "promoted_at": change.now.at,
-            "version_before": before.version if before else None,
-        }
-    )
+    summary = {
+        "bundle": str(change.folder),
+        "version": change.now.version,
+        "sha256": change.now.sha256,
+        "promoted_at": change.now.at,
+        "version_before": before.version if before else None,
+    }
+    facts = {
+        "bundle": path_text(change.folder),
+        "version": f"{change.now.version} (before: {before.version if before else 'none'})",
+        "promoted": change.now.at,
+    }
+    return Outcome(summary, facts, next_steps=[step])
+
+
+def _after_listing(registry: Path, bundles: list[RegistryEntry]) -> list[str]:
+    """Return the next step: show a promoted bundle, or promote the newest one."""
+    usable = [entry for entry in bundles if not entry.problem]
+    promoted = [entry for entry in usable if entry.promoted]
+    if promoted:
+        return [command_text("export", "show", registry / promoted[0].name)]
+    return [command_text("export", "promote", usable[-1].path, registry)] if usable else []
+
+
+def _after_diff(a: Path, b: Path, frames: Path, see_sheet: bool) -> str:
+    """Return the next step: see the frames with different results, or promote B to the registry of A."""
+    if see_sheet:
+        return command_text("export", "diff", a, b, frames, "--sheet", Path("differ.png"))
+    return command_text("export", "promote", b, a.parent if a.is_dir() else Path("bundles"))

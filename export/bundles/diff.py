@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.table import Table
+
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
@@ -58,6 +60,30 @@ class Difference:
     def differing(self) -> list[Pair]:
         """Return the frames with different verdict or label, those with the largest score difference first."""
         return sorted((pair for pair in self.pairs if not pair.agree), key=lambda pair: -pair.score_difference)
+
+
+def facts(difference: Difference, a: Path, b: Path) -> dict[str, str]:
+    """Return the table for people."""
+    pairs, differing = difference.pairs, difference.differing
+    found = {
+        "A": path_text(a),
+        "B": path_text(b),
+        "frames": f"{len(pairs):,}",
+        "same label and verdict": f"{1 - len(differing) / len(pairs):.2%}; different in {len(differing):,}",
+        "largest score difference": f"{max(pair.score_difference for pair in pairs):.4f}",
+    }
+    unusual = {"not readable": len(difference.rejected), "other files skipped": difference.files_skipped}
+    return found | {name: f"{count:,}" for name, count in unusual.items() if count}
+
+
+def differing_table(difference: Difference, rows_max: int) -> Table:
+    """Return a table of the frames with the largest score differences among those with different results."""
+    shown = difference.differing[:rows_max]
+    rest = len(difference.differing) - len(shown)
+    table = Table("frame", "A", "B", caption=f"and {rest:,} more; --json has up to {_NAMED_MAX}" if rest else None)
+    for pair in shown:
+        table.add_row(pair.name, describe(pair.a), describe(pair.b))
+    return table
 
 
 def describe(result: Inspection) -> str:

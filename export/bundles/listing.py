@@ -3,7 +3,6 @@
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.export.bundles.registry import NamedChange, RegistryEntry
@@ -28,12 +27,14 @@ def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:
     }
 
 
-def print_table(bundles: list[RegistryEntry], console: Console) -> None:
-    """Print a table with one row per bundle."""
-    table = Table("name", "version", "promoted", "precision", "accuracy", "MB", "sha256")
+def as_table(bundles: list[RegistryEntry]) -> Table:
+    """Return a table with one row per bundle."""
+    table = Table("name", "version", "promoted", "precision")
+    for header in ("accuracy", "MB", "sha256"):
+        table.add_column(header, justify="right")
     for entry in bundles:
         table.add_row(path_text(entry.name), path_text(entry.version), "yes" if entry.promoted else "", *_facts(entry))
-    console.print(table)
+    return table
 
 
 def _facts(entry: RegistryEntry) -> tuple[str, str, str, str]:
@@ -41,7 +42,7 @@ def _facts(entry: RegistryEntry) -> tuple[str, str, str, str]:
     if manifest is None or entry.sha256 is None:
         return "unusable", "", "", ""
     measured = manifest.fidelity.accuracy if manifest.fidelity else manifest.validation.accuracy
-    return manifest.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:.2f}", entry.sha256[:12]
+    return manifest.precision, f"{measured:.4f}", f"{entry.size_bytes / 1e6:,.2f}", entry.sha256[:12]
 
 
 def history_as_json(changes: list[NamedChange]) -> list[dict[str, Any]]:
@@ -49,8 +50,8 @@ def history_as_json(changes: list[NamedChange]) -> list[dict[str, Any]]:
     return [{"name": each.name} | msgspec.to_builtins(each.change) for each in changes]
 
 
-def print_history(changes: list[NamedChange], console: Console) -> None:
-    """Print a table with one row per change, newest first."""
+def history_table(changes: list[NamedChange]) -> Table:
+    """Return a table with one row per change, newest first."""
     table = Table("when", "name", "change", "from", "to", "who", "why")
     for name, change in reversed([(each.name, each.change) for each in changes]):
         before = change.from_.version if change.from_ else ""
@@ -58,4 +59,4 @@ def print_history(changes: list[NamedChange], console: Console) -> None:
             *(change.at, path_text(name), change.action, before, change.to.version),
             *(change.by or "not recorded", change.reason or ""),
         )
-    console.print(table)
+    return table

@@ -4,12 +4,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.common.terminal.tables import print_table
+from stripwatch.worker.common.terminal.outcome import Outcome, command_text
+from stripwatch.worker.common.terminal.tables import numbers_table
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -57,18 +56,16 @@ def as_json(card: BundleCard) -> dict[str, Any]:
     return measured | fields
 
 
-def print_card(card: BundleCard, console: Console) -> None:
-    """Print one table of facts and one of labels."""
+def outcome(card: BundleCard) -> Outcome:
+    """Return the metadata as JSON, as one table of facts, and one of labels."""
     manifest = card.bundle.manifest
-    table = Table("fact", "value", title=f"{manifest.name} {manifest.version}", show_header=False)
-    table.columns[1].overflow = "fold"
-    for name, value in facts(card).items():
-        table.add_row(name, value)
-    console.print(table)
-    labels = Table(*LABEL_COLUMNS, caption=LABEL_NOTE)
+    labels = numbers_table(*LABEL_COLUMNS)
+    labels.caption = LABEL_NOTE
     for row in label_rows(manifest):
         labels.add_row(*row)
-    print_table(labels, console)
+    named = {"bundle": f"{manifest.name} {manifest.version}"}
+    step = command_text("check", "--bundle", card.bundle.path)
+    return Outcome(as_json(card), named | facts(card), [labels], [step])
 
 
 def facts(card: BundleCard) -> dict[str, str]:

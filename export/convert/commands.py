@@ -1,17 +1,24 @@
 """Commands `stripwatch export run` and `stripwatch export verify`."""
 
+from __future__ import annotations
+
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import msgspec
 import typer
 
 from stripwatch.export.runs.cli_options import BundleArgument, MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.progress import duration
 from stripwatch.worker.model.bundle import Precision
+
+if TYPE_CHECKING:
+    from stripwatch.export.convert.export_run import Exported
 
 
 def run(
@@ -69,6 +76,7 @@ def run(
             help="Maximum loss of macro-F1, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
         ),
     ] = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.
 
@@ -98,24 +106,42 @@ def run(
 
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
-    fidelity = done.manifest.fidelity
-    print_summary(
-        {
-            "bundle": str(out),
-            "name": done.manifest.name,
-            "version": version,
-            "bytes": done.model_bytes,
-            "golden_frames": len(done.manifest.golden),
-            "score_difference": done.parity.score_difference,
-            "heatmap_difference": done.parity.heatmap_difference,
-            "precision": precision,
-            "fidelity": msgspec.to_builtins(fidelity),
-            "seconds": round(time.perf_counter() - started, 2),
+    seconds = time.perf_counter() - started
+    summary = {
+        "bundle": str(out),
+        "name": done.manifest.name,
+        "version": version,
+        "bytes": done.model_bytes,
+        "golden_frames": len(done.manifest.golden),
+        "score_difference": done.parity.score_difference,
+        "heatmap_difference": done.parity.heatmap_difference,
+        "precision": precision,
+        "fidelity": msgspec.to_builtins(done.manifest.fidelity),
+        "seconds": round(seconds, 2),
+    }
+    step = command_text("check", "--bundle", out)
+    finish(Outcome(summary, _facts(out, done, seconds), next_steps=[step]), json_file)
+
+
+def _facts(out: Path, done: Exported, seconds: float) -> dict[str, str]:
+    """Return the table for people."""
+    manifest, fidelity = done.manifest, done.manifest.fidelity
+    facts = {
+        "bundle": f"{path_text(out)}, {done.model_bytes:,} bytes",
+        "model": f"{manifest.name} {manifest.version}, {manifest.precision}",
+        "golden frames": f"{len(manifest.golden)}, scores within {manifest.score_tolerance:.2g}",
+    }
+    if fidelity is not None:
+        facts |= {
+            "same labels as Keras": f"{fidelity.agreement:.2%} of the validation frames",
+            "largest score difference": f"{fidelity.score_difference:.2g}",
+            "accuracy": f"{fidelity.accuracy:.4f}",
+            "macro-F1": f"{fidelity.macro_f1:.4f}",
         }
-    )
+    return facts | {"time": duration(seconds)}
 
 
-def verify(file: BundleArgument) -> None:
+def verify(file: BundleArgument, json_file: JsonFile = None) -> None:
     """Verify that a bundle is intact and reproduces the scores of the trained model.
 
     Needs only the bundle file and the packages onnx and onnxruntime, but no TensorFlow. Exits with code 3 and an error
@@ -130,15 +156,15 @@ def verify(file: BundleArgument) -> None:
 
     verified = verify_bundle(file)
     manifest = verified.bundle.manifest
-    print_summary(
-        {
-            "bundle": str(file),
-            "name": manifest.name,
-            "version": manifest.version,
-            "sha256": verified.bundle.sha256,
-            "golden_frames": len(manifest.golden),
-            "golden_difference": verified.golden_difference,
-            "score_tolerance": manifest.score_tolerance,
-            "frames_per_second": verified.frames_per_second,
-        }
-    )
+    summary = {
+        "bundle": str(file),
+        "name": manifest.name,
+        "version": manifest.version,
+        "sha256": verified.bundle.sha256,
+        "golden_frames": len(manifest.golden),
+        "golden_difference": verified.golden_difference,
+        "score_tolerance": manifest.score_tolerance,
+        "frames_per_second": verified.frames_per_second,
+    }
+    step = command_text("export", "promote", file, Path("bundles"))
+    finish(Outcome(summary, next_steps=[step]), json_file)

@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-from matplotlib.ticker import FixedLocator, NullLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator
 
 _STEPS = ((1, 2, 5), (1, 3), (1,))  # ticks within a decade, from many to few
 _TICKS_MAX = 8
@@ -26,7 +26,7 @@ def use_log_scale(axis: Any, values: Iterable[float] | None = None, ticks_max: i
 def log_ticks(low: float, high: float, ticks_max: int = _TICKS_MAX) -> list[float]:
     """Return up to `ticks_max` round numbers from low to high, both above 0, for a logarithmic axis.
 
-    Steps are 1, 2, 5, 10 or wider. A range without such a number gets its two limits.
+    Steps are 1, 2, 5, 10 or wider. A narrow range without three such numbers gets evenly spaced ones.
     """
     first, last = math.floor(math.log10(low)), math.ceil(math.log10(high))
     found: list[float] = []
@@ -35,7 +35,10 @@ def log_ticks(low: float, high: float, ticks_max: int = _TICKS_MAX) -> list[floa
         found = [tick for tick in ticks if low <= tick <= high]
         if len(found) <= ticks_max:
             break
-    return found if len(found) > 1 else [float(f"{limit:.2g}") for limit in (low, high)]
+    if len(found) >= 3 or high >= 10 * low:
+        return found
+    even = MaxNLocator(nbins=max(2, ticks_max - 2), steps=[1, 2, 5, 10]).tick_values(low, high)
+    return [float(tick) for tick in even if low <= tick <= high]
 
 
 def _scaled(step: int, power: int) -> float:

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from tests.export.conftest import run_cli
+from tests.printed import next_steps
 
 
 @pytest.mark.training
@@ -26,7 +27,9 @@ def test_run_prints_one_json_line_at_the_end(
 ) -> None:
     out = tmp_path / "model.onnx"
     assert run_cli(monkeypatch, "run", fitted_run, "--out", out, "--golden", 4, "--version", "3") == 0
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out.splitlines()[-1])
+    assert next_steps(printed.err) == [f"stripwatch check --bundle {out}"]
     assert summary["name"] == "textures-mobilenet"
     assert summary["version"] == "3"
     assert summary["golden_frames"] == 4
@@ -39,7 +42,9 @@ def test_verify_and_show_print_json(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], exported: Path
 ) -> None:
     assert run_cli(monkeypatch, "verify", exported) == 0
-    verified = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    verified = json.loads(printed.out.splitlines()[-1])
+    assert next_steps(printed.err) == [f"stripwatch export promote {exported} bundles"]
     assert run_cli(monkeypatch, "show", exported, "--json") == 0
     shown = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert verified["sha256"] == shown["sha256"]

@@ -12,6 +12,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.fitting.command import fit
 from stripwatch.training.labeling.command import collect
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, FRAME_PIXELS_MAX
+from tests.printed import next_steps
 from tests.training.conftest import run_cli
 
 
@@ -84,7 +85,9 @@ def test_fit_prints_one_json_line_at_the_end(
     flags = {"--network": "mobilenet", "--alpha": "0.25", "--input": "64x64", "--epochs": "2", "--batch": "8"}
     paths = {"--data": str(textures), "--weights": str(random_weights), "--out": str(tmp_path / "run")}
     code = run_cli(monkeypatch, "fit", *(word for pair in (flags | paths).items() for word in pair))
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out.splitlines()[-1])
+    assert next_steps(printed.err) == [f"stripwatch train evaluate {tmp_path / 'run'}"]
     run = read_run(tmp_path / "run")
     assert code == 0
     assert summary["frames"] == 60

@@ -75,7 +75,7 @@ def _read_folder(root: Path, layout: str) -> _Folder:
     samples = list(LAYOUTS[layout](root))
     found = scan_folder(root)
     if not samples:
-        raise DataError(no_images_text(found))
+        raise InputError(no_images_text(found))
     notes, unused = found.notes, len(found.files) - len(samples)
     if unused > 0:
         notes.append(f"note: {unused} of {len(found.files)} image files in {root} are not used in layout {layout!r}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from stripwatch.training.datasets import manifest, reviewed_folder, severstal
 from stripwatch.training.datasets.samples import Sample, find_images
-from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.images.image_files import no_images_text, scan_folder
 
@@ -25,7 +25,7 @@ def detect_layout(root: Path) -> str:
     found = scan_folder(root)
     images = list(found.files)
     if not images:
-        raise DataError(no_images_text(found))
+        raise InputError(no_images_text(found))
     by_folder, folder_reason = _try(_folder_labels, root, images)
     by_prefix, prefix_reason = _try(_prefix_labels, root, images)
     if by_folder and by_prefix and by_folder != by_prefix:

@@ -145,7 +145,9 @@ def compare(
 
 def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Sequence[str]) -> str:
     """Return the command line of an experiment, or of a fit with its options. own: further options."""
-    words = ["--seed", str(settings.seed), "--layout", settings.layout, "--task", settings.task]
+    words = [] if settings.seed == 0 else ["--seed", str(settings.seed)]
+    words += [] if settings.layout == "auto" else ["--layout", settings.layout]
+    words += [] if settings.task == "multiclass" else ["--task", settings.task]
     if settings.clean_label is not None:
         words += ["--clean-label", settings.clean_label]
     if settings.bit_depth is not None:

@@ -35,7 +35,7 @@ def compare_page(board: Leaderboard, run: Run, plot: bytes, command: str) -> str
         picture("Accuracy and speed", plot),
         picture("Accuracy", draw_intervals(shares, board.winner)),
         "<h2>Networks</h2>",
-        table(_COLUMNS, [_row(entry, board) for entry in board.entries]),
+        table(_COLUMNS, [_row(entry, board) for entry in board.entries], "numbers"),
         *(_note(entry) for entry in board.entries if entry.note),
     ]
     return page(title, note, parts)
@@ -57,8 +57,8 @@ def _facts(board: Leaderboard, run: Run, command: str) -> Mapping[str, str]:
 def _row(entry: LeaderboardEntry, board: Leaderboard) -> tuple[str, ...]:
     timed = entry.frames_per_second > 0
     return (
-        report_link(entry.name),
-        f"{entry.accuracy.value:.4f}{' (winner)' if entry.name == board.winner else ''}",
+        report_link(entry.name, " (winner)" if entry.name == board.winner else ""),
+        f"{entry.accuracy.value:.4f}",
         f"{entry.accuracy.low:.4f} to {entry.accuracy.high:.4f}",
         f"{entry.macro_f1.value:.4f}" if entry.macro_f1 else "-",
         f"{entry.parameters:,}",

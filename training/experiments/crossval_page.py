@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_intervals
-from stripwatch.export.reporting.html import link, page, picture, table
+from stripwatch.export.reporting.html import Html, link, page, picture, table
 from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER
@@ -63,9 +63,9 @@ def interval(found: Interval) -> str:
     return f"{found.value:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}"
 
 
-def report_link(run: str) -> str:
-    """Return a link to the report of a run. run: its folder below that of the page."""
-    return link(run, Path(run, REPORT_FOLDER, REPORT_FILE))
+def report_link(run: str, note: str = "") -> Html:
+    """Return a link to the report of a run. run: its folder below that of the page. note: text after the name."""
+    return link(run + note, Path(run, REPORT_FOLDER, REPORT_FILE))
 
 
 def _folds(result: CrossvalResult) -> str:
@@ -80,7 +80,8 @@ def _folds(result: CrossvalResult) -> str:
         )
         for fold in result.folds
     ]
-    return table(("report of the run", "frames", "wrong", "accuracy", "95 % interval", "duration of the fit"), rows)
+    columns = ("report of the run", "frames", "wrong", "accuracy", "95 % interval", "duration of the fit")
+    return table(columns, rows, "numbers")
 
 
 def _labels(result: CrossvalResult) -> str:
@@ -95,7 +96,8 @@ def _wrong(result: CrossvalResult) -> str:
     if not result.wrong:
         return ""
     shown = result.wrong[:_WRONG_MAX]
-    more = f' <p class="note">The first {_WRONG_MAX} of {result.errors:,}; crossval.json has all.</p>'
+    more = f'<p class="note">The first {_WRONG_MAX} of {result.errors:,}; crossval.json has all.</p>'
     rows = [(wrong.frame, wrong.label or "-", wrong.predicted or "-") for wrong in shown]
-    listing = table(("frame", "true label", "predicted label"), rows)
-    return f"<h2>Wrong frames</h2>{more if len(shown) < result.errors else ''}{listing}"
+    listing = table(("frame", "true label", "predicted label"), rows, "texts")
+    summary = f"<summary>{result.errors:,} wrong frames; the reports of the runs show the worst ones</summary>"
+    return f"<h2>Wrong frames</h2><details>{summary}{more if len(shown) < result.errors else ''}{listing}</details>"

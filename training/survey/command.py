@@ -99,6 +99,8 @@ def _fit_command(data: Path, layout: str, report: Survey) -> str:
         words += ["--layout", layout]
     if CLEAN in report.balance:
         words += ["--clean-label", CLEAN]
+    if any(len(sample.labels) > 1 for sample in report.samples):
+        words += ["--task", "multilabel"]
     if report.bit_depth is not None:
         words += ["--bit-depth", str(report.bit_depth)]
     words += ["--network", "mobilenet", "--alpha", "0.25", "--weights", "imagenet"]

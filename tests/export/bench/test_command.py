@@ -9,6 +9,7 @@ from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import SettingsError
 from tests.export.conftest import run_cli
 from tests.export.convert.forgeries import NOTHING_PASSES
+from tests.printed import next_steps
 from tests.tiny import write_bundle
 
 QUICK = ("--seconds", 0.01, "--batch-sizes", "1,2")
@@ -41,9 +42,10 @@ def test_bundle_files_need_no_output_folder(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert run_cli(monkeypatch, "bench", write_bundle(tmp_path / "tiny.onnx"), *QUICK, "--device", "cpu") == 0
-    shown = capsys.readouterr().out
-    assert len(json.loads(shown.splitlines()[-1])["rows"]) == 1
-    assert "f/s at 1" in shown
+    printed = capsys.readouterr()
+    assert len(json.loads(printed.out)["rows"]) == 1
+    assert "best f/s" in printed.err
+    assert next_steps(printed.err) == [f"stripwatch bench --bundle {tmp_path / 'tiny.onnx'}"]
 
 
 @pytest.mark.parametrize(

@@ -1,15 +1,14 @@
-import io
 import os
 from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
-from rich.console import Console
 
-from stripwatch.export.bundles.listing import as_json, print_table
+from stripwatch.export.bundles.listing import as_json, as_table
 from stripwatch.export.bundles.registry import entries, promote
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle_store import POINTER_FILE
+from tests.printed import as_printed
 from tests.tiny import tiny_contract, write_bundle
 
 
@@ -34,9 +33,7 @@ def test_lists_all_bundles_in_order_with_their_problems(store: Path) -> None:
     assert problems[:2] == [None, None]
     assert "is not a valid bundle" in problems[2]
     assert "contains tiny 9" in problems[3]
-    text = io.StringIO()
-    print_table(found, Console(file=text, width=250))
-    assert summary["bundles"][1]["sha256"][:12] in text.getvalue()
+    assert summary["bundles"][1]["sha256"][:12] in as_printed(as_table(found))
 
 
 def test_lists_a_missing_promoted_file_and_a_broken_pointer(store: Path) -> None:
@@ -64,7 +61,6 @@ def test_lists_versions_that_are_not_numbers_not_utf_8_or_look_like_markup(tmp_p
     versions = [entry.version for entry in found]
     assert sorted(versions) == sorted(map(os.fsdecode, names))
     assert versions.index("9") < versions.index("10")
-    text = io.StringIO()
-    print_table(found, Console(file=text, width=250, markup=False))
+    text = as_printed(as_table(found))
     for shown in ("\u00b2", "\u0663", "a\\xff", "[red]x[b]"):
-        assert shown in text.getvalue()
+        assert shown in text

@@ -1,12 +1,11 @@
-import io
 import json
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
-from stripwatch.export.bundles.show import as_json, print_card, read_card
+from stripwatch.export.bundles.show import as_json, outcome, read_card
 from stripwatch.worker.model.bundle import read_bundle
+from tests.printed import as_printed, next_steps
 
 pytestmark = pytest.mark.training
 
@@ -28,8 +27,7 @@ def test_json_contains_everything_except_golden_frame_images(exported: Path) -> 
 
 def test_the_table_shows_the_main_facts(exported: Path) -> None:
     card = read_card(read_bundle(exported))
-    text = io.StringIO()
-    print_card(card, Console(file=text, width=250))
+    text = as_printed(outcome(card), 250)
     for fact in (
         *(
             "textures 7",
@@ -41,4 +39,11 @@ def test_the_table_shows_the_main_facts(exported: Path) -> None:
         ),
         *("plain (no defect)", "stripes", "float32: same prediction as Keras for 100.00%"),
     ):
-        assert fact in text.getvalue()
+        assert fact in text
+
+
+def test_the_tables_are_readable_in_80_columns(exported: Path) -> None:
+    text = as_printed(outcome(read_card(read_bundle(exported))))
+    assert next_steps(text) == [f"stripwatch check --bundle {exported}"]
+    lines = [line for line in text.splitlines() if not line.startswith("next: ")]
+    assert max(map(len, lines)) <= 80

@@ -8,10 +8,11 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from stripwatch.export.bench.bundle_bench import BenchRow
-from stripwatch.export.bench.table import draw_speeds, markdown, print_table
+from stripwatch.export.bench.table import as_table, draw_speeds, markdown
 from stripwatch.export.bench.timing import Speed
 from stripwatch.export.reporting import charts
 from stripwatch.export.reporting.figures import Tile, draw_sheet, literal
+from tests.printed import as_printed
 
 # Invalid and valid mathematics, a label that legends omit, and terminal markup.
 NAMES = ["$\\frac$", "a $x$ b", "a\\$b", "$", "_hidden", "[red]x[b]"]
@@ -70,14 +71,12 @@ def test_a_sheet_shows_its_title_and_every_caption(drawn: list[Figure]) -> None:
         assert {title, *NAMES} <= texts(drawn)
 
 
-def test_the_speed_plot_names_every_bundle(drawn: list[Figure], capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_speed_plot_names_every_bundle(drawn: list[Figure]) -> None:
     speed = Speed(1, 10.0, 2.0, 3.0, 1.0, 5)
     rows = [BenchRow(f"{name}.onnx", "fp32", 1000, None, "cpu", speeds=(speed,)) for name in [*NAMES, "a|b"]]
     draw_speeds(rows)
-    print_table(rows)
     assert {*NAMES, "a|b"} <= texts(drawn)
     (legend,) = drawn[0].legends
     assert len(legend.get_texts()) == len(rows)
-    printed = capsys.readouterr().out
-    assert all(name in printed for name in NAMES)
+    assert all(name in as_printed(as_table(rows)) for name in NAMES)
     assert r"| a\|b |" in markdown(rows)

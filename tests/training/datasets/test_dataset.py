@@ -36,7 +36,7 @@ def test_names_a_file_without_a_class(tmp_path: Path, name: str) -> None:
 
 def test_rejects_an_empty_folder(tmp_path: Path) -> None:
     touch(tmp_path, "readme.txt")
-    with pytest.raises(DataError, match=r"contains no image files \(\.jpg, .*\)"):
+    with pytest.raises(InputError, match=r"contains no image files \(\.jpg, .*\)"):
         read_dataset(tmp_path, "prefix")
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.worker.common.errors import DataError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from tests.training.conftest import touch
 
 
@@ -48,13 +48,18 @@ def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
         ),
         (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg have the same name"),
         (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"'folder' \(.*pits/1\.jpg and .*1\.png have the same name"),
-        (["notes.txt"], r"contains no image files \(\.jpg, .*\); it contains type \.txt: 1"),
         (["pits_1.jpg", "pits_2.jpg"], "only one class, pits"),
     ],
 )
 def test_rejects_an_ambiguous_layout_and_names_the_file(tmp_path: Path, names: list[str], message: str) -> None:
     touch(tmp_path, *names)
     with pytest.raises(DataError, match=message):
+        read_dataset(tmp_path)
+
+
+def test_a_folder_without_images_is_an_input_error_as_in_every_command(tmp_path: Path) -> None:
+    touch(tmp_path, "notes.txt")
+    with pytest.raises(InputError, match=r"contains no image files \(\.jpg, .*\); it contains type \.txt: 1"):
         read_dataset(tmp_path)
 
 

@@ -9,6 +9,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.experiments.compare import Candidate, parse_candidates
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.model.bundle import read_bundle
+from tests.printed import next_steps
 from tests.training.conftest import run_cli
 
 pytestmark = pytest.mark.training
@@ -62,7 +63,13 @@ def test_compares_two_networks_on_one_split_and_continues_after_a_stop(
     words += ["--set", "long:epochs=60", "--set", "long:learning-rate=0.1", "--set", "long:dropout=0"]
     words += ["--alpha", "0.25", "--input", "64x64", "--batch", "8", "--epochs", "2", "--weights", str(random_weights)]
     assert run_cli(monkeypatch, *words) == 0
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out.splitlines()[-1])
+    assert summary["accuracy"][summary["winner"]].keys() == {"value", "low", "high"}
+    assert len(next_steps(printed.err)) == 1
+    page = (out / "report.html").read_text()
+    assert 'href="long/evaluation/report.html"' in page
+    assert 'href="short/evaluation/report.html"' in page
     runs = {name: read_run(out / name) for name in ("long", "short")}
     assert runs["long"].split == runs["short"].split
     assert {name: run.configuration.epochs for name, run in runs.items()} == {"long": 60, "short": 2}

@@ -12,6 +12,7 @@ from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
 from stripwatch.training.experiments import fit_subprocess
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from tests.printed import next_steps
 from tests.training.conftest import run_cli
 
 pytestmark = pytest.mark.training
@@ -32,7 +33,9 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     words = ["crossval", "--data", str(textures), "--folds", "2", "--seed", "4", "--out", str(out)]
     words += [*FLAGS, "--weights", str(random_weights)]
     assert run_cli(monkeypatch, *words) == 0
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out.splitlines()[-1])
+    assert len(next_steps(printed.err)) == 1
     runs = [read_run(out / "fold-1"), read_run(out / "fold-2")]
     scored = [frame.name for run in runs for frame in run.split.validation]
     assert sorted(scored) == sorted(path.name for path in textures.iterdir())
@@ -42,6 +45,10 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     assert summary["errors"] == len(summary["wrong"])
     assert summary["fold_accuracy"] == [round(run.validation.accuracy, 4) for run in runs]
     record = json.loads((out / "crossval.json").read_text())
+    assert sum(fold["errors"] for fold in record["folds"]) == summary["errors"]
+    page = (out / "report.html").read_text()
+    assert 'href="fold-1/evaluation/report.html"' in page
+    assert (out / "fold-1" / "evaluation" / "report.html").exists()
     assert record["runs"] == [run.run_id for run in runs]
 
     (out / "crossval.json").unlink()  # as after an interruption

@@ -9,6 +9,7 @@ import pytest
 from stripwatch.training.survey.report import summarize, write_survey
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import DataError, InputError
+from tests.printed import check_command, next_steps
 from tests.trained import write_textures
 from tests.training.conftest import run_cli
 
@@ -43,10 +44,13 @@ def test_the_command_writes_lists_and_one_sheet_per_class(
 ) -> None:
     out = tmp_path / "survey"
     assert run_cli(monkeypatch, "survey", str(data), "--out", str(out)) == 0
-    summary = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary = json.loads(printed.out)
+    (step,) = next_steps(printed.err)
+    assert step.startswith(f"stripwatch train fit --data {data} --network mobilenet ")
     record = json.loads((out / "survey.json").read_text())
     assert {key: record[key] for key in summary} == summary == summarize(survey(data, "auto"))
-    assert record["similar_files"] == [["plain_9.png", "stripes_1.png"]]
+    assert record["similar_files"] == [{"first": "plain_9.png", "second": "stripes_1.png"}]
     sheets = sorted(out.glob("*.png"))
     assert [path.name for path in sheets] == ["contact-1-plain.png", "contact-2-spots.png", "contact-3-stripes.png"]
     assert len({path.read_bytes() for path in sheets}) == 3
@@ -72,10 +76,25 @@ def test_rejects_a_data_set_without_readable_images(tmp_path: Path) -> None:
 
 
 def test_names_a_folder_that_cannot_be_created(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert run_cli(monkeypatch, "survey", str(data), "--out", str(data / "spots_1.png")) == InputError.exit_code
+    (tmp_path / "file").touch()
+    assert run_cli(monkeypatch, "survey", str(data), "--out", str(tmp_path / "file")) == InputError.exit_code
     assert "error: cannot create the folder" in capsys.readouterr().err
+
+
+def test_the_next_step_has_the_options_that_the_data_need(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "my data"
+    write_textures(folder / "made", 1)
+    rows = ["file,label", "made/plain_1.png,clean", "made/spots_1.png,spots|rust", "made/stripes_1.png,stripes"]
+    (folder / "manifest.csv").write_text("\n".join(rows))
+    assert run_cli(monkeypatch, "survey", str(folder)) == 0
+    (step,) = next_steps(capsys.readouterr().err)
+    parameters = check_command(step)
+    assert parameters["data"] == [folder]
+    assert (parameters["clean_label"], parameters["task"]) == ("clean", "multilabel")
 
 
 def test_reports_names_with_any_bytes(tmp_path: Path) -> None:
@@ -90,7 +109,7 @@ def test_reports_names_with_any_bytes(tmp_path: Path) -> None:
     write_survey(survey(folder, "folder"), tmp_path / "out")
     report = json.loads((tmp_path / "out" / "survey.json").read_text())
     assert set(report["classes"]) == {"cam\\xff\\xfe", "$x$ \\x0a $\\frac$", "Riß 😀" + "n" * 200}
-    assert report["skipped_files"] == [["other\\xff.gif", "type .gif"]]
+    assert report["skipped_files"] == [{"file": "other\\xff.gif", "reason": "type .gif"}]
     assert len(list((tmp_path / "out").glob("contact-*.png"))) == 3
 
 

@@ -54,7 +54,9 @@ def print_table(table: Table, console: Console) -> None:
     columns = [_measured(column, at == 0) for at, column in enumerate(table.columns)]
     if table.title:
         console.print(Text(_plain(table.title)), soft_wrap=True)
-    for part in _parts(columns, console.width):
+    for number, part in enumerate(_parts(columns, console.width)):
+        if number:
+            console.print()
         console.print(_build(part, console.width))
     if table.caption:
         console.print(Text(_plain(table.caption), style="dim"))

@@ -1,0 +1,85 @@
+"""The pages of crossval and compare."""
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.runs.run_folder import Run, read_run
+from stripwatch.training.experiments.compare_page import compare_page
+from stripwatch.training.experiments.crossval_page import crossval_page
+from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
+from stripwatch.training.experiments.leaderboard import LeaderboardEntry, Rule, rank
+from stripwatch.worker.contracts.model_record import ClassFigures
+
+pytestmark = pytest.mark.training
+
+PNG = b"\x89PNG"
+
+
+@pytest.fixture
+def run(fitted_run: Path) -> Run:
+    return read_run(fitted_run)
+
+
+def crossval(wrong: int = 1) -> CrossvalResult:
+    return CrossvalResult(
+        frames=60,
+        errors=wrong,
+        accuracy=share_interval(60 - wrong, 60),
+        macro_f1=None,
+        fold_accuracy=[1.0, 0.9667],
+        classes={"<plain>": ClassFigures(precision=0.95, recall=1, f1=0.97, frames=20)},
+        localisation=None,
+        wrong=[WrongFrame(f"plain_{at}.png", "plain", "spots") for at in range(wrong)],
+        runs=["a", "b"],
+        folds=[
+            FoldResult("fold-1", 30, 0, share_interval(30, 30), 61),
+            FoldResult("fold-2", 30, wrong, share_interval(30 - wrong, 30), 9),
+        ],
+        confusion=[[20, 0, 0], [0, 20, 0], [0, 1, 19]],
+    )
+
+
+def test_the_page_of_a_cross_validation_shows_folds_settings_and_data(run: Run) -> None:
+    page = crossval_page(crossval(), run, "stripwatch train crossval --folds 2")
+    for shown in (
+        *("fold-2</a></td><td>30</td><td>1</td><td>0.9667</td>", 'href="fold-1/evaluation/report.html"'),
+        *("stripwatch train crossval --folds 2", run.data_sha256, "&lt;plain&gt;", "<td>plain_0.png</td>"),
+        *("1 min 01 s", "1 were wrong"),
+    ):
+        assert shown in page
+    assert page.count("data:image/png;base64,") == 2
+
+
+def test_a_long_list_of_wrong_frames_is_cut_and_says_so(run: Run) -> None:
+    page = crossval_page(crossval(wrong=29), run, "")
+    assert "The first" not in page
+    many = msgspec.structs.replace(crossval(), errors=300, wrong=[WrongFrame("a.png", "a", "")] * 300)
+    assert "The first 200 of 300" in crossval_page(many, run, "")
+
+
+def entry(name: str, right: int, speed: float, note: str = "") -> LeaderboardEntry:
+    return LeaderboardEntry(
+        *(name, "mobilenet 0.25", "none", "64x64 rgb", share_interval(right, 60), None, 220_086, 1.5, 2, 61, "0"),
+        bundle_bytes=931_149 if speed else 0,
+        provider="CPUExecutionProvider",
+        frames_per_second_batch_1=speed / 2,
+        frames_per_second=speed,
+        batch=4,
+        note=note,
+    )
+
+
+def test_the_page_of_a_comparison_shows_networks_and_the_winner(run: Run) -> None:
+    board = rank(
+        [entry("small", 50, 3369.25), entry("wide", 58, 0, note="no golden frame <found>")], Rule.parse("best")
+    )
+    page = compare_page(board, run, PNG, "stripwatch train compare --networks small,wide")
+    for shown in (
+        *('href="wide/evaluation/report.html">wide (winner)</a>', "3,369.2", "220,086", "1 min 01 s"),
+        *("wide was not timed: no golden frame &lt;found&gt;", "wide, by the rule best", run.data_sha256),
+        *("--networks small,wide", "Pareto front</td><td>small</td>"),
+    ):
+        assert shown in page

@@ -66,4 +66,5 @@ def _bounded_model(model: ModelInfo) -> ModelInfo:
         version=shorten(model.version),
         sha256=shorten(model.sha256),
         provider=_shorten(model.provider),
+        no_defect=_shorten(model.no_defect),
     )

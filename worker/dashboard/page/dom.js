@@ -167,7 +167,10 @@ function makeRow(columns, row, key) {
     const cell = withRole(line.appendChild(make(column.head ? "th" : "td")), column.head ? "rowheader" : "cell");
     if (column.head) cell.scope = "row";
     cell.dataset.label = column.name;
-    if (column.node) cell.append(column.node(row));
+    if (column.node) {
+      if (column.text) cell.className = "text";
+      cell.append(column.node(row));
+    }
   }
   return line;
 }

@@ -2,11 +2,13 @@
 
 import { ago, byId, fillTable, level, make, number, sinceText } from "./dom.js";
 import { showAlarms } from "./alarms.js";
+import { startHealth } from "./camera_health.js";
 import { showCameras } from "./cameras.js";
 import { addCards, startCards } from "./cards.js";
 import { labels, showClasses, startClasses } from "./classes.js";
 import { onShow, setEnded, setRunning, showCoils } from "./coils.js";
 import { chooseCoil, chosenCoils, showLines } from "./lines.js";
+import { showRejects, startRejects } from "./rejects.js";
 import { startSignIn } from "./sign_in.js";
 import { startSound } from "./sound.js";
 import { startTheme } from "./theme.js";
@@ -99,6 +101,7 @@ function show(state) {
   showTiles(state);
   showClasses(state);
   showCameras(state);
+  showRejects(state);
   showModels(state);
   setRunning(state.running);
   lineNames = state.lines.map((line) => line.line);
@@ -159,6 +162,8 @@ startSignIn();
 startSound();
 startClasses();
 startCards();
+startHealth();
+startRejects();
 onShow((row) => {
   chooseCoil(row);
   showCoils(chosenCoils(), lineNames);

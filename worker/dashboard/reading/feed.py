@@ -108,7 +108,7 @@ class Feed:
         elif kept.is_replay_mark:
             return  # the outcome follows as the result of the replayed frame
         elif topic == self._settings.topics.rejects:
-            self._history.add_reject(kept.key, kept.headers, kept.timestamp_ms, now_s, live)
+            self._history.add_reject(kept.key, kept.headers, kept.timestamp_ms, now_s, live, kept.position)
         else:
             self._history.add_result(kept.result, kept.timestamp_ms, now_s, live)
 

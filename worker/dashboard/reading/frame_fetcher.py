@@ -4,6 +4,7 @@ import math
 import threading
 from collections import OrderedDict
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 
 import structlog
 from kafka import KafkaConsumer
@@ -11,12 +12,14 @@ from kafka.errors import KafkaError
 
 from stripwatch.worker.broker.connection import TOOLS_ID, client_config
 from stripwatch.worker.broker.consumers import from_kafka, open_reader, partition_of
-from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
+from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, RejectReason
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame_headers import original_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.images.decode_spec import DecodeLimits
+from stripwatch.worker.images.headers.jpeg import END_MARKER
 from stripwatch.worker.model.loaded_model import decode_limits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 
@@ -28,7 +31,7 @@ _FETCH_BYTES = 4_000  # only one frame is needed: a small fetch returns one batc
 
 
 class FrameFetcher:
-    """Fetches one picture at a time, for any thread. It reads the topics of frames and evidence, and no other."""
+    """Fetches one picture at a time, for any thread. It reads only the topics of frames, evidence and rejects."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -40,7 +43,8 @@ class FrameFetcher:
 
     def picture(self, position: Position, width_px_max: int) -> bytes | None:
         """Return a JPEG at most `width_px_max` wide, or None if the record is gone or cannot be decoded."""
-        if position.topic not in (self._settings.topics.frames, self._settings.topics.evidence):
+        topics = self._settings.topics
+        if position.topic not in (topics.frames, topics.evidence, topics.rejects):
             return None
         key = position, width_px_max
         with self._lock:
@@ -63,6 +67,9 @@ class FrameFetcher:
             record = self._fetch(position)
             if record is None or not record.value:
                 return None
+            if position.topic == self._settings.topics.rejects:
+                layout = RecordFields.of(original_headers(record.headers)).raw_layout()
+                return shrink_rejected(record.value, width_px_max, self._limits, layout)
             return shrink(record.value, width_px_max, self._limits, RecordFields.of(record.headers).raw_layout())
         except (KafkaError, BrokerUnavailableError) as error:
             log.warning("cannot fetch picture", position=position, error=str(error))
@@ -96,3 +103,17 @@ def shrink(encoded: bytes, width_px_max: int, limits: DecodeLimits, layout: RawL
     Raises FrameRejected.
     """
     return encode_jpeg(decode_scaled(encoded, width_px_max, math.inf, limits, layout), _QUALITY)
+
+
+def shrink_rejected(encoded: bytes, width_px_max: int, limits: DecodeLimits, layout: RawLayout | None = None) -> bytes:
+    """Do the same as `shrink` for a rejected frame, of which as much as possible is decoded, because it is only viewed.
+
+    Raises FrameRejected if nothing of it can be decoded.
+    """
+    lenient = replace(limits, flags_damaged=True, progressive="accept", side_px_min=1)
+    try:
+        return shrink(encoded, width_px_max, lenient, layout)
+    except FrameRejected as error:
+        if error.reason is not RejectReason.TRUNCATED or layout is not None:
+            raise
+        return shrink(encoded + END_MARKER, width_px_max, lenient)  # a JPEG file without its end

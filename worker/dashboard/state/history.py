@@ -27,11 +27,13 @@ from stripwatch.worker.contracts.coil_summary import CoilState, CoilSummary
 from stripwatch.worker.contracts.events import ModelInfo, Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
+from stripwatch.worker.dashboard.state.camera_health import CameraHealth
 from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.state.line_views import CameraView, LineView, line_rows
 from stripwatch.worker.dashboard.state.page_rules import RULES
+from stripwatch.worker.dashboard.state.reject_list import RejectList
 from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 
 CARDS_MAX, COILS_MAX = 300, 100
@@ -58,6 +60,8 @@ class History:
         self.run_id = uuid4().hex[:12]
         self.has_read = False
         self.evidence = EvidenceIndex()
+        self.health = CameraHealth()
+        self.rejects = RejectList(self.run_id)
         self.alarms = AlarmBoard()
         self._clock = clock
         self._lock = threading.Lock()
@@ -94,8 +98,19 @@ class History:
                 self._model_labels.add(observation.model_labels)
                 self._note_result(result, observation, timestamp_ms, live)
 
-    def add_reject(self, key: bytes | None, headers: Any, timestamp_ms: int, read_s: float, live: bool) -> None:
+    def add_reject(
+        self,
+        key: bytes | None,
+        headers: Any,
+        timestamp_ms: int,
+        read_s: float,
+        live: bool,
+        position: Position | None = None,
+    ) -> None:
+        """Add a reject record. position: of the record, for its picture; without it, the reject is not listed."""
         observation = observation_from_reject(key, headers, timestamp_ms)
+        if position is not None:
+            self.rejects.add(key, headers, timestamp_ms, position)
         with self._lock:
             if observation is None:
                 self._totals["unreadable"] += 1
@@ -142,7 +157,8 @@ class History:
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
                 "labels": dict(self._labels),
-                "lines": line_rows(self._lines, round(now_s * 1000)),
+                "lines": self.health.annotate(line_rows(self._lines, round(now_s * 1000)), round(now_s * 1000)),
+                "rejects": self.rejects.changes,
                 "unknown_labels": self._unknown_labels(),
                 "models": [
                     msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
@@ -233,11 +249,13 @@ class History:
         line.had_coil = True
         camera = line.cameras[observation.camera]
         camera.states[observation.state] += 1
+        camera.recent_rejects.append(observation.state == "rejected")
         camera.unsure += observation.verdict == "unsure"
         camera.flags.update(observation.flags)
         if added.replaces_reject:
             self._totals["rejected"] -= 1
             camera.states["rejected"] -= 1
+            self.rejects.remove(observation.frame_id)
             if added.part:
                 self._rows.pop(added.part, None)
         camera.last_ms = max(camera.last_ms, observation.captured_ms)

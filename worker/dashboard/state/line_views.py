@@ -10,6 +10,7 @@ import numpy as np
 from stripwatch.worker.contracts.events import FrameFlag
 
 _SAMPLES = 2_000
+_RECENT_FRAMES, _REJECTS_MIN, _REJECT_SHARE_MAX = 100, 5, 0.1
 _STOPPED_MS = 60_000
 
 
@@ -32,9 +33,16 @@ class CameraView:
     height_px: int | None = None
     states: Counter[str] = field(default_factory=Counter)
     flags: Counter[FrameFlag] = field(default_factory=Counter)
+    recent_rejects: deque[bool] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
     unsure: int = 0
     defects: int = 0
     last_ms: int = 0
+
+    @property
+    def is_rejecting(self) -> bool:
+        """True if many of the newest frames were rejected, by the default limits of a worker."""
+        rejected = sum(self.recent_rejects)
+        return rejected >= _REJECTS_MIN and rejected > _REJECT_SHARE_MAX * len(self.recent_rejects)
 
 
 @dataclass(slots=True)
@@ -66,6 +74,7 @@ class LineView:
                     "defects": c.defects,
                     "last_ms": c.last_ms,
                     "unsure": c.unsure,
+                    "rejecting": c.is_rejecting,
                     "flags": {flag.value: count for flag, count in c.flags.items()},
                     **c.states,
                 }

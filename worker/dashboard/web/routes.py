@@ -23,6 +23,7 @@ from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes, SendRecord, nobody_writes
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
+from stripwatch.worker.dashboard.web.reject_routes import reject_routes
 from stripwatch.worker.dashboard.web.write_route import write_route
 
 PAGE = Path(__file__).parents[1] / "page"
@@ -77,6 +78,7 @@ def make_site(
         Route("/coils/{id}.json", site.coil_json),
         Route("/coils/{id}/map.json", site.coil_map),
         *alarms.routes(),
+        *reject_routes(history.rejects, pictures),
         Route("/frames/{run}/{seq:int}.jpg", site.frame),
         Route("/evidence/{run}/{seq:int}.jpg", site.evidence),
     ]

@@ -1,7 +1,8 @@
 """The web server of `stripwatch view`, which runs until a signal."""
 
 import socket
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from typing import Any
@@ -17,6 +18,7 @@ from stripwatch.worker.dashboard.reading.feed import Feed
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.reading.topic_follower import TopicFollower
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard, read_acknowledgement
+from stripwatch.worker.dashboard.state.camera_health import CameraHealth
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.state.page_rules import page_rules
 from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
@@ -42,6 +44,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     feed = Feed(settings, history, records_max)
     producer = PageProducer(settings)
     acknowledgements = follow_acknowledgements(settings, history.alarms)
+    cameras = follow_cameras(settings, history.health)
     hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
     config = uvicorn.Config(
         make_site(history, pictures, hosts, access, partial(producer.send, settings.topics.acknowledgements)),
@@ -55,6 +58,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     )
     feed.start()
     acknowledgements.start()
+    cameras.start()
     try:
         say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
         _Server(config).run(sockets=[listener])
@@ -62,6 +66,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
         listener.close()
         feed.stop()
         acknowledgements.stop()
+        cameras.stop()
         producer.close()
         pictures.close()
 
@@ -74,6 +79,21 @@ def follow_acknowledgements(settings: Settings, alarms: AlarmBoard) -> TopicFoll
             alarms.add(said)
 
     return TopicFollower(settings, settings.topics.acknowledgements, add, "acknowledge alarms on the page")
+
+
+def follow_cameras(settings: Settings, health: CameraHealth, wall: Callable[[], float] = time.time) -> TopicFollower:
+    """Return a reader of the states of cameras that workers publish. Start it.
+
+    A state counts as heard when it arrives, because the clocks of workers may differ from the clock of the page; a
+    state that was there before the page counts as heard at the time of its record.
+    """
+
+    def add(record: Any) -> None:
+        now_ms = round(wall() * 1000)
+        health.add(record.value, now_ms if follower.has_read.is_set() else min(now_ms, record.timestamp))
+
+    follower = TopicFollower(settings, settings.topics.cameras, add, "see the health of each camera on the page")
+    return follower
 
 
 def listen(host: str, port: int) -> socket.socket:

@@ -5,7 +5,7 @@ import pytest
 from stripwatch.worker.common.errors import FrameRejected
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.positions import Position
-from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher, shrink
+from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher, shrink, shrink_rejected
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
@@ -40,19 +40,40 @@ def test_shows_no_picture_of_a_frame_that_the_worker_would_reject(encoded: bytes
         shrink(encoded, 320, DecodeLimits())
 
 
+@pytest.mark.parametrize("share", [0.3, 0.9])
+def test_shows_what_is_left_of_a_truncated_jpeg(share: float) -> None:
+    jpeg = cv2.imencode(".jpg", np.full((64, 640), 90, np.uint8))[1].tobytes()
+    part = jpeg[: len(jpeg) - round((1 - share) * 200)]
+    assert size(shrink_rejected(part, 320, DecodeLimits())) == (32, 320)
+
+
+@pytest.mark.parametrize("encoded", [b"", b"<svg onload=alert(1)>", strip()[:200], b"\xff\xd8\xff", b"\xff\xd8" * 99])
+def test_shows_no_picture_of_a_reject_that_is_not_an_image(encoded: bytes) -> None:
+    with pytest.raises(FrameRejected):
+        shrink_rejected(encoded, 320, DecodeLimits())
+
+
+def test_shows_a_reject_that_is_only_too_small() -> None:
+    assert size(shrink_rejected(strip(4, 4), 320, DecodeLimits())) == (4, 4)
+
+
 @pytest.fixture(params=["embedded", pytest.param("apache", marks=pytest.mark.kafka)])
 def any_broker(request: pytest.FixtureRequest) -> BrokerHandle:
     handle: BrokerHandle = request.getfixturevalue(f"{request.param}_broker")
     return handle
 
 
-def test_fetches_only_from_the_topics_of_frames_and_evidence(any_broker: BrokerHandle) -> None:
+def test_fetches_only_from_the_topics_of_frames_evidence_and_rejects(any_broker: BrokerHandle) -> None:
     line = Line.on(any_broker)
     noise = np.random.default_rng(0).integers(0, 255, (900, 900), np.uint8)
     large = cv2.imencode(".png", noise)[1].tobytes()
     (first, second, third) = line.send([strip(), strip(64, 64), large], key=b"top-1")
-    topics = {name: line.topics[name] for name in ("frames", "evidence")}
+    topics = {name: line.topics[name] for name in ("frames", "evidence", "rejects")}
+    raw, _ = pack(np.full((60, 80), 200), "Mono8")
+    layout = {"ce_pixelformat": "Mono8", "ce_widthpx": "80", "ce_heightpx": "60"}
+    original = [(f"original.{name}", value.encode()) for name, value in layout.items()]
     with any_broker.producer() as producer:
+        reject = producer.send(topics["rejects"], raw, key=b"top-1", headers=original).get(30)
         drawn = producer.send(topics["evidence"], strip(64, 640), key=b"id").get(30)
     given = {"bootstrap_servers": any_broker.bootstrap_servers, "topics": topics}
     settings = load_settings(None, given)
@@ -64,6 +85,7 @@ def test_fetches_only_from_the_topics_of_frames_and_evidence(any_broker: BrokerH
         assert size(pictures.picture(position, 320)) == (64, 64)
         assert size(pictures.picture(Position(line.topics["frames"], third.partition, third.offset), 320)) == (320, 320)
         assert size(pictures.picture(Position(topics["evidence"], drawn.partition, drawn.offset), 320)) == (32, 320)
+        assert size(pictures.picture(Position(topics["rejects"], reject.partition, reject.offset), 320)) == (60, 80)
         assert pictures.picture(Position(line.topics["results"], 0, 0), 320) is None
     finally:
         pictures.close()

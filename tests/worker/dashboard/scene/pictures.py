@@ -5,7 +5,7 @@ from functools import cache
 
 from stripwatch.worker.contracts.events import Box, Defect
 from stripwatch.worker.contracts.positions import Position
-from stripwatch.worker.dashboard.reading.frame_fetcher import shrink
+from stripwatch.worker.dashboard.reading.frame_fetcher import shrink, shrink_rejected
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.observers.annotate import ImageLimits, annotate_frame
 from stripwatch.worker.simulator.scene import Scene, encode_jpeg, render
@@ -45,12 +45,20 @@ class ScenePictures:
         self.arriving = threading.Event()
         self.arriving.set()
         self._frames: dict[int, tuple[str, tuple[int, int], float]] = {}
+        self._truncated: set[int] = set()
 
     def add(self, offset: int, label: str, size_px: tuple[int, int], score: float) -> None:
         self._frames[offset] = label, size_px, score
 
+    def add_reject(self, offset: int, reason: str) -> None:
+        """Add a rejected frame. A truncated one can be decoded in part, the others cannot be decoded."""
+        if reason == "truncated":
+            self._truncated.add(offset)
+
     def picture(self, position: Position, width_px_max: int) -> bytes | None:
         self.arriving.wait(_WAIT_S_MAX)
+        if position.topic.endswith("rejects"):
+            return self._part(width_px_max) if position.offset in self._truncated else None
         is_evidence = position.topic.endswith("evidence")
         if position.offset % (14 if is_evidence else 7) == 0 or position.offset not in self._frames:
             return None
@@ -61,6 +69,10 @@ class ScenePictures:
             defects = [Defect(label, score, box, None) for box in scene.boxes]
             jpeg = annotate_frame(jpeg, defects, None, _EVIDENCE, _LIMITS)
         return shrink(jpeg, width_px_max, _LIMITS)
+
+    def _part(self, width_px_max: int) -> bytes:
+        jpeg = encode_jpeg(_scene("scratch", LONG_PX, 0).pixels)
+        return shrink_rejected(jpeg[: len(jpeg) // 2], width_px_max, _LIMITS)
 
     def close(self) -> None:
         self.arriving.set()

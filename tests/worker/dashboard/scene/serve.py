@@ -11,10 +11,12 @@ import msgspec
 import uvicorn
 
 from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.header_names import OWN_PREFIX
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.routes import make_site
+from tests.worker.dashboard.scene.camera_states import states
 from tests.worker.dashboard.scene.pictures import ScenePictures
 from tests.worker.dashboard.scene.story import NOW_S, Told, events
 
@@ -53,12 +55,16 @@ def fill(history: History, clock: Clock, pictures: ScenePictures, now_s: float =
         _add(history, pictures, told, clock.now_s)
     clock.now_s = now_s
     history.close_coils(now_s)
+    for state, heard_ms in states(now_s):
+        assert history.health.add(state, heard_ms)
     history.say("live")
 
 
 def _add(history: History, pictures: ScenePictures, told: Told, now_s: float) -> None:
     if told.value is None:
-        history.add_reject(told.camera.encode(), told.headers, round(1000 * told.read_s), now_s, live=True)
+        place = Position("inspection.rejects", 0, told.offset)
+        history.add_reject(told.camera.encode(), told.headers, round(1000 * told.read_s), now_s, True, place)
+        pictures.add_reject(told.offset, dict(told.headers)[f"{OWN_PREFIX}reason"].decode())
         return
     history.add_result(told.value, round(1000 * told.read_s), now_s, live=True)
     if told.evidence_id:

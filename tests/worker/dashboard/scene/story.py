@@ -190,6 +190,8 @@ def _reject(frame: _Frame, reason: str) -> Told:
         header_names.STRIP_POSITION_MM: str(frame.start_mm),
         f"{header_names.OWN_PREFIX}reason": reason,
         f"{header_names.OWN_PREFIX}detail": REJECTS[reason],
+        f"{header_names.OWN_PREFIX}bytes": "48211" if reason != "empty" else "0",
+        f"{header_names.OWN_PREFIX}bytes_kept": "48211" if reason != "empty" else "0",
         f"{header_names.OWN_PREFIX}topic": "inspection.frames",
         f"{header_names.OWN_PREFIX}partition": "0",
         f"{header_names.OWN_PREFIX}offset": str(frame.offset),

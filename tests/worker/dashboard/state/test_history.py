@@ -1,4 +1,3 @@
-from datetime import timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +8,7 @@ from msgspec.structs import replace
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.state.history import CARDS_MAX, COILS_MAX, History
 from tests.worker.dashboard.events import LINE, Shown, event
-from tests.worker.dashboard.histories import AT, NOW_MS, add, new_history
+from tests.worker.dashboard.histories import AT, NOW_MS, add, new_history, replayed
 
 
 def totals(history: History) -> dict[str, Any]:
@@ -44,11 +43,6 @@ def test_repeat_is_not_shown_twice() -> None:
         add(history, Shown(0, label="pits"))
     assert totals(history)["inspected"] == 1
     assert len(history.cards_after(0)) == 1
-
-
-def replayed(number: int, reject_id: str) -> bytes:
-    result = event(Shown(number), SimpleNamespace(topic="frames", partition=1, offset=100), AT - timedelta(days=1))
-    return msgspec.json.encode(replace(result, frame=replace(result.frame, replay_of=reject_id)))
 
 
 @pytest.mark.parametrize("cameras", [0, 100], ids=["known", "other"])

@@ -24,6 +24,7 @@ from deploy.boards.panels import (
     States,
     Variable,
     green_from,
+    orange_red_from,
     red_from,
 )
 
@@ -163,6 +164,47 @@ DEFECTS = Row(
             "Share of frames that could not be inspected.",
             width=12,
             unit=SHARE,
+        ),
+    ),
+)
+
+# The live page names lines as events do, so the variable of the workers' targets does not select them.
+COILS = Row(
+    "Coils",
+    (
+        Panel(
+            "State of the running coil",
+            "stat",
+            (Query("max by (line) (stripwatch_view_coil_state)", "{{line}}"),),
+            "By the limits in the settings. 0: ok, 1: warning, 2: alarm. The live page names the reason.",
+            steps=orange_red_from(1, 2),
+            height=6,
+        ),
+        Panel(
+            "Alarms of coils",
+            "timeseries",
+            (
+                Query("max by (line) (stripwatch_view_alarms)", "{{line}}"),
+                Query("max by (line) (stripwatch_view_alarms_unacknowledged)", "{{line}}, not acknowledged"),
+            ),
+            "Alarms that the live page shows, and those that nobody has acknowledged yet.",
+            axis="alarms",
+            height=6,
+        ),
+        Panel(
+            "Live page",
+            "timeseries",
+            (
+                Query("min by (instance) (stripwatch_view_live)", "{{instance}} live"),
+                Query("sum(stripwatch_view_viewers)", "browsers"),
+                Query("sum by (kind) (increase(stripwatch_view_writes_total[1h]))", "{{kind}} per hour"),
+                Query("sum by (kind) (increase(stripwatch_view_failed_writes_total[1h]))", "{{kind}} failed per hour"),
+                Query("max(stripwatch_view_unknown_labels)", "classes without a model"),
+            ),
+            "live is 0 while the page shows old figures. failed: Kafka did not accept what a person entered. classes "
+            "without a model: their limits have no effect.",
+            axis="number",
+            height=6,
         ),
     ),
 )
@@ -323,5 +365,5 @@ LINE_BOARD = Board(
     "For operators: whether the line is inspected, and which defects it has.",
     (LINE, Variable("camera", f"label_values(stripwatch_frames_total{{{OF_LINE}}}, camera)")),
     (NEW_BUNDLE, ALERTS),
-    (NOW, DEFECTS, CAMERAS, DRIFT),
+    (NOW, DEFECTS, COILS, CAMERAS, DRIFT),
 )

@@ -30,6 +30,10 @@ def red_from(value: float) -> Steps:
     return ((None, "green"), (value, "red"))
 
 
+def orange_red_from(warning: float, alarm: float) -> Steps:
+    return ((None, "green"), (warning, "orange"), (alarm, "red"))
+
+
 def green_from(value: float, below: Colour = "red") -> Steps:
     return ((None, below), (value, "green"))
 

@@ -1,4 +1,4 @@
-"""The page of all metrics, made from the registries of a worker, of a supervisor and of `stripwatch coils`."""
+"""The page of all metrics, made from the registries of worker, supervisor, `stripwatch coils` and live page."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -16,13 +16,14 @@ from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 PREFIX = "stripwatch_"
 _HEAD = """# Metrics
 
-Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch run`) and of `stripwatch coils`. The
-live page exports none. A counter starts at 0 when the process starts. A histogram has the endings `_bucket`, `_sum` and
-`_count`. A coil is never a label, because there would be too many series.
+Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch run`), of `stripwatch coils` and of the
+live page (`stripwatch view`, on the port of the page). A counter starts at 0 when the process starts. A histogram has
+the endings `_bucket`, `_sum` and `_count`. A coil is never a label, because there would be too many series.
 
 *Alerts* are the [alerts](alerts.md) that use a metric, directly or through a recording rule. [Label
 values](#label-values) describes the labels.
@@ -43,7 +44,7 @@ _SUPERVISOR_ROWS = (
 )
 _PROCESS = """## Process
 
-Of the Python process, in worker and `coils`, from the standard collector of the Prometheus client:
+Of the Python process, in worker, `coils` and `view`, from the standard collector of the Prometheus client:
 """
 _LABELS = """## Label values
 
@@ -61,6 +62,7 @@ _UNITS = {
     "score_drift": "ratio",
     "score_difference": "ratio",
     "_share": "ratio",
+    "coil_state": "0, 1 or 2",
 }
 
 
@@ -74,11 +76,13 @@ def metrics_page() -> str:
         *_supervisor_entries(),
         "## Coil summarizer",
         *_entries(coil_metrics()),
+        "## Live page",
+        *_entries(view_metrics()),
         _PROCESS,
         table(["metric", "type", "description"], _process_rows()),
         _LABELS,
         table(["label", "value"], ([code(label), text] for label, text in OPEN_LABELS.items())),
-        *(block for metric in (*worker_metrics(), *coil_metrics()) for block in _values(metric)),
+        *(block for metric in (*worker_metrics(), *coil_metrics(), *view_metrics()) for block in _values(metric)),
     )
 
 
@@ -95,6 +99,13 @@ def coil_metrics() -> list[MetricWrapperBase]:
     registry = CollectorRegistry()
     CoilMetrics(registry)
     return [metric for metric in _registered(registry) if family_of(metric).name.startswith(f"{PREFIX}coils_")]
+
+
+def view_metrics() -> list[MetricWrapperBase]:
+    """Return the metrics of `stripwatch view`."""
+    registry = CollectorRegistry()
+    ViewMetrics(registry)
+    return _registered(registry)
 
 
 def _registered(registry: CollectorRegistry) -> list[MetricWrapperBase]:

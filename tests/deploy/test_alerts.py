@@ -10,6 +10,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from tests.deploy.days.__main__ import ALL_DAYS
 from tests.deploy.days.promtool import group_names
 from tests.deploy.rules import DEPLOY, promtool, rules
@@ -38,8 +39,8 @@ def test_prometheus_accepts_the_examples_of_the_guide(tmp_path: Path) -> None:
     assert {rule["record"] for rule in targets} <= {rule["record"] for rule in rules("recording_rules.yml")}
 
 
-@pytest.mark.parametrize("metrics", [Metrics, CoilMetrics])
-def test_promtool_accepts_every_metric(metrics: type[Metrics | CoilMetrics]) -> None:
+@pytest.mark.parametrize("metrics", [Metrics, CoilMetrics, ViewMetrics])
+def test_promtool_accepts_every_metric(metrics: type[Metrics | CoilMetrics | ViewMetrics]) -> None:
     """Units and help texts are checked too."""
     registry = CollectorRegistry()
     metrics(registry)

@@ -48,6 +48,7 @@ STATS = {
     "Frames": {0.0: "orange", 0.5: "green", 300.0: "green"},
     "Frames with a defect": {0.0: "blue", 0.5: "blue"},  # the usual share varies; an alert checks it
     "Result age": {0.1: "green", 1.5: "red"},
+    "State of the running coil": {0.0: "green", 1.0: "orange", 2.0: "red"},
     "Lag": {0.0: "green", 20.0: "green", 31.0: "red", float("inf"): "red"},
 }
 # Expected unit by pattern of the query; the first match counts.

@@ -13,6 +13,7 @@ from deploy.boards.__main__ import BOARDS, board_text
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics
 from tests.deploy.queries import Names, labels_added, names_of
 
@@ -27,9 +28,10 @@ def known_metrics() -> dict[str, set[str]]:
     registry.register(MultiprocessMetrics([]))
     certificate_expiry(registry)
     of_coils = CoilMetrics(CollectorRegistry()).registry
+    of_view = ViewMetrics(CollectorRegistry()).registry
     process = (sample.name for metric in ProcessCollector(registry=None).collect() for sample in metric.samples)
     known = {name: set[str]() for name in [*process, "up"]} | {"ALERTS": OF_ALERTS}
-    collectors = registry._collector_to_names | of_coils._collector_to_names
+    collectors = registry._collector_to_names | of_coils._collector_to_names | of_view._collector_to_names
     for collector, names in collectors.items():
         labels = set(getattr(collector, "_labelnames", ()))
         for name in names:

@@ -14,6 +14,8 @@ from stripwatch.worker.broker.connection import TOOLS_ID, client_config
 from stripwatch.worker.broker.consumers import open_reader
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_beginning
+from stripwatch.worker.coils.grading.coil_state import reason_text
+from stripwatch.worker.coils.grading.model_labels import ModelLabels
 from stripwatch.worker.coils.tracking.coil_part import CoilPart
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules, CoilTracker
 from stripwatch.worker.coils.tracking.observations import Observation, observation_from_record
@@ -32,7 +34,7 @@ _COLUMNS = (
     *("frames_unsure", "frames_flagged"),
     *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
     *("positions_reversed", "positions_still", "revision", "supplement", "strip_defects_total", "gaps_total"),
-    "replaced_rejects",
+    *("replaced_rejects", "state", "reasons", "worst_defect", "worst_severity"),
 )
 
 
@@ -54,7 +56,8 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
 
 def read_coils(settings: Settings) -> list[CoilSummary]:
     """Summarize all coils from the beginning of the topics to their current end, oldest first."""
-    collector = CoilCollector(CoilRules.of(settings))
+    rules, labels = CoilRules.of(settings), ModelLabels()
+    collector = CoilCollector(rules)
     topics = [settings.topics.results, settings.topics.rejects]
     read = 0
     with open_reader(client_config(settings, TOOLS_ID)) as consumer:
@@ -65,9 +68,12 @@ def read_coils(settings: Settings) -> list[CoilSummary]:
         while not reader.is_caught_up:
             for now_s, observation in reader.poll():
                 collector.add(observation, now_s)
+                labels.add(observation.model_labels if observation else frozenset())
                 read += 1
                 if read % _SAY_EVERY == 0:
                     say(f"{read} records read")
+    if missing := labels.missing(rules.grading.labels):
+        say(f"the settings severity or limits name classes that no model has: {', '.join(missing)}")
     return collector.finish()
 
 
@@ -103,15 +109,26 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
     faulty = any(coil.cameras_silent or coil.position_faults for coil in coils)
     notes = ("partly uncovered (m)", "silent cameras", "position faults") if faulty else ()
     for name in (
-        *("coil", "line", "length (m)", "not covered (m)", "frames", "unsure", "flagged", "rejected", "skipped"),
+        *(
+            "coil",
+            "line",
+            "state",
+            "length (m)",
+            "not covered (m)",
+            "frames",
+            "unsure",
+            "flagged",
+            "rejected",
+            "skipped",
+        ),
         *notes,
         *labels,
     ):
-        table.add_column(name, justify="left" if name in ("coil", "line") else "right", no_wrap=True)
+        table.add_column(name, justify="left" if name in ("coil", "line", "state") else "right", no_wrap=True)
     for coil in coils:
         counts = coil.frames
         table.add_row(
-            *(_named(coil), coil.line or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
+            *(_named(coil), coil.line or "-", coil.state or "-", metres(coil.length_mm), metres(coil.uncovered_mm)),
             str(sum(msgspec.structs.astuple(counts))),
             *(str(n) for n in (coil.verdicts.get("unsure", 0), coil.flagged, counts.rejected, counts.skipped)),
             *(_notes(coil) if faulty else ()),
@@ -130,7 +147,13 @@ def _named(coil: CoilSummary) -> str:
 
 
 def print_table(coils: Sequence[CoilSummary]) -> None:
-    print_in_window(as_table(coils), Console(markup=False, highlight=False))
+    """Print the coils, and below them why a coil is not ok."""
+    console = Console(markup=False, highlight=False)
+    print_in_window(as_table(coils), console)
+    for coil in coils:
+        if coil.exceeded:
+            reasons = "; ".join(map(reason_text, coil.exceeded))
+            console.print(f"{_named(coil)}: {coil.state}: {reasons}", soft_wrap=True)
 
 
 def metres(mm: int | None) -> str:
@@ -150,7 +173,8 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
         row += [coil.position_faults.get(kind, 0) for kind in POSITION_FAULTS]
         row += [coil.revision, "yes" if coil.supplement else "", coil.strip_defects_total, coil.gaps_total]
-        row += [coil.replaced_rejects]
+        row += [coil.replaced_rejects, coil.state or "", _text("; ".join(map(reason_text, coil.exceeded)))]
+        row += [_text(coil.worst.label), coil.severities.get(coil.worst.label, "")] if coil.worst else ["", ""]
         row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()

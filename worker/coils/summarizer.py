@@ -25,6 +25,8 @@ from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.broker.time_ordered_reader import TimeOrderedReader
 from stripwatch.worker.broker.topic_reader import TopicReader, from_last
 from stripwatch.worker.coils.committed_records import CommittedStarts, ReadRecord, RecordReader
+from stripwatch.worker.coils.grading.coil_state import GradingRules
+from stripwatch.worker.coils.grading.model_labels import ModelLabels
 from stripwatch.worker.coils.tracking.coil_part import CoilPart, EventSource
 from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.tracking.observations import Observation
@@ -116,6 +118,8 @@ class CoilWriter:
         self._stepped_s = time.monotonic()
         self._written_s = 0.0
         self._warned = WeakSet[CoilPart]()
+        self._labels = ModelLabels()
+        self._missing: list[str] = []
         self._was_live = False
         self.metrics.caught_up.set_function(
             self.is_caught_up
@@ -134,6 +138,7 @@ class CoilWriter:
             self._starts.note(self._reader.next_offsets())
         if self._reader.is_live:
             self._starts.caught_up()
+            self._note_missing_labels()
             self._write(self._reader.settled_s)
         self._show()
         if time.monotonic() - self._committed_s >= _COMMIT_S:
@@ -178,6 +183,7 @@ class CoilWriter:
         }
 
     def _add(self, observation: Observation, now_s: float, source: EventSource) -> None:
+        self._labels.add(observation.model_labels)
         added = self._tracker.add(observation, now_s, source)
         if added.outcome == "repeat":
             self.metrics.repeats.inc()
@@ -203,10 +209,11 @@ class CoilWriter:
         if self._starts.is_reading_again:
             self._tracker.end_parts(now_s)
             return
-        sent = []
+        sent, states = [], {}
         for part in self._tracker.due(now_s):
             summary = part.summary()
             sent.append((part, self._send(summary, part.log.line_uri)))
+            states[part] = summary.state
             self._note_faults(part, summary)
         for part, future in sent:
             try:
@@ -217,6 +224,7 @@ class CoilWriter:
             self.metrics.summaries.labels(_kind(part)).inc()
             log.info(
                 "coil summarized",
+                state=states[part],
                 coil=part.log.coil,
                 line=part.log.line,
                 why=part.ended,
@@ -224,6 +232,14 @@ class CoilWriter:
                 supplement=part.log.supplement,
                 frames=part.log.frames,
             )
+
+    def _note_missing_labels(self) -> None:
+        """Warn once about settings for classes that no model has, because they have no effect."""
+        grading = GradingRules.of(self._settings)
+        if (missing := self._labels.missing(grading.labels)) != self._missing:
+            self._missing = missing
+            if missing:
+                log.warning("settings severity or limits name classes that no model has", labels=missing)
 
     def _note_faults(self, part: CoilPart, summary: CoilSummary) -> None:
         """Count and log each kind of fault once per part, at the first summary that states it."""

@@ -22,12 +22,18 @@ _STATISTICS: Values = {
     "sharpness": "Mean difference of neighbouring pixels along the row, divided by the brightness.",
 }
 _SCORES: Values = {"confidence": "Score of the best label.", "unsure": "Share of frames with verdict `unsure`."}
+_WRITES: Values = {
+    "acknowledgement": "A person acknowledged an alarm.",
+    "correction": "A person corrected a picture.",
+}
 
 # By label, for labels whose values come from outside or from the installation.
 OPEN_LABELS: dict[str, str] = {
     "camera": "Camera id. Cameras beyond the setting `metrics.camera_labels_max` count as `other`, and replayed frames "
     "as `replayed`.",
     "label": "Label of the bundle.",
+    "line": "Line of the cameras as events name it, for example `/plant/hot-rolling/line-1`; empty for cameras that "
+    "state none. Lines beyond 16 count as `other`.",
     "partition": "Number of a partition of the topic of frames.",
     "header": "Name of the malformed header; `key` for the record's key and `timestamp` for the record's time.",
     "name": "Name of the bundle.",
@@ -140,4 +146,6 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
         }
     },
     "coils_faulty": {"fault": {**POSITION_FAULTS, "silent_camera": "An expected camera sent no frame."}},
+    "view_writes": {"kind": _WRITES},
+    "view_failed_writes": {"kind": _WRITES},
 }

@@ -15,6 +15,7 @@ from docs.generate.metrics import (
     labels_of,
     metrics_page,
     unit_of,
+    view_metrics,
     worker_metrics,
 )
 from stripwatch.worker.contracts.line.camera_state import Condition
@@ -25,7 +26,7 @@ from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
 from stripwatch.worker.pipeline.produce import producer_recovery
 
 PAGE = metrics_page()
-METRICS = [*worker_metrics(), *coil_metrics()]
+METRICS = [*worker_metrics(), *coil_metrics(), *view_metrics()]
 
 
 def family(metric: MetricWrapperBase) -> str:

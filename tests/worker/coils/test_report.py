@@ -1,11 +1,14 @@
 """The report over past results, without Kafka (see test_summarizer.py for tests with Kafka)."""
 
+import csv
+import io
 import tracemalloc
 from dataclasses import replace
 
 import pytest
 
-from stripwatch.worker.coils.report import CoilCollector
+from stripwatch.worker.coils.grading.coil_state import GradingRules
+from stripwatch.worker.coils.report import CoilCollector, as_csv, print_table
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
 from tests.worker.coils.samples import EPOCH_S, frame, observation
 
@@ -53,3 +56,16 @@ def test_memory_depends_only_on_coils_that_can_still_change() -> None:
     finally:
         tracemalloc.stop()
     assert len(collector.finish()) == 400
+
+
+def test_the_report_states_why_a_coil_is_in_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+    collector = CoilCollector(CoilRules(grading=GradingRules({"scratches": "critical"})))
+    for second in range(100):
+        collector.add(frame(second, bad=second == 3, coil="C1"), second)
+    coils = collector.finish()
+    print_table(coils)
+    printed = capsys.readouterr().out
+    assert "C1: alarm: scratches 1 frame (critical class)" in printed
+    (row,) = csv.DictReader(io.StringIO(as_csv(coils)))
+    assert (row["state"], row["worst_defect"], row["worst_severity"]) == ("alarm", "scratches", "critical")
+    assert row["reasons"] == "scratches 1 frame (critical class)"

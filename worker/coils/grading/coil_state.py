@@ -173,3 +173,21 @@ def with_grade(summary: CoilSummary, rules: GradingRules) -> CoilSummary:
     labels = sorted({*summary.defects, *summary.defect_frames})
     severities = {label: rules.severity_of(label) for label in labels}
     return msgspec.structs.replace(summary, state=grade.state, exceeded=list(grade.exceeded), severities=severities)
+
+
+_NAMES = {"rejected": "rejected", "uncovered": "not covered", "unsure": "unsure"}
+_UNITS: dict[LimitUnit, str] = {
+    "frames": " frames",
+    "frames_per_100_m": " frames per 100 m",
+    "percent_of_frames": " % of frames",
+    "percent_of_strip": " % of strip",
+}
+
+
+def reason_text(exceeded: ExceededLimit) -> str:
+    """Describe a limit that a coil exceeds or nearly reaches: "scratch 12 frames per 100 m (limit 5)"."""
+    name, unit = exceeded.label or _NAMES[exceeded.rule], _UNITS[exceeded.unit]
+    if exceeded.rule == "critical":
+        unit = " frame" if exceeded.value == 1 else unit
+        return f"{name} {exceeded.value:.10g}{unit} (critical class)"
+    return f"{name} {exceeded.value:.10g}{unit} (limit {exceeded.limit:.10g})"

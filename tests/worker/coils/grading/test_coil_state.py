@@ -14,6 +14,7 @@ from stripwatch.worker.coils.grading.coil_state import (
     defect_rate,
     figures_of,
     grade_coil,
+    reason_text,
 )
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.config.page_sections import LimitsSettings
@@ -217,3 +218,13 @@ def rank(counted: CoilFigures, limits: GradingRules) -> int:
 
 def replace_rejected(frames: FrameCounts, rejected: int) -> FrameCounts:
     return FrameCounts(frames.inspected, frames.skipped, rejected)
+
+
+def test_reasons_are_sentences_for_people() -> None:
+    counted = figures(defect_frames={"crack": 1, "scratch": 60}, uncovered_m=100)
+    exceeded = grade_coil(counted, rules({"crack": "critical"}, **SCRATCH)).exceeded
+    assert sorted(map(reason_text, exceeded)) == [
+        "crack 1 frame (critical class)",
+        "not covered 10 % of strip (limit 5)",
+        "scratch 6.67 frames per 100 m (limit 5)",
+    ]

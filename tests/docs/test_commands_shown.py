@@ -23,6 +23,7 @@ from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.frame_headers import OriginHeaders, RejectHeaders, ReviewHeaders
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from tests.deploy.rules import rules
 
 ROOT = Path(__file__).parents[2]
@@ -145,7 +146,8 @@ def is_metric(name: str) -> bool:
 
 @cache
 def known_names() -> frozenset[str]:
-    registries = (Metrics(CollectorRegistry()).registry, CoilMetrics(CollectorRegistry()).registry)
+    kinds: tuple[type[Metrics | CoilMetrics | ViewMetrics], ...] = (Metrics, CoilMetrics, ViewMetrics)
+    registries = [kind(CollectorRegistry()).registry for kind in kinds]
     families = [family for registry in registries for family in registry.collect()]
     endings = ("", "_total", "_bucket", "_count", "_sum")
     names = {family.name + ending for family in families for ending in endings}

@@ -11,7 +11,7 @@ import hashlib
 import io
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import MISSING, asdict, dataclass, fields, replace
 from pathlib import Path
 
 import msgspec
@@ -34,7 +34,8 @@ class ReviewedFrame:
 
     id: of the frame's result. file: current path in the folder, "" if the file was deleted. guess: label predicted by
     the model. scores: scores of all labels as JSON. sha256: of the file, which holds the original bytes from the
-    camera, or the pixels of a raw buffer as PNG.
+    camera, or the pixels of a raw buffer as PNG. corrected_label, corrected_by, corrected_at: correction by a person on
+    the live page, empty for none; the label is also empty for "not a defect" if the model has no label for that.
     """
 
     id: str
@@ -48,6 +49,9 @@ class ReviewedFrame:
     model: str
     model_sha256: str
     sha256: str
+    corrected_label: str = ""
+    corrected_by: str = ""
+    corrected_at: str = ""
 
     @property
     def name(self) -> str:
@@ -96,6 +100,10 @@ class FrameFiles:
             raise DataError(f"{files[0]} and {files[1]} are the same frame; keep it in one folder only")
         return files[0] if files else None
 
+    def put(self, name: str, path: Path) -> None:
+        """Note where a frame has been written or moved to."""
+        self._files[name] = [path]
+
     def file_of(self, name: str) -> str:
         """Return the path of a frame as stored in collected.csv, "" if it is missing."""
         path = self.find(name)
@@ -103,11 +111,15 @@ class FrameFiles:
 
 
 def read_entries(root: Path) -> dict[str, ReviewedFrame]:
-    """Read collected.csv and return its rows by name. Raises InputError or DataError if it is missing or malformed."""
+    """Read collected.csv and return its rows by name. Columns that earlier versions did not write may be absent.
+
+    Raises InputError or DataError if the file is missing or malformed.
+    """
     path = root / CSV_FILE
     columns, rows = read_rows(path)
-    wanted = [field.name for field in fields(ReviewedFrame)]
-    missing = [column for column in wanted if column not in columns]
+    required = [field.name for field in fields(ReviewedFrame) if field.default is MISSING]
+    wanted = [field.name for field in fields(ReviewedFrame) if field.name in {*required, *columns}]
+    missing = [column for column in required if column not in columns]
     if missing:
         raise DataError(f"{path} has no column {missing[0]}; restore the file as written by 'collect'")
     entries = (ReviewedFrame(**{column: row[column] for column in wanted}) for _, row in rows)

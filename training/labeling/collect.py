@@ -11,11 +11,11 @@ from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     UNSORTED,
     ReviewedFrame,
-    may_be_folder,
     read_folder,
     safe_name,
     write_entries,
 )
+from stripwatch.training.labeling.corrected_frames import NOT_A_DEFECT, CorrectedFrames, guess_folder
 from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.common.folders import make_folder
@@ -26,25 +26,26 @@ from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.images.image_files import SUFFIXES
 from stripwatch.worker.images.lossless_png import raw_to_png
 
-_NO_FOLDER = "_other"  # for predicted labels that are not valid folder names
-
 
 class Collector:
     """Adds review frames to a folder.
 
     Frames are identified by id. A frame is known if it is in collected.csv; a file left by a killed run is not
-    written again.
+    written again. A frame that a person has corrected is placed in the folder of its true label.
     """
 
-    def __init__(self, out: Path, frames_max: int) -> None:
-        """Open a folder, or create it. frames_max: maximum number of new frames; 0 sets no limit.
+    def __init__(self, out: Path, frames_max: int, no_defect: str = "") -> None:
+        """Open a folder, or create it.
 
-        Raises InputError if the folder contains other files.
+        frames_max: maximum number of new frames; 0 sets no limit. no_defect: label of frames that a person called not
+        a defect, if their model has no label for that; "" leaves them unlabelled. Raises InputError if the folder
+        contains other files.
         """
         claim(out)
         self._out = out
         self._frames_max = frames_max
         self._entries, self._files = read_folder(out)
+        self._corrections = CorrectedFrames(out, self._files, no_defect)
         self._read = self._known = self._unreadable = 0
         self._guesses: Counter[str] = Counter()
 
@@ -62,9 +63,19 @@ class Collector:
                     break
         finally:
             write_entries(self._out, self._entries.values())
+        if count := self._corrections.without_label:
+            say(
+                f"{count} corrected frames are not a defect, but their model has no label for that; they are in "
+                f"{self._out / NOT_A_DEFECT} and are not used for training. To use them, run the command again with "
+                "--no-defect LABEL"
+            )
 
     def summary(self) -> dict[str, Any]:
-        """Return counts as JSON. guesses: number of new frames by predicted label."""
+        """Return counts as JSON. guesses: number of new frames by predicted label.
+
+        corrected: number of frames by the label that a person gave them. conflicts: number of corrected frames that
+        were sorted by hand under another label, where they stay.
+        """
         return {
             "out": str(self._out),
             "records_read": self._read,
@@ -73,6 +84,8 @@ class Collector:
             "unreadable": self._unreadable,
             "full": self.full,
             "guesses": dict(self._guesses.most_common()),
+            "corrected": dict(Counter(self._corrections.corrected.values()).most_common()),
+            "conflicts": self._corrections.conflicts,
             "listed": len(self._entries),
         }
 
@@ -83,6 +96,7 @@ class Collector:
             name = safe_name(reviewed.id)
             if name in self._entries:
                 self._known += 1
+                self._correct(name, reviewed)
                 return
             content = _file_content(reviewed)
             suffix = SUFFIXES[read_header(content).format]
@@ -91,11 +105,17 @@ class Collector:
             say(f"{record.position} cannot be collected for review: {error}")
             return
         if self._files.find(name) is None:
-            folder = self._out / UNSORTED / (reviewed.guess if may_be_folder(reviewed.guess) else _NO_FOLDER)
+            folder = self._out / UNSORTED / guess_folder(reviewed.guess)
             make_folder(folder)
             atomic_write(folder / (name + suffix), content)
+            self._files.put(name, folder / (name + suffix))
         self._entries[name] = _entry(reviewed, content)
         self._guesses[reviewed.guess] += 1
+        self._correct(name, reviewed)
+
+    def _correct(self, name: str, reviewed: ReviewRecord) -> None:
+        if reviewed.correction:
+            self._entries[name] = self._corrections.apply(self._entries[name], reviewed.correction)
 
 
 def claim(out: Path) -> None:

@@ -11,8 +11,15 @@ from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.facts import facts_of
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
-from stripwatch.worker.config.command_line.cli_options import SecurityConfig, SecuritySet, servers_option, topic_option
+from stripwatch.worker.config.command_line.cli_options import (
+    SecurityConfig,
+    SecuritySet,
+    security_of,
+    servers_option,
+    topic_option,
+)
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
+from stripwatch.worker.config.security import Security
 from stripwatch.worker.contracts import topics
 
 
@@ -37,6 +44,14 @@ def collect(
         bool, typer.Option("--new-labels", help="Also accept labels that the model does not know.")
     ] = False,
     frames_max: Annotated[int, typer.Option(min=0, help="Maximum number of new frames. 0 sets no limit.")] = 10_000,
+    no_defect: Annotated[
+        str,
+        typer.Option(
+            metavar="LABEL",
+            help="Label for frames that a person called not a defect on the live page, if their model has no label for "
+            "that. Without it, such frames are not used for training.",
+        ),
+    ] = "",
     review_topic: Annotated[
         str, typer.Option(help="Kafka topic with the review frames.", callback=topic_option)
     ] = topics.REVIEW,
@@ -48,7 +63,8 @@ def collect(
 
     1. Fetch the review frames from Kafka. They are stored in OUT/_unsorted/LABEL, where LABEL is the label predicted by
     the model; collected.csv records where each frame came from. Repeating the command adds new frames only; frames that
-    you have moved or removed are left alone.
+    you have moved or removed are left alone. Frames that a person confirmed or corrected on the live page are stored in
+    OUT/LABEL, with the label of the person, and need no sorting.
 
         stripwatch train collect --bootstrap-servers localhost:9092 --out review
 
@@ -74,8 +90,15 @@ def collect(
         raise SettingsError(
             "collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"
         )
+    from stripwatch.training.datasets.reviewed_folder import may_be_folder
+
+    if no_defect and not (bootstrap_servers and may_be_folder(no_defect)):
+        raise SettingsError(
+            f"--no-defect {no_defect!r} must be the name of a folder that does not begin with '.' or '_', and is used "
+            "with --bootstrap-servers only"
+        )
     if bootstrap_servers:
-        found = _fetch(out, bootstrap_servers, frames_max, review_topic, config, security)
+        found = _fetch(out, bootstrap_servers, frames_max, no_defect, review_topic, security_of(config, security))
         step = command_text("train", "collect", "--out", out, "--sorted")
         note = {"then": f"check the frames in {path_text(out / '_unsorted')}: move wrong ones to the right folder"}
         finish(Outcome(found, facts_of(found) | note, next_steps=[step]), json_file)
@@ -87,16 +110,15 @@ def collect(
 
 
 def _fetch(
-    out: Path, bootstrap_servers: str, frames_max: int, topic: str, config: Path | None, security: list[str] | None
+    out: Path, bootstrap_servers: str, frames_max: int, no_defect: str, topic: str, security: Security
 ) -> dict[str, Any]:
     from stripwatch.training.labeling.collect import Collector
     from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
-    from stripwatch.worker.config.command_line.cli_options import security_of
 
-    clock, collector = SystemClock(), Collector(out, frames_max)
-    client = ClientConfig(bootstrap_servers, security_of(config, security))
+    clock, collector = SystemClock(), Collector(out, frames_max, no_defect)
+    client = ClientConfig(bootstrap_servers, security)
     with (
         stop_on_signal(clock.stop),
         open_drain(client, topic, "collecting", lambda: clock.stopped) as records,

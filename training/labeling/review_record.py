@@ -6,6 +6,7 @@ import msgspec
 
 from stripwatch.worker.contracts.frame_headers import ReviewHeaders, read_frame_copy
 from stripwatch.worker.contracts.header_names import OWN_PREFIX, SUBJECT, TIME
+from stripwatch.worker.contracts.line.correction import Correction, read_correction
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
@@ -18,7 +19,8 @@ class ReviewRecord:
     """A review frame.
 
     id: of the frame's result. encoded: the original bytes from the camera. layout: of a raw buffer; None for an image
-    file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON.
+    file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON. correction: the decision
+    of a person, if there is one.
     """
 
     id: str
@@ -32,10 +34,13 @@ class ReviewRecord:
     model: str
     model_sha256: str
     layout: RawLayout | None = None
+    correction: Correction | None = None
 
 
 def read_review(record: Record) -> ReviewRecord:
-    """Parse a record of the review topic. Raises ValueError for a record that the worker did not write."""
+    """Parse a record of the review topic. Raises ValueError for a record that is neither a review frame
+    nor a correction.
+    """
     copy = read_frame_copy(record, ReviewHeaders)
     own = copy.own
     for name, value in msgspec.structs.asdict(own).items():
@@ -58,6 +63,7 @@ def read_review(record: Record) -> ReviewRecord:
         model=f"{own.model_name} {own.model_version}",
         model_sha256=own.model_sha256,
         layout=RecordFields.of(copy.original.headers).raw_layout(),
+        correction=read_correction(record.headers),
     )
 
 

@@ -102,7 +102,7 @@ def _check_label(label: str, known: set[str] | None, where: str) -> None:
 def _finish(out: Path, moves: Moves) -> dict[str, Any]:
     """Move the files, update collected.csv, and return a summary."""
     for path, label in moves.items():
-        _move(path, out / label)
+        move_frame(path, out / label)
     for folder in sorted((out / UNSORTED).glob("**/"), reverse=True):
         with suppress(OSError):  # folders that are not empty stay
             folder.rmdir()
@@ -118,7 +118,8 @@ def _finish(out: Path, moves: Moves) -> dict[str, Any]:
     }
 
 
-def _move(path: Path, folder: Path) -> None:
+def move_frame(path: Path, folder: Path) -> Path:
+    """Move a file into a folder, and return its new path. Raises InputError if the target exists."""
     make_folder(folder)
     target = folder / path.name
     if target.exists():
@@ -127,3 +128,4 @@ def _move(path: Path, folder: Path) -> None:
         path.rename(target)
     except OSError as error:
         raise InputError(f"cannot move {path} to {target}: {error.strerror}") from error
+    return target

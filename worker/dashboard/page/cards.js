@@ -3,6 +3,7 @@
 
 import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
+import { correctionMark, showCorrection } from "./correct.js";
 import { isWide, makePicture } from "./pictures.js";
 
 const KEPT = 300;
@@ -84,6 +85,7 @@ function makeCard(card) {
     make("span", "where", `${card.camera} · ${position(card)}`),
     make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
   );
+  text.append(correctionMark(card));
   button.addEventListener("click", () => openCard(card));
   return item;
 }
@@ -109,6 +111,7 @@ export function openCard(card) {
   const at = shown().findIndex((other) => other.seq === card.seq);
   byId("newer").disabled = at <= 0;
   byId("older").disabled = at < 0 || at >= shown().length - 1;
+  showCorrection(card);
   if (!byId("detail").open) byId("detail").showModal();
 }
 

@@ -11,6 +11,7 @@ import { chooseCoil, chosenCoils, showLines } from "./lines.js";
 import { showRejects, startRejects } from "./rejects.js";
 import { startSignIn } from "./sign_in.js";
 import { startSound } from "./sound.js";
+import { setCorrections, startCorrections } from "./correct.js";
 import { startTheme } from "./theme.js";
 
 const SILENT_MS = 10000;
@@ -136,6 +137,7 @@ function listen() {
   events = new EventSource("/events");
   events.addEventListener("state", (event) => hear(JSON.parse(event.data)));
   events.addEventListener("coils", (event) => setEnded(JSON.parse(event.data)));
+  events.addEventListener("corrections", (event) => setCorrections(JSON.parse(event.data)));
   events.addEventListener("cards", (event) => addCards(JSON.parse(event.data)));
   events.addEventListener("error", away);
 }
@@ -164,6 +166,7 @@ startClasses();
 startCards();
 startHealth();
 startRejects();
+startCorrections();
 onShow((row) => {
   chooseCoil(row);
   showCoils(chosenCoils(), lineNames);

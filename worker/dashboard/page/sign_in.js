@@ -26,6 +26,9 @@ function keep(found) {
   show();
 }
 
+// Return whether anybody may write on this page.
+export const mayWrite = () => offer.writing;
+
 const person = () => offer.person ?? proof?.name ?? null;
 
 function show() {

@@ -11,9 +11,10 @@ from kafka import KafkaConsumer
 from kafka.errors import KafkaError
 
 from stripwatch.worker.broker.connection import TOOLS_ID, client_config
-from stripwatch.worker.broker.consumers import from_kafka, open_reader, partition_of
+from stripwatch.worker.broker.consumers import cluster_id, from_kafka, open_reader, partition_of
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected, RejectReason
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import original_headers
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
@@ -58,6 +59,24 @@ class FrameFetcher:
             self._kept.move_to_end(key)
             return self._kept[key]
 
+    def frame(self, position: Position) -> Frame | None:
+        """Return a frame with its original bytes and headers, or None if its record is gone.
+
+        Raises BrokerUnavailableError.
+        """
+        if position.topic != self._settings.topics.frames:
+            return None
+        with self._lock:
+            try:
+                record = self._fetch(position)
+                if record is None and self._is_kept(position):
+                    raise BrokerUnavailableError(f"Kafka did not return {position} within {_FETCH_S:g} s; try again")
+                cluster = cluster_id(self._consumer) if self._consumer else ""
+            except (KafkaError, BrokerUnavailableError) as error:
+                self._close()
+                raise BrokerUnavailableError(str(error) or type(error).__name__) from error
+        return read_record(record, cluster, received_s=0.0) if record else None
+
     def close(self) -> None:
         with self._lock:
             self._close()
@@ -90,6 +109,14 @@ class FrameFetcher:
         finally:
             self._consumer.unsubscribe()  # otherwise the consumer keeps fetching the records after it
         return next((from_kafka(record) for record in records if record.offset == position.offset), None)
+
+    def _is_kept(self, position: Position) -> bool:
+        """Return whether Kafka states that it still has the record."""
+        assert self._consumer is not None
+        partition = partition_of(position)
+        (begin,) = self._consumer.beginning_offsets([partition]).values()
+        (end,) = self._consumer.end_offsets([partition]).values()
+        return bool(begin <= position.offset < end)
 
     def _close(self) -> None:
         self._consumer = None

@@ -22,15 +22,24 @@ class TopicFollower:
     """Reader thread of one topic. It waits for a broker that is unreachable and for a topic that is missing.
 
     add: called for each record, from the thread; a record may come again after a lost connection. has_read: set once
-    the records that existed at the start have been read, or the topic is known to be missing.
+    the records that existed at the start have been read, or the topic is known to be missing. records_max: number of
+    the newest records to read at the start.
     """
 
-    def __init__(self, settings: Settings, topic: str, add: Callable[[Any], None], purpose: str) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        topic: str,
+        add: Callable[[Any], None],
+        purpose: str,
+        records_max: int = _RECORDS_MAX,
+    ) -> None:
         self.has_read = threading.Event()
         self._settings = settings
         self._topic = topic
         self._add = add
         self._purpose = purpose
+        self._from_last = from_last(records_max)
         self._missing = False
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=topic, daemon=True)
@@ -64,7 +73,7 @@ class TopicFollower:
                 self.has_read.set()
                 return False
             self._missing = False
-            reader = TopicReader(consumer, [self._topic], from_last(_RECORDS_MAX))
+            reader = TopicReader(consumer, [self._topic], self._from_last)
             while not self._stopped.is_set():
                 for record in reader.poll():
                     self._add(record)

@@ -30,6 +30,7 @@ from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
 from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
+from stripwatch.worker.dashboard.state.corrections import Corrections
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
 from stripwatch.worker.dashboard.state.line_views import CameraView, LineView, line_rows
 from stripwatch.worker.dashboard.state.page_rules import RULES
@@ -39,6 +40,7 @@ from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 CARDS_MAX, COILS_MAX = 300, 100
 _LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
 _OTHER = "other"
+_RESULT_BYTES_MAX = 65_536
 
 
 @dataclass(slots=True)
@@ -63,6 +65,7 @@ class History:
         self.health = CameraHealth()
         self.rejects = RejectList(self.run_id)
         self.alarms = AlarmBoard()
+        self.corrections = Corrections()
         self._clock = clock
         self._lock = threading.Lock()
         self._grading = rules.grading
@@ -74,6 +77,7 @@ class History:
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
         self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
+        self._results: deque[tuple[str, Result]] = deque(maxlen=CARDS_MAX)  # of the cards, to correct them
         self._next_seq = 1
         self._since_ms: int | None = None
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
@@ -88,15 +92,17 @@ class History:
 
     def add_result(self, value: bytes | None, timestamp_ms: int, read_s: float, live: bool) -> None:
         """Add the value of a result record. live: it has just arrived, and is not read from the backlog."""
-        result = read_result(value)
+        original = read_result(value)
         with self._lock:
-            result = self._with_known_labels(result) if result else None
+            result = self._with_known_labels(original) if original else None
             observation = observation_from_result(result, timestamp_ms) if result else None
             if result is None or observation is None:
                 self._totals["unreadable"] += 1
             elif self._add_observation(observation, read_s, live):
                 self._model_labels.add(observation.model_labels)
                 self._note_result(result, observation, timestamp_ms, live)
+                if result.defects and original and len(value or b"") <= _RESULT_BYTES_MAX:
+                    self._results.append((self._cards[-1][0].picture, original))
 
     def add_reject(
         self,
@@ -176,6 +182,11 @@ class History:
     def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
         with self._lock:
             return next((entry for entry in self._cards if entry[0].picture == picture), None)
+
+    def result(self, picture: str) -> Result | None:
+        """Return the result that a card shows, unchanged. None if the card is unknown or the result is over 64 KiB."""
+        with self._lock:
+            return next((result for name, result in self._results if name == picture), None)
 
     def update_alarms(self) -> dict[str, CoilState]:
         """Raise the alarms of all coils as they are now. Return the state of the newest running coil of each line."""

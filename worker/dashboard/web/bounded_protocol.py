@@ -9,7 +9,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 
 log = structlog.get_logger()
 CONNECTIONS_MAX = 200  # a browser opens up to six; viewers of the event stream have a separate limit
-REQUEST_S_MAX = 10.0  # from connecting to a complete request
+REQUEST_S_MAX = 10.0  # from connecting, or from the first byte of a further request, to complete headers
 UNREAD_S_MAX = 10.0  # a client that reads nothing for this long is gone or malicious
 SEND_BUFFER_BYTES = 65_536  # a larger kernel buffer would hide for minutes that a client does not read
 
@@ -18,6 +18,7 @@ class BoundedProtocol(H11Protocol):
     """One connection with timeouts for reading and writing. uvicorn only has a timeout between two requests."""
 
     _timer: asyncio.TimerHandle | None = None
+    _answered: Any = None  # the request after which the headers of another one have begun
 
     def connection_made(self, transport: Any) -> None:
         if len(self.connections) >= CONNECTIONS_MAX:
@@ -25,6 +26,14 @@ class BoundedProtocol(H11Protocol):
         super().connection_made(transport)
         transport.set_write_buffer_limits(high=SEND_BUFFER_BYTES)
         self._start(REQUEST_S_MAX, "no request received", lambda: self.cycle is None)
+
+    def data_received(self, data: bytes) -> None:
+        """Receive bytes. uvicorn stops its timeout between two requests at the first byte of the second one."""
+        super().data_received(data)
+        last = self.cycle
+        if last is not None and last.response_complete and last is not self._answered:
+            self._answered = last
+            self._start(REQUEST_S_MAX, "no request received", lambda: self.cycle is last)
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._stop()

@@ -15,7 +15,7 @@ _RETRY_MS = 2000
 
 
 class Broadcaster:
-    """Sends `state` every tick, `coils` when the ended coils change, and `cards` with new defects.
+    """Sends `state` every tick, `coils` and `corrections` when they change, and `cards` with new defects.
 
     The id of an event consists of the id of the server's run and the number of its newest card. A browser that
     reconnects therefore receives the cards it missed, and after a restart of the server all of them. The state contains
@@ -32,6 +32,8 @@ class Broadcaster:
         self._cards: deque[tuple[int, bytes]] = deque(maxlen=CARDS_MAX)
         self._ended_changes = 0
         self._coils_made = 0
+        self._corrections = b""
+        self._corrections_made = 0  # 0: nobody has corrected anything yet
         self._stopped = False
 
     @property
@@ -59,7 +61,7 @@ class Broadcaster:
         """
         run_id, _, seen = last_event_id.partition("-")
         seq = int(seen) if run_id == self._run_id and seen.isascii() and seen.isdecimal() else 0
-        coils_seen = -1
+        coils_seen, corrections_seen = -1, 0
         while len(self._viewers) >= VIEWERS_MAX:
             del self._viewers[next(iter(self._viewers))]
         viewer = object()
@@ -70,6 +72,9 @@ class Broadcaster:
                 if self._state:
                     message, seq = self._message(seq, with_coils=coils_seen != self._coils_made)
                     coils_seen = self._coils_made
+                    if corrections_seen != self._corrections_made:
+                        corrections_seen = self._corrections_made
+                        message += _event("corrections", self._corrections)
                     yield message
                 async with self._tick:
                     if not self._stopped:
@@ -97,6 +102,9 @@ class Broadcaster:
             self._ended_changes = state["ended_changes"]
             self._coils = msgspec.json.encode(self._history.ended_rows())
             self._coils_made += 1
+        if self._corrections_made != (changes := self._history.corrections.changes):
+            self._corrections = msgspec.json.encode(self._history.corrections.rows())
+            self._corrections_made = changes
         newest = self._cards[-1][0] if self._cards else 0
         self._cards.extend((card.seq, msgspec.json.encode(card)) for card in self._history.cards_after(newest))
         self._state = msgspec.json.encode(state | {"viewers": self.viewers})

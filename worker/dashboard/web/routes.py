@@ -1,7 +1,7 @@
 """The routes of the live page: static files, JSON, pictures and a stream of events."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
-from starlette.routing import Route
+from starlette.routing import BaseRoute, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stripwatch.worker.coils.report import as_csv
@@ -45,12 +45,13 @@ def make_site(
     hosts: list[str],
     access: Access | None = None,
     send_acknowledgement: SendRecord = nobody_writes,
+    more_routes: Sequence[BaseRoute] = (),
 ) -> Starlette:
     """Build the ASGI application of the live page.
 
     hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
     address (DNS rebinding). access: who may write; nobody if it is None. send_acknowledgement: writes an
-    acknowledgement to Kafka.
+    acknowledgement to Kafka. more_routes: routes of features that are not always on.
     """
     access = access or Access(ViewSettings())
     broadcaster = Broadcaster(history)
@@ -81,6 +82,7 @@ def make_site(
         *reject_routes(history.rejects, pictures),
         Route("/frames/{run}/{seq:int}.jpg", site.frame),
         Route("/evidence/{run}/{seq:int}.jpg", site.evidence),
+        *more_routes,
     ]
     guards = [Middleware(TrustedHostMiddleware, allowed_hosts=hosts, www_redirect=False), Middleware(SecureHeaders)]
     app = Starlette(routes=routes, middleware=guards, lifespan=life)

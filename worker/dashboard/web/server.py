@@ -19,11 +19,14 @@ from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.reading.topic_follower import TopicFollower
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard, read_acknowledgement
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
-from stripwatch.worker.dashboard.state.history import History
+from stripwatch.worker.dashboard.state.corrections import Corrections
+from stripwatch.worker.dashboard.state.history import CARDS_MAX, History
 from stripwatch.worker.dashboard.state.page_rules import page_rules
 from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
 from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
+from stripwatch.worker.dashboard.web.correction_routes import correction_routes
 from stripwatch.worker.dashboard.web.routes import make_site
+from stripwatch.worker.dashboard.writing.corrector import Corrector
 from stripwatch.worker.dashboard.writing.page_producer import PageProducer
 
 log = structlog.get_logger()
@@ -42,12 +45,21 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     listener = listen(host, port)
     history, pictures = History(rules=page_rules(settings)), FrameFetcher(settings)
     feed = Feed(settings, history, records_max)
-    producer = PageProducer(settings)
-    acknowledgements = follow_acknowledgements(settings, history.alarms)
-    cameras = follow_cameras(settings, history.health)
+    producer, review_producer = PageProducer(settings), PageProducer(settings, settings.frames.bytes_max)
+    corrector = Corrector(settings, history, pictures.frame, review_producer)
+    followers = [follow_acknowledgements(settings, history.alarms), follow_cameras(settings, history.health)]
+    if access.writing:
+        followers.append(follow_corrections(settings, history.corrections))
     hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
     config = uvicorn.Config(
-        make_site(history, pictures, hosts, access, partial(producer.send, settings.topics.acknowledgements)),
+        make_site(
+            history,
+            pictures,
+            hosts,
+            access,
+            partial(producer.send, settings.topics.acknowledgements),
+            correction_routes(corrector, access) if access.writing else (),
+        ),
         log_config=None,
         access_log=False,
         timeout_graceful_shutdown=_GRACE_S,
@@ -57,18 +69,19 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
         http=BoundedProtocol,
     )
     feed.start()
-    acknowledgements.start()
-    cameras.start()
+    for follower in followers:
+        follower.start()
     try:
         say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
         _Server(config).run(sockets=[listener])
     finally:
         listener.close()
         feed.stop()
-        acknowledgements.stop()
-        cameras.stop()
-        producer.close()
+        for follower in followers:
+            follower.stop()
         pictures.close()
+        producer.close()
+        review_producer.close()
 
 
 def follow_acknowledgements(settings: Settings, alarms: AlarmBoard) -> TopicFollower:
@@ -94,6 +107,13 @@ def follow_cameras(settings: Settings, health: CameraHealth, wall: Callable[[], 
 
     follower = TopicFollower(settings, settings.topics.cameras, add, "see the health of each camera on the page")
     return follower
+
+
+def follow_corrections(settings: Settings, corrections: Corrections) -> TopicFollower:
+    """Return a reader of the newest corrections that all page servers have written. Start it."""
+    return TopicFollower(
+        settings, settings.topics.review, corrections.add_record, "correct predictions on the page", CARDS_MAX
+    )
 
 
 def listen(host: str, port: int) -> socket.socket:

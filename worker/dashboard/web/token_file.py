@@ -65,9 +65,14 @@ class TokenFile:
 
 
 def clean_name(text: str) -> str:
-    """Return a person's name in composed form with single spaces, or "" if it is empty, too long or not printable."""
+    """Return a person's name in composed form with single spaces, or "" if it is not usable.
+
+    It must have at most 60 printable characters, and not begin like a formula: names end up in CSV files, which people
+    open in spreadsheet programs.
+    """
     name = " ".join(unicodedata.normalize("NFC", text).split())
-    return name if name.isprintable() and len(name) <= NAME_CHARS_MAX else ""
+    usable = name.isprintable() and len(name) <= NAME_CHARS_MAX and not name.startswith(("=", "+", "-", "@"))
+    return name if usable else ""
 
 
 def _stamp(path: Path) -> _Stamp | None:

@@ -11,6 +11,7 @@ from stripwatch.worker.broker.producers import open_producer, producer_config
 from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame_headers import Headers
+from stripwatch.worker.pipeline.produce.producer_recovery import TOO_LARGE
 
 _SEND_S_MAX = 10.0
 
@@ -37,6 +38,11 @@ class PageProducer:
                     )
                     self._producer = open_producer(config, [topic])
                 self._producer.send(topic, value, key=key, headers=headers).get(timeout=_SEND_S_MAX)
+            except TOO_LARGE as error:
+                self._discard()
+                raise BrokerUnavailableError(
+                    f"the record of {len(value):,} bytes is larger than max.message.bytes of topic {topic!r} allows"
+                ) from error
             except AuthorizationError as error:
                 self._discard()
                 raise BrokerUnavailableError(authorization_message(error)) from error

@@ -101,6 +101,8 @@ def test_a_file_that_becomes_invalid_has_no_tokens_until_it_is_fixed(tmp_path: P
         ("\u202eabc", ""),
         ("x" * 61, ""),
         ("", ""),
+        ("=HYPERLINK(1)", ""),
+        ("@Ada", ""),
     ],
 )
 def test_cleans_names(text: str, name: str) -> None:

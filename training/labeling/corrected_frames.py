@@ -1,0 +1,89 @@
+"""Places corrected frames in the folder of the label that a person gave them on the live page."""
+
+from contextlib import suppress
+from dataclasses import replace
+from pathlib import Path
+
+from stripwatch.training.datasets.reviewed_folder import UNSORTED, FrameFiles, ReviewedFrame, may_be_folder
+from stripwatch.training.labeling.sort_frames import move_frame
+from stripwatch.worker.common.path_text import name_below
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.contracts.line.correction import Correction
+from stripwatch.worker.contracts.timestamps import parse_rfc3339
+
+NO_FOLDER = "_other"  # for labels that are not valid folder names
+NOT_A_DEFECT = "_not_a_defect"  # not used for training, like all folders whose names begin with "_"
+
+
+class CorrectedFrames:
+    """Applies corrections to the files of a folder.
+
+    A file is moved only from where `collect` has put it. A frame that was sorted by hand stays where it is.
+
+    corrected: label by name of the frames that were placed. conflicts: number of frames that stay where they were
+    sorted by hand, under another label.
+    """
+
+    def __init__(self, out: Path, files: FrameFiles, no_defect: str) -> None:
+        """Prepare a folder. no_defect: label for "not a defect" if the model has none; "" if there is none."""
+        self._out = out
+        self._files = files
+        self._no_defect = no_defect
+        self.corrected: dict[str, str] = {}
+        self.conflicts = 0
+
+    @property
+    def without_label(self) -> int:
+        """Return the number of frames that are not a defect, while neither model nor option names a label for that."""
+        return list(self.corrected.values()).count(NOT_A_DEFECT)
+
+    def apply(self, entry: ReviewedFrame, correction: Correction) -> ReviewedFrame:
+        """Move the file of a frame, and return its row with the correction. The latest correction counts.
+
+        Raises DataError for a frame in two folders, InputError if the file cannot be moved.
+        """
+        if _at_ms(entry) > correction.at_ms:
+            return entry
+        path, folder = self._files.find(entry.name), self._folder(correction.label)
+        is_new = _at_ms(entry) < correction.at_ms
+        if path is not None:
+            here = name_below(self._out, path.parent)
+            if here != folder and here in self._own_folders(entry):
+                self._files.put(entry.name, move_frame(path, self._out / folder))
+                with suppress(OSError):  # a folder that is not empty stays
+                    path.parent.rmdir()
+                self.corrected[entry.name] = folder
+            elif here == folder and is_new:
+                self.corrected[entry.name] = folder
+            elif here != folder and is_new:
+                self.conflicts += 1
+                say(f"{path} stays where it was sorted by hand; {correction.by} corrected it to {_said(correction)}")
+        return replace(entry, corrected_label=correction.label, corrected_by=correction.by, corrected_at=correction.at)
+
+    def _folder(self, label: str) -> str:
+        label = label or self._no_defect
+        if not label:
+            return NOT_A_DEFECT
+        return label if may_be_folder(label) else f"{UNSORTED}/{NO_FOLDER}"
+
+    def _own_folders(self, entry: ReviewedFrame) -> set[str]:
+        """Return the folders in which this frame may be without having been sorted by hand."""
+        own = {f"{UNSORTED}/{guess_folder(entry.guess)}", NOT_A_DEFECT}
+        return own | ({self._folder(entry.corrected_label)} if entry.corrected_at else set())
+
+
+def guess_folder(guess: str) -> str:
+    """Return the folder in `_unsorted` for a predicted label."""
+    return guess if may_be_folder(guess) else NO_FOLDER
+
+
+def _said(correction: Correction) -> str:
+    return repr(correction.label) if correction.label else "not a defect"
+
+
+def _at_ms(entry: ReviewedFrame) -> int:
+    """Return the time of the correction in a row, in milliseconds since 1970; -1 for none."""
+    try:
+        return parse_rfc3339(entry.corrected_at)
+    except ValueError:  # none, or modified by a spreadsheet program
+        return -1

@@ -10,6 +10,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
     UNSORTED,
+    FrameFiles,
     ReviewedFrame,
     read_folder,
     safe_name,
@@ -44,7 +45,7 @@ class Collector:
         claim(out)
         self._out = out
         self._frames_max = frames_max
-        self._entries, self._files = read_folder(out)
+        self._entries, self._files = read_folder(out) if (out / CSV_FILE).is_file() else ({}, FrameFiles(out))
         self._corrections = CorrectedFrames(out, self._files, no_defect)
         self._read = self._known = self._unreadable = 0
         self._guesses: Counter[str] = Counter()
@@ -55,7 +56,11 @@ class Collector:
         return 0 < self._frames_max <= self._guesses.total()
 
     def collect(self, records: Iterable[Record]) -> None:
-        """Add frames until the records end or frames_max is reached. collected.csv is written even after an error."""
+        """Add frames until the records end or frames_max is reached. collected.csv is written even after an error.
+
+        It is also written first, because a killed run would otherwise leave a folder that the next run refuses.
+        """
+        write_entries(self._out, self._entries.values())
         try:
             for record in records:
                 self._add(record)
@@ -119,7 +124,7 @@ class Collector:
 
 
 def claim(out: Path) -> None:
-    """Create a folder with an empty collected.csv unless it has one. Raises InputError if it contains other files."""
+    """Create a folder. Raises InputError if it contains other files than those of `collect`."""
     if (out / CSV_FILE).is_file():
         return
     make_folder(out)
@@ -128,7 +133,6 @@ def claim(out: Path) -> None:
         raise InputError(
             f"{out} contains {found.name!r} but no {CSV_FILE}; choose a new folder, or one created by 'collect'"
         )
-    write_entries(out, [])
 
 
 def _file_content(reviewed: ReviewRecord) -> bytes:

@@ -2,6 +2,7 @@
 
 import csv
 import hashlib
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -15,6 +16,8 @@ from stripwatch.training.datasets.reviewed_folder import CSV_FILE, may_be_folder
 from stripwatch.training.labeling.collect import Collector
 from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.process.child_process import module_command
+from stripwatch.worker.common.process.ports import free_port
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -256,3 +259,9 @@ def test_two_folders_form_one_data_set(out: Path, tmp_path: Path) -> None:
 def test_rejects_a_label_that_could_escape_its_folder() -> None:
     assert not any(map(may_be_folder, ["", ".", "..", "a/b", "a\\b", "_skip", ".x", "a\n", " a", "x" * 101]))
     assert all(map(may_be_folder, ["clean", "rolled-in_scale", "Riß 2"]))
+
+
+def test_a_broker_that_does_not_respond_leaves_no_folder(tmp_path: Path) -> None:
+    command = [*module_command("training"), "collect", "--out", str(tmp_path / "review"), "--bootstrap-servers"]
+    done = subprocess.run([*command, f"127.0.0.1:{free_port()}"], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, list(tmp_path.iterdir())) == (4, [])

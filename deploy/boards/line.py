@@ -237,6 +237,14 @@ CAMERAS = Row(
             width=12,
         ),
         Panel(
+            "Rejects by camera",
+            "timeseries",
+            (Query(f'camera:stripwatch_rejects:ratio5m{{{OF_LINE}, camera=~"$camera"}}', "{{line}} {{camera}}"),),
+            "Share of the frames of a camera that could not be inspected.",
+            width=24,
+            unit=SHARE,
+        ),
+        Panel(
             "Distribution of the result age",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_frame_age_seconds_bucket{{{OF_LINE}}}{RATE}))", "{{le}}"),),

@@ -25,9 +25,14 @@ Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch
 live page (`stripwatch view`, on the port of the page). A counter starts at 0 when the process starts. A histogram has
 the endings `_bucket`, `_sum` and `_count`. A coil is never a label, because there would be too many series.
 
-*Alerts* are the [alerts](alerts.md) that use a metric, directly or through a recording rule. [Label
-values](#label-values) describes the labels.
+
+## All metrics
+
+One row per metric. *any* marks a label whose values come from outside or from the installation; [Label
+values](#label-values) says what they are, and what each value means. The sections below give units and the alerts that
+use a metric. Below a supervisor each metric of a worker has the additional label `process`.
 """
+_DETAILS = """*Alerts* are the [alerts](alerts.md) that use a metric, directly or through a recording rule."""
 _SUPERVISOR = """## Supervisor
 
 With `processes` above 1, the supervisor's `/metrics` has the metrics of all worker processes with the additional label
@@ -70,7 +75,9 @@ def metrics_page() -> str:
     """Return the page with all metrics, their labels, the values of the labels and the alerts that use them."""
     return page(
         _HEAD,
+        table(["metric", "type", "labels and their values", "meaning"], _rows()),
         "## Worker",
+        paragraph(_DETAILS),
         *_entries(worker_metrics()),
         _SUPERVISOR,
         *_supervisor_entries(),
@@ -148,6 +155,31 @@ def unit_of(family: str, documentation: str) -> str:
     if documentation.startswith(("1 while", "1 if")):
         return "0 or 1"
     return next((unit for end, unit in _UNITS.items() if family.endswith(end)), "count")
+
+
+def _rows() -> Iterator[list[str]]:
+    """Return a row for each metric: worker, supervisor, coil summarizer, process."""
+    yield from map(_row, worker_metrics())
+    for name, kind, label, text in _SUPERVISOR_ROWS:
+        yield [code(name), kind, _labels_cell(name, (label,) if label else ()), text]
+    yield from map(_row, coil_metrics())
+    for name, kind, text in _process_rows():
+        yield [name, kind, "none", text]
+
+
+def _row(metric: MetricWrapperBase) -> list[str]:
+    family = family_of(metric)
+    name = family.name.removeprefix(PREFIX)
+    return [code(exposed_name(metric)), family.type, _labels_cell(name, labels_of(metric)), family.documentation]
+
+
+def _labels_cell(metric: str, labels: Iterable[str]) -> str:
+    """Return the labels of a metric with their values, or "any" for an open set."""
+    cells = []
+    for label in labels:
+        values = LABEL_VALUES.get(metric, {}).get(label)
+        cells.append(f"{code(label)}: {', '.join(map(code, values)) if values else 'any'}")
+    return "; ".join(cells) or "none"
 
 
 def _supervisor_entries() -> Iterator[str]:

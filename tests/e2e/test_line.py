@@ -161,7 +161,7 @@ def test_metrics_add_up_and_readiness_is_correct(line: Line, bundle: Path) -> No
     assert values["stripwatch_ready"] == "1.0"
     assert values['stripwatch_frames_total{camera="top-1"}'] == "51.0"
     assert sum(float(v) for k, v in values.items() if k.startswith("stripwatch_results_total")) == 50
-    assert values['stripwatch_rejects_total{reason="unsupported_format"}'] == "1.0"
+    assert values['stripwatch_rejects_total{camera="top-1",reason="unsupported_format"}'] == "1.0"
     assert values["stripwatch_frame_age_seconds_count"] == "50.0"
     assert values['stripwatch_stage_seconds_count{stage="inference"}'] == "50.0"
 

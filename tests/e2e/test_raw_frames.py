@@ -66,7 +66,7 @@ def test_replays_a_rejected_raw_buffer_with_its_layout(line: Line, bundle: Path)
     details = {reject.headers["stripwatch_reason"]: reject.headers["stripwatch_detail"].decode() for reject in rejects}
     assert "1 are missing" in details[b"truncated"]
     assert any("ce_pixelformat" in detail for detail in details.values())
-    assert 'stripwatch_rejects_total{reason="unsupported_format"} 2.0' in metrics
+    assert 'stripwatch_rejects_total{camera="top-1",reason="unsupported_format"} 2.0' in metrics
     cut = next(reject for reject in rejects if reject.headers["stripwatch_reason"] == b"truncated")
     stored = read_reject(
         PlainRecord(

@@ -53,9 +53,16 @@ def open_group_member(settings: Settings) -> BoundedConsumer:
         # Members learn about a rebalance from the response to their next heartbeat, and the whole group waits for them.
         heartbeat_interval_ms=min(_HEARTBEAT_MS, settings.session_timeout_ms // 3),
         auto_offset_reset="none",  # otherwise kafka-python silently skips deleted records: see start_positions.py
-        # exactly-once: also applies to offsets, so that reading waits for pending transactions (KIP-447).
-        isolation_level="read_committed" if settings.delivery == "exactly-once" else "read_uncommitted",
+        isolation_level=frames_isolation(settings),
     )
+
+
+def frames_isolation(settings: Settings) -> str:
+    """Return the isolation level at which a worker reads frames.
+
+    With exactly-once it also applies to offsets, so that reading waits for pending transactions (KIP-447).
+    """
+    return "read_committed" if settings.delivery == "exactly-once" else "read_uncommitted"
 
 
 @contextmanager
@@ -64,6 +71,7 @@ def open_reader(
     group_id: str | None = None,
     fetch_bytes_max: int = _READER_FETCH_BYTES_MAX,
     fetch_wait_ms: int = _READER_FETCH_WAIT_MS,
+    isolation_level: str = "read_committed",
 ) -> Iterator[BoundedConsumer]:
     """Open a consumer that does not join a group and whose partitions are assigned manually.
 
@@ -77,7 +85,7 @@ def open_reader(
         fetch_wait_ms,
         group_id=group_id,
         auto_offset_reset="earliest",  # only if the next records were deleted
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
     )
     try:
         yield consumer

@@ -74,10 +74,19 @@ class TopicIdentity:
             time.sleep(_CHECK_S)
 
     def lags(self, next_offsets: Mapping[Partition, int]) -> dict[Partition, int]:
-        """Return the number of frames that follow in each partition, according to the last fetch."""
+        """Return the number of frames that follow in each partition, by the newest known ends."""
         ends = self._fetches.ends
         known = {partition: ends.get(TopicPartition(*partition)) for partition in next_offsets}
         return {p: max(0, end - next_offsets[p]) for p, end in known.items() if end is not None}
+
+    def note_ends(self, ends: Mapping[TopicPartition, int], topic_id: str) -> None:
+        """Store ends of partitions that another client was told. topic_id: `id` when it asked; ignored if outdated.
+
+        A lower end than that of a fetch is ignored too: the embedded broker reports the start of the last batch.
+        """
+        known = self._fetches.ends
+        if topic_id == self.id:
+            known.update({partition: max(end, known.get(partition, 0)) for partition, end in ends.items()})
 
     def partition_count(self) -> int:
         return len(self._cluster.partitions_for_topic(self.topic) or ())

@@ -12,7 +12,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -20,6 +20,7 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
+from prometheus_client.metrics_core import Metric
 
 from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.tls_files import openssl_reason
@@ -57,7 +58,8 @@ class HealthServer:
     ) -> None:
         self._checks = checks
         self._is_alive = is_alive
-        self._metrics_app = make_wsgi_app(registry)
+        # The page needs only `collect` and `restricted_registry` of a registry.
+        self._metrics_app = make_wsgi_app(_WithoutCreated(registry))
         self._scrapes = threading.Semaphore(_SCRAPES_MAX)
         self._needs_client_certificate = settings.client_ca_file is not None
         certificate = server_certificate(settings)
@@ -105,6 +107,24 @@ class HealthServer:
             return answer
         finally:
             self._scrapes.release()
+
+
+class _WithoutCreated:
+    """A registry without the series `_created`: the time at which each counter began, one more series per counter.
+
+    prometheus_client can only switch them off for the whole process, which may be a user's own.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+    def restricted_registry(self, names: Iterable[str]) -> "_WithoutCreated":
+        return _WithoutCreated(self._registry.restricted_registry(names))  # type: ignore[arg-type]
 
 
 def _json(start: StartResponse, status: str, body: object) -> list[bytes]:

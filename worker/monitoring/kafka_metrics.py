@@ -10,7 +10,8 @@ class KafkaMetrics(MetricGroup):
 
     def _create_kafka(self) -> None:
         """Create the metrics of the topics and of the consumer group."""
-        # Grows while frames_total rises if the worker is too slow for its cameras.
+        # Grows while frames_total rises if the worker is too slow for its cameras. It is also current while the worker
+        # is full and does not fetch, or stuck.
         self.lag_frames = self._gauge(
             "consumer_lag_frames", "Frames in Kafka without an acknowledged result, by partition.", "partition"
         )

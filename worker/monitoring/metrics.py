@@ -26,7 +26,7 @@ class Metrics(KafkaMetrics):
     def __init__(self, registry: CollectorRegistry, camera_labels_max: int = 64) -> None:
         super().__init__(registry)
         self._cameras = BoundedLabels(camera_labels_max)
-        self._flag_series: set[str] = set()
+        self._begun_cameras: set[str] = set()
         self._create_frames()
         self._create_stages()
         self._create_kafka()
@@ -71,8 +71,13 @@ class Metrics(KafkaMetrics):
         self.unlocated_defects = self._counter(
             "unlocated_defects", "Defects without a box, from a model that has heatmaps."
         )
-        # A camera or its cable usually fails long before the line does. Watch the rate by reason.
-        self.rejects = self._counter("rejects", "Acknowledged rejects, by reason.", "reason")
+        # A camera or its cable usually fails long before the line does. Watch the rate by reason and camera.
+        self.rejects = self._counter(
+            "rejects",
+            'Acknowledged rejects, by reason and camera. Replayed frames count as camera "replayed".',
+            "reason",
+            "camera",
+        )
         # too_large: the batch decompresses to more than a quarter of inflight.bytes_max. damaged: wrong checksum,
         # compression or record structure. All frames of the batch are rejected.
         self.batch_faults = self._counter(
@@ -265,8 +270,6 @@ class Metrics(KafkaMetrics):
         """
         for verdict in (*get_args(Verdict), "skipped"):
             self.results.labels(verdict)
-        for reject_reason in RejectReason:
-            self.rejects.labels(reject_reason)
         for fault in ("too_large", "damaged"):
             self.batch_faults.labels(fault)
         for cause in ("deleted", "recreated", "truncated"):
@@ -284,10 +287,14 @@ class Metrics(KafkaMetrics):
         """
         label = REPLAYED if is_replay else self.camera_label(camera)
         self.frames.labels(label).inc()
-        if not is_replay and label not in self._flag_series:  # Prometheus sees no increase in a series that begins at 1
-            self._flag_series.add(label)
+        if (
+            not is_replay and label not in self._begun_cameras
+        ):  # Prometheus sees no increase in a series that begins at 1
+            self._begun_cameras.add(label)
             for flag in FrameFlag:
                 self.flagged_frames.labels(label, flag)
+            for reason in RejectReason:
+                self.rejects.labels(reason, label)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

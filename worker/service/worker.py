@@ -6,7 +6,8 @@ from functools import partial
 
 import structlog
 
-from stripwatch.worker.broker.consumers import open_group_member, require_topics
+from stripwatch.worker.broker.connection import client_config
+from stripwatch.worker.broker.consumers import frames_isolation, open_group_member, open_reader, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.topic_limits import TopicLimits, read_topic_limits
 from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
@@ -20,6 +21,7 @@ from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
 from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics, optional_topics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
+from stripwatch.worker.pipeline.consume.lag import LagMonitor
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
@@ -94,6 +96,12 @@ class Worker:
         )
         metrics.watch(metrics.bundle_outdated, lambda: self._reloader.outdated)
         metrics.watch(metrics.partitions_read, self._partitions_read)
+        self._lag = LagMonitor(
+            lambda: open_reader(client_config(settings), isolation_level=frames_isolation(settings)),
+            topic,
+            self._tracker,
+            metrics,
+        )
         self._consumer = FrameConsumer(
             consumer,
             topic,
@@ -102,6 +110,7 @@ class Worker:
             metrics,
             _consumer_config(settings, topics[1:]),
             self._pipeline,
+            self._lag,
         )
         self._consumer_thread = OwnedThread(self._consumer.run, "consumer", self._fail)
         self._reload_thread = OwnedThread(
@@ -117,6 +126,7 @@ class Worker:
         self._pipeline.start()
         self._consumer_thread.start()
         self._reload_thread.start()
+        self._lag.start()
         self._observers.start()
         while not stopped() and not self._pipeline.failed.wait(_TICK_S):
             watchdog.ping(ready(), self._limiter.frames, self._pipeline.frames_settled)
@@ -211,6 +221,7 @@ class Worker:
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
         self._reloader.stop()
+        self._lag.close()
         self._consumer.stop()  # no new frames
         self._consumer_thread.join(self._settings.drain_s_max)
         drained = self._drain(deadline_s)  # finish the frames in flight, upstream stages first

@@ -6,6 +6,7 @@ from typing import Any
 from uuid import UUID
 
 import pytest
+from kafka import TopicPartition
 
 from stripwatch.worker.broker.topic_identity import AGREED_S, TopicIdentity
 from stripwatch.worker.contracts.positions import Partition
@@ -156,3 +157,15 @@ def test_knows_the_lag_from_the_first_fetch(made: Made) -> None:
     fetches.ends = {Partition("frames", 0): 10, Partition("frames", 1): 3}
     next_offsets = {Partition("frames", 0): 4, Partition("frames", 1): 4, Partition("frames", 2): 0}
     assert identity.lags(next_offsets) == {Partition("frames", 0): 6, Partition("frames", 1): 0}
+
+
+def test_takes_the_ends_that_another_client_was_told_unless_the_topic_was_recreated_since(made: Made) -> None:
+    cluster, _, identity = made
+    identity.bind_first()
+    first, next_offsets = identity.id, {Partition("frames", 0): 4}
+    identity.note_ends({TopicPartition("frames", 0): 11}, first)
+    assert identity.lags(next_offsets) == {Partition("frames", 0): 7}
+    cluster.agree(TWO)
+    identity.bind_recreated()
+    identity.note_ends({TopicPartition("frames", 0): 99}, first)
+    assert identity.lags(next_offsets) == {Partition("frames", 0): 7}

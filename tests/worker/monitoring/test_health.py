@@ -2,9 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from urllib.request import Request, urlopen
 
 import pytest
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Counter, Histogram
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.sections import MetricsSettings
@@ -42,6 +43,23 @@ def test_is_not_alive_while_the_main_loop_hangs() -> None:
         assert fetch(server.port, "/healthz")[0] == 503
     finally:
         server.close()
+
+
+@pytest.mark.parametrize("query", ["", "?name[]=frames_total&name[]=frames_created"])
+@pytest.mark.parametrize("accept", ["text/plain", "application/openmetrics-text; version=1.0.0"])
+def test_exposes_no_series_of_the_time_at_which_a_counter_began(accept: str, query: str) -> None:
+    registry = CollectorRegistry()
+    Counter("frames", "Frames.", registry=registry).inc()
+    Histogram("seconds", "Seconds.", registry=registry).observe(1)
+    server = HealthServer(MetricsSettings(port=0), registry, dict)
+    try:
+        request = Request(f"http://127.0.0.1:{server.port}/metrics{query}", headers={"Accept": accept})
+        with urlopen(request) as response:
+            text = response.read().decode()
+    finally:
+        server.close()
+    assert "frames_total 1.0" in text
+    assert "_created" not in text
 
 
 def test_names_a_port_that_is_in_use(server: HealthServer) -> None:

@@ -57,11 +57,19 @@ def test_a_watched_gauge_is_read_at_each_scrape() -> None:
     assert metrics.registry.get_sample_value("stripwatch_queue_frames", {"queue": "decode"}) == 5
 
 
-def test_verdicts_and_reasons_start_at_zero() -> None:
+def test_verdicts_start_at_zero() -> None:
     registry = Metrics(CollectorRegistry()).registry
     assert registry.get_sample_value("stripwatch_results_total", {"verdict": "defect"}) == 0
-    for reason in RejectReason:
-        assert registry.get_sample_value("stripwatch_rejects_total", {"reason": reason}) == 0
+
+
+def test_the_reject_reasons_of_a_camera_start_at_zero_with_its_first_frame() -> None:
+    metrics = Metrics(CollectorRegistry(), 1)
+    for camera in ("top-1", "top-2", "top-3"):
+        metrics.count_frame(camera, is_replay=False)
+    (family,) = metrics.rejects.collect()
+    totals = [sample for sample in family.samples if sample.name.endswith("_total")]
+    assert {sample.labels["camera"] for sample in totals} == {"top-1", "other"}
+    assert [sample.value for sample in totals] == [0] * 2 * len(RejectReason)
 
 
 def test_the_flags_of_a_camera_start_at_zero_with_its_first_frame() -> None:

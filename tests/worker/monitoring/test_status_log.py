@@ -53,7 +53,7 @@ def test_logs_the_figures_of_each_interval(logs: list[EventDict]) -> None:
     worker.metrics.lag_frames.labels("1").set(4)
     worker.inspect(600)
     worker.inspect(12, "defect", age_s=0.4)
-    worker.metrics.rejects.labels("damaged").inc(2)
+    worker.metrics.rejects.labels("damaged", "top-1").inc(2)
     worker.minute()
     worker.inspect(6, "unsure")
     worker.minute()
@@ -105,7 +105,7 @@ def test_logs_totals_at_the_end_also_without_an_interval(logs: list[EventDict]) 
     worker = Worker()
     with StatusLog(worker.metrics.registry.collect, 0, monotonic=lambda: worker.now_s):
         worker.inspect(5)
-        worker.metrics.rejects.labels("damaged").inc()
+        worker.metrics.rejects.labels("damaged", "top-1").inc()
         worker.now_s = 90
     (totals,) = logs
     assert fields(totals, "event", "frames", "results", "rejects", "seconds") == ("totals", 5, 5, 1, 90)

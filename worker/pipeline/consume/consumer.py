@@ -37,6 +37,7 @@ from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
+from stripwatch.worker.pipeline.consume.lag import LagMonitor
 from stripwatch.worker.pipeline.consume.liveness import BrokerLiveness
 from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
@@ -94,6 +95,7 @@ class FrameConsumer:
         metrics: Metrics,
         config: ConsumerConfig,
         pipeline: FrameSink,
+        lag: LagMonitor,
     ) -> None:
         self._consumer = consumer
         self._tracker = tracker
@@ -101,6 +103,7 @@ class FrameConsumer:
         self._metrics = metrics
         self._config = config
         self._pipeline = pipeline
+        self._lag = lag
         self._cluster = cluster_id(consumer)
         self._stopping = threading.Event()
         self._commit_due_s = 0.0
@@ -219,7 +222,7 @@ class FrameConsumer:
             if self._stopping.is_set():  # decoding the remainder could take seconds; those frames are read again
                 return
             self._take_record(record)
-        self._show_lag()
+        self._lag.show()
 
     def _handle_fenced(self, error: FencedInstanceIdError) -> None:
         """Another worker has joined with this one's instance_id.
@@ -306,10 +309,6 @@ class FrameConsumer:
             log.warning("commit failed; retrying", error=str(response))
         else:
             self._tracker.committed(from_kafka_offsets(offsets))
-
-    def _show_lag(self) -> None:
-        for partition, frames in self._topic.lags(self._tracker.next_offsets()).items():
-            self._metrics.lag_frames.labels(str(partition.number)).set(frames)
 
 
 def connection_count(consumer: KafkaConsumer) -> float:

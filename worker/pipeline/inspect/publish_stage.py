@@ -9,7 +9,7 @@ import structlog
 
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.metrics import REPLAYED, Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
@@ -140,7 +140,8 @@ def _count_unlocated(metrics: Metrics, outcome: FrameOutcome, event: Result | Re
 def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None:
     """Count the result or reject, its defects and its flags, and record its age."""
     if isinstance(event, Reject):
-        metrics.rejects.labels(event.reason).inc()
+        camera = REPLAYED if frame.replay_of is not None else metrics.camera_label(frame.camera)
+        metrics.rejects.labels(event.reason, camera).inc()
         return
     metrics.results.labels(event.verdict or event.state).inc()
     for defect in event.defects:

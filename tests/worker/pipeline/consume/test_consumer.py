@@ -12,7 +12,8 @@ from kafka.structs import MemberState
 from prometheus_client import CollectorRegistry
 from structlog.testing import capture_logs
 
-from stripwatch.worker.broker.consumers import open_group_member, require_topics
+from stripwatch.worker.broker.connection import client_config
+from stripwatch.worker.broker.consumers import open_group_member, open_reader, require_topics
 from stripwatch.worker.broker.topic_identity import TopicIdentity
 from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import FetchByTopicId
 from stripwatch.worker.common.errors import BrokerUnavailableError
@@ -21,6 +22,7 @@ from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
+from stripwatch.worker.pipeline.consume.lag import LagMonitor
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.consume.start_positions import StartPositions
 from tests.brokers.handle import BrokerHandle
@@ -34,6 +36,10 @@ class Running:
     limiter: InFlightLimiter
     metrics: Metrics
     taken: list[Frame]
+    lag: LagMonitor
+
+    def lag_frames(self) -> float | None:
+        return self.metrics.registry.get_sample_value("stripwatch_consumer_lag_frames", {"partition": "0"})
 
     def settle(self, count: int) -> None:
         for frame in self.taken[:count]:
@@ -62,11 +68,12 @@ def running_consumer(
 
     identity = TopicIdentity(consumer, topic, FetchByTopicId(consumer))
     rules = ConsumerConfig(0.05, drain_s_max)
-    frame_consumer = FrameConsumer(consumer, identity, tracker, limiter, metrics, rules, Sink())
+    lag = LagMonitor(lambda: open_reader(client_config(settings)), identity, tracker, metrics)
+    frame_consumer = FrameConsumer(consumer, identity, tracker, limiter, metrics, rules, Sink(), lag)
     thread = threading.Thread(target=frame_consumer.run)
     thread.start()
     try:
-        yield Running(frame_consumer, tracker, limiter, metrics, taken)
+        yield Running(frame_consumer, tracker, limiter, metrics, taken, lag)
     finally:
         frame_consumer.stop()
         thread.join()
@@ -207,10 +214,26 @@ def test_lag_counts_frames_that_are_not_settled(broker: BrokerHandle) -> None:
     send(broker, topic, 20)
     with running_consumer(broker, topic, group, frames_max=100) as running:
         wait_until(lambda: len(running.taken) == 20)
-        lag = "stripwatch_consumer_lag_frames"
-        wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 20)
+        wait_until(lambda: running.lag_frames() == 20)
         running.settle(15)
-        wait_until(lambda: running.metrics.registry.get_sample_value(lag, {"partition": "0"}) == 5)
+        wait_until(lambda: running.lag_frames() == 5)
+
+
+def test_lag_grows_while_the_worker_is_full_and_fetches_nothing(
+    broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("stripwatch.worker.pipeline.consume.lag._CHECK_S", 0.1)
+    topic, group = broker.new_topic(), broker.new_name("group")
+    send(broker, topic, 5)
+    with running_consumer(broker, topic, group, frames_max=5) as running:
+        wait_until(lambda: len(running.taken) == 5 and running.consumer.paused)
+        running.lag.start()
+        with broker.producer() as producer:
+            for _ in range(20):  # each in its own batch, because the embedded broker reports the start of the last one
+                producer.send(topic, b"x" * 100, key=b"a").get(timeout=AWAIT_S_MAX)
+        wait_until(lambda: running.lag_frames() == 25)
+        assert len(running.taken) == 5
+        running.lag.close()
 
 
 def test_names_a_missing_topic(broker: BrokerHandle) -> None:

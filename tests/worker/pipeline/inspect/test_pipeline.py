@@ -140,7 +140,8 @@ def test_publishes_every_frame_once_in_order_and_counts_it(model: LoadedModel, b
     read = parts.metrics.registry.get_sample_value
     results = sum(read("stripwatch_results_total", {"verdict": v}) or 0 for v in ("clean", "unsure", "defect"))
     rejects = sum(
-        read("stripwatch_rejects_total", {"reason": r}) or 0 for r in {e.value for _, e in BAD_FRAMES.values()}
+        read("stripwatch_rejects_total", {"reason": reason, "camera": "top-1"}) or 0
+        for reason in {expected.value for _, expected in BAD_FRAMES.values()}
     )
     assert (results, rejects) == (40, 40)
     assert read("stripwatch_batch_frames_sum") == 40

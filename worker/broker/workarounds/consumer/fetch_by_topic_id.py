@@ -19,12 +19,14 @@ class FetchByTopicId:
 
     Attributes:
         ends: End offset of each partition, by the last answer. Unlike `highwater`, it is current even while fetched
-            records wait to be polled.
+            records wait to be polled. With read_committed it is the end of what is committed. Another client may
+            update it, because there are no answers while the partitions are paused.
     """
 
     def __init__(self, consumer: KafkaConsumer) -> None:
         self.ends: dict[TopicPartition, int] = {}
         self._fetcher = consumer._fetcher
+        self._committed_only = consumer.config["isolation_level"] == "read_committed"
         self._ids: dict[str, UUID] = {}
         self._bindings = 0  # number of calls of bind
         self._sent: dict[Any, int] = {}  # value of _bindings when the pending fetch of a node was created
@@ -63,8 +65,9 @@ class FetchByTopicId:
                 topic.topic = names[topic.topic_id]
         for topic in response.responses:
             for partition in topic.partitions:
-                if partition.high_watermark >= 0:
-                    self.ends[TopicPartition(topic.topic, partition.partition_index)] = partition.high_watermark
+                end = partition.last_stable_offset if self._committed_only else partition.high_watermark
+                if end >= 0:
+                    self.ends[TopicPartition(topic.topic, partition.partition_index)] = end
         self._handle(node, fetch_offsets, send_time, response)
 
 

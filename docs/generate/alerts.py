@@ -26,6 +26,7 @@ The rules of `deploy/prometheus/recording_rules.yml`, which alerts and boards sh
 Change a target, such as `stripwatch:lag_seconds:target`, in that file.
 """
 _VALUES = {"humanizeDuration": "duration", "humanizePercentage": "share"}
+_CHOICE = re.compile(r"{{ if .+? }}(.+?)\s*{{ else }}.+?{{ end }}")  # the first text is that of the usual case
 _TEMPLATE = re.compile(r"{{(.+?)}}")
 
 
@@ -97,7 +98,8 @@ def _expression(rule: dict[str, Any]) -> str:
 
 def _condition(rule: dict[str, Any]) -> str:
     """Return the summary with a word in italics in place of each template, such as `{{ $labels.line }}`."""
-    return _TEMPLATE.sub(lambda found: f"*{_placeholder(found[1])}*", rule["annotations"]["summary"])
+    summary = _CHOICE.sub(r"\1", rule["annotations"]["summary"]).strip()
+    return _TEMPLATE.sub(lambda found: f"*{_placeholder(found[1])}*", summary)
 
 
 def _placeholder(template: str) -> str:
@@ -109,6 +111,8 @@ def _placeholder(template: str) -> str:
 def _runbook(rule: dict[str, Any], text: str, section: str = "") -> str:
     """Link to the runbooks, or to a section of them. Files outside docs are not on the site, so they are only named."""
     path = rule["annotations"]["runbook_url"].partition("#")[0]
+    if path.endswith("}}/runbooks"):  # served by `stripwatch view`; here is the page that it is made from
+        path = "docs/how-to/operator/runbooks.md"
     if not path.startswith("docs/"):
         return code(path)
     return f"[{text}]({os.path.relpath(path, 'docs/reference')}{section})"

@@ -10,6 +10,7 @@ from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
 from docs.generate.headers import headers_page
 from docs.generate.metrics import metrics_page
+from docs.generate.runbooks import runbooks_page
 from docs.generate.settings import settings_page
 from docs.generate.throughput import throughput_chart
 from docs.generate.topics import topics_page
@@ -26,4 +27,5 @@ PAGES: dict[str, Callable[[], str]] = {
     "settings.md": settings_page,
     "topics.md": topics_page,
     "../explanation/throughput.svg": throughput_chart,
+    "../../worker/dashboard/page/runbooks.html": runbooks_page,
 }

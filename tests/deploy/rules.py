@@ -8,6 +8,8 @@ import yaml
 
 from tests.deploy.tools import require
 
+# The external label that prometheus.yml sets, else the default address of `stripwatch view`.
+PAGE_ADDRESS = '{{ or $externalLabels.stripwatch_page "http://127.0.0.1:8800" }}'
 DEPLOY = Path(__file__).parents[2] / "deploy"
 
 

@@ -13,7 +13,7 @@ from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from tests.deploy.days.__main__ import ALL_DAYS
 from tests.deploy.days.promtool import group_names
-from tests.deploy.rules import DEPLOY, promtool, rules
+from tests.deploy.rules import DEPLOY, PAGE_ADDRESS, promtool, rules
 
 RUNBOOKS = DEPLOY.parent / "docs" / "how-to" / "operator" / "runbooks.md"
 UNIT_TESTS = sorted((Path(__file__).parent / "alerts").glob("*.yml"))
@@ -85,7 +85,7 @@ def test_every_alert_has_a_summary_a_severity_and_a_runbook_section() -> None:
     for name, rule in ALERTS.items():
         assert rule["labels"]["severity"] in ("critical", "warning")
         assert rule["annotations"]["summary"].endswith(".")
-        assert rule["annotations"]["runbook_url"] == f"docs/how-to/operator/runbooks.md#{name.lower()}"
+        assert rule["annotations"]["runbook_url"] == f"{PAGE_ADDRESS}/runbooks#{name.lower()}"
         assert sections[name].startswith(f"Severity: {rule['labels']['severity']}.\n\n"), name
         assert len(sections[name].split()) > 25, name
         assert "- **Check**" in sections[name], name

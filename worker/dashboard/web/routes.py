@@ -70,6 +70,7 @@ def make_site(
     routes = [
         Route("/", _file(files["index.html"])),
         Route("/report", _file(files["report.html"])),
+        Route("/runbooks", _file(files["runbooks.html"])),
         *(Route(f"/page/{name}", _file(path)) for name, path in files.items()),
         Route("/access.json", site.access_json),
         write_route("/access", access, SignIn, site.sign_in),

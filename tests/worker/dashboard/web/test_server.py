@@ -15,6 +15,7 @@ from stripwatch.worker.bench.embedded_broker import Broker, find_binary, running
 from stripwatch.worker.broker.admin import create_topics, plan_topics
 from stripwatch.worker.common.process.ports import free_port
 from tests.brokers.handle import BrokerHandle
+from tests.deploy.rules import PAGE_ADDRESS, rules
 from tests.e2e.line import Line, run_cli
 from tests.waiting import wait_until
 from tests.worker.dashboard.conftest import running_page
@@ -32,7 +33,17 @@ def await_state(address: str, wanted: str, inspected: int) -> None:
 
 @pytest.mark.parametrize(
     "path",
-    ["", "report", "page/live.js", "page/style.css", "coils.json", "none", "frames/RUN/1.jpg", "evidence/RUN/2.jpg"],
+    [
+        "",
+        "report",
+        "runbooks",
+        "page/live.js",
+        "page/style.css",
+        "coils.json",
+        "none",
+        "frames/RUN/1.jpg",
+        "evidence/RUN/2.jpg",
+    ],
 )
 def test_every_response_carries_the_security_headers(page: str, path: str) -> None:
     path = path.replace("RUN", run_of(page))
@@ -42,6 +53,16 @@ def test_every_response_carries_the_security_headers(page: str, path: str) -> No
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
     assert headers["x-content-type-options"] == "nosniff"
+
+
+def test_the_link_of_every_alert_opens_its_section(page: str) -> None:
+    links = [rule["annotations"]["runbook_url"] for rule in rules("alert_rules.yml")]
+    assert len(links) > 40
+    for link in links:
+        address, _, anchor = link.partition("#")
+        status, headers, body = get(page + address.removeprefix(PAGE_ADDRESS + "/"))
+        assert (status, headers["content-type"]) == (200, "text/html; charset=utf-8"), link
+        assert f'<h3 id="{anchor}">' in body.decode()
 
 
 @pytest.mark.parametrize(

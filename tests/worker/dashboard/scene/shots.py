@@ -16,6 +16,7 @@ from tests.worker.dashboard.scene.serve import served_scene
 from tests.worker.dashboard.scene.story import RUNNING
 from tests.worker.dashboard.viewers import text_of, until
 
+_HEIGHT_MAX = 6_000  # Chromium refuses much larger pictures
 SIZES = {390: 844, 1280: 800, 1920: 1080}
 
 
@@ -53,8 +54,12 @@ def open_report(browser: webdriver.Chrome, address: str, coil: str) -> None:
 
 
 def whole_page(browser: webdriver.Chrome) -> bytes:
-    """Return a PNG of the page from its top to its end."""
-    shot: dict[str, Any] = browser.execute_cdp_cmd("Page.captureScreenshot", {"captureBeyondViewport": True})
+    """Return a PNG of the page from its top to its end, or the first 6,000 px of it."""
+    page = browser.execute_cdp_cmd("Page.getLayoutMetrics", {})["cssContentSize"]
+    clip = {"x": 0, "y": 0, "width": page["width"], "height": min(page["height"], _HEIGHT_MAX), "scale": 1}
+    shot: dict[str, Any] = browser.execute_cdp_cmd(
+        "Page.captureScreenshot", {"captureBeyondViewport": True, "clip": clip}
+    )
     return base64.b64decode(shot["data"])
 
 

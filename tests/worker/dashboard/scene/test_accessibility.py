@@ -1,0 +1,67 @@
+"""axe-core finds nothing wrong on the page, in light and dark and on a phone, and system settings are respected."""
+
+import pytest
+from selenium import webdriver
+from selenium.webdriver.common.by import By
+
+from tests.worker.dashboard.scene import axe
+from tests.worker.dashboard.scene.conftest import Opened
+from tests.worker.dashboard.scene.measures import run
+from tests.worker.dashboard.scene.serve import Shown
+from tests.worker.dashboard.scene.shots import open_report, use_theme
+from tests.worker.dashboard.scene.story import STOPPED
+from tests.worker.dashboard.viewers import until
+
+# What axe-core cannot decide, and what a person found instead.
+CHECKED_BY_HAND = {"th-has-data-cells": "the heading of a group of rows spans all columns, and the rows follow it"}
+THEMES = pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])
+
+
+def assert_nothing_found(browser: webdriver.Chrome) -> None:
+    found = axe.check(browser)
+    assert found.violations == []
+    assert {rule: nodes for rule, nodes in found.incomplete.items() if rule not in CHECKED_BY_HAND} == {}
+
+
+@pytest.mark.parametrize(("width", "dark"), [(390, False), (1280, False), (1280, True)])
+def test_live_page_has_no_violations(live_page: Opened, width: int, dark: bool) -> None:
+    browser = live_page(width)
+    use_theme(browser, dark)
+    assert_nothing_found(browser)
+
+
+@THEMES
+def test_enlarged_defect_has_no_violations(live_page: Opened, dark: bool) -> None:
+    browser = live_page(1280)
+    use_theme(browser, dark)
+    browser.find_element(By.CSS_SELECTOR, ".card:has([data-state=shown])").click()
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#detail-picture [data-state=shown]"))
+    assert_nothing_found(browser)
+
+
+@THEMES
+def test_report_has_no_violations(live_page: Opened, scene: Shown, dark: bool) -> None:
+    browser = live_page(1280)
+    use_theme(browser, dark)
+    coil = next(row["id"] for row in scene.history.ended_rows() if row["line"] == STOPPED)  # a long list takes minutes
+    open_report(browser, scene.address, coil)
+    assert_nothing_found(browser)
+
+
+def test_nothing_moves_if_the_system_asks_for_that(live_page: Opened) -> None:
+    browser = live_page(1280)
+    use_theme(browser, dark=False, **{"prefers-reduced-motion": "reduce"})
+    assert run(browser, "return document.getAnimations().map((one) => one.animationName ?? one.id)") == []
+
+
+def test_colours_with_a_meaning_stay_with_forced_colours(live_page: Opened) -> None:
+    browser = live_page(1280)
+    use_theme(browser, dark=True, **{"forced-colors": "active"})
+    swatches = "[...document.querySelectorAll('#classes .swatch')].map((s) => getComputedStyle(s).backgroundColor)"
+    assert run(browser, f"return new Set({swatches}).size") == 6
+    inks = """
+        const canvas = document.querySelector("#lines canvas"), pen = canvas.getContext("2d");
+        const data = pen.getImageData(0, 0, canvas.width, canvas.height).data, inks = new Set();
+        for (let at = 0; at < data.length; at += 4) if (data[at + 3] === 255) inks.add(data.slice(at, at + 3).join());
+        return inks.size;"""
+    assert run(browser, inks) > 6, "the map keeps the colours of the classes"

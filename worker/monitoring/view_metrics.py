@@ -37,6 +37,10 @@ class ViewMetrics:
             self.writes.labels(kind)
             self.failed_writes.labels(kind)
 
+    def note_write(self, kind: str, acknowledged: bool) -> None:
+        """Count a record that a person has written. kind: one of WRITES. acknowledged: Kafka has it."""
+        (self.writes if acknowledged else self.failed_writes).labels(kind).inc()
+
     def show_states(self, states: Mapping[str, CoilState]) -> None:
         """Set the states of the running coils. A line without one has no series."""
         self.coil_state.clear()

@@ -22,8 +22,8 @@ class TopicFollower:
     """Reader thread of one topic. It waits for a broker that is unreachable and for a topic that is missing.
 
     add: called for each record, from the thread; a record may come again after a lost connection. has_read: set once
-    the records that existed at the start have been read, or the topic is known to be missing. records_max: number of
-    the newest records to read at the start.
+    the records that existed at the start have been read, or could not be read at the first attempt, because the page
+    must not wait for an optional topic. records_max: number of the newest records to read at the start.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class TopicFollower:
                 log.warning("broker unavailable, retrying", topic=self._topic, error=str(error))
             except Exception:  # the other parts of the page must continue
                 log.exception("reading failed, retrying", topic=self._topic)
+            self.has_read.set()
             self._stopped.wait(wait_s)
 
     def _read(self) -> bool:
@@ -70,7 +71,6 @@ class TopicFollower:
                 if not self._missing:
                     log.info("optional topic is missing", topic=self._topic, purpose=self._purpose)
                 self._missing = True
-                self.has_read.set()
                 return False
             self._missing = False
             reader = TopicReader(consumer, [self._topic], self._from_last)

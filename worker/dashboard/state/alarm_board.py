@@ -2,7 +2,7 @@
 
 import threading
 from collections import Counter, OrderedDict
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -39,11 +39,13 @@ class AlarmBoard:
     An alarm stays when the value falls below the limit again. A value that doubles is a new alarm.
 
     can_acknowledge: whether anyone may acknowledge. If nobody can, only limits that a running coil exceeds now are
-    shown, because no other alarm would ever go away.
+    shown, because no other alarm would ever go away. is_ready: returns whether earlier results and acknowledgements
+    have been read; no alarm is shown before, because it may have been acknowledged.
     """
 
     def __init__(self) -> None:
         self.can_acknowledge = False
+        self.is_ready: Callable[[], bool] = lambda: True
         self._lock = threading.Lock()
         self._entries: dict[AlarmKey, _Entry] = {}
         self._acknowledged: OrderedDict[AlarmKey, dict[int, Acknowledgement]] = OrderedDict()
@@ -102,14 +104,14 @@ class AlarmBoard:
     def rows(self) -> list[dict[str, Any]]:
         """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them."""
         with self._lock:
-            shown = [entry for entry in self._entries.values() if self._is_shown(entry)]
+            shown = [entry for entry in self._entries.values() if self.is_ready() and self._is_shown(entry)]
             shown.sort(key=lambda entry: (entry.acknowledged is not None, not entry.running))
             return [_row(entry) for entry in shown[:_SHOWN_MAX]]
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
         """Return the number of shown alarms by line, and of those that somebody could acknowledge and nobody has."""
         with self._lock:
-            shown = [entry for entry in self._entries.values() if self._is_shown(entry)]
+            shown = [entry for entry in self._entries.values() if self.is_ready() and self._is_shown(entry)]
             waiting = [entry for entry in shown if self.can_acknowledge and entry.acknowledged is None]
         return Counter(map(_line_of, shown)), Counter(map(_line_of, waiting))
 

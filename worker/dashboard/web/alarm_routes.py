@@ -52,8 +52,9 @@ class AlarmRoutes:
         access: Access,
         send: SendRecord = nobody_writes,
         clock: Callable[[], float] = time.time,
+        metrics: ViewMetrics | None = None,
     ) -> None:
-        self.metrics = ViewMetrics(CollectorRegistry())
+        self.metrics = metrics or ViewMetrics(CollectorRegistry())
         self.viewers: Callable[[], int] = lambda: 0
         ProcessCollector(registry=self.metrics.registry)
         self._history = history
@@ -87,10 +88,10 @@ class AlarmRoutes:
             try:
                 self._send(said.alarm_id.encode(), msgspec.json.encode(said), acknowledgement_headers(said))
             except BrokerUnavailableError:
-                self.metrics.failed_writes.labels(_KIND).inc()
+                self.metrics.note_write(_KIND, acknowledged=False)
                 raise
             self._history.alarms.add(said)
-            self.metrics.writes.labels(_KIND).inc()
+            self.metrics.note_write(_KIND, acknowledged=True)
             log.info("alarm acknowledged", alarm=said.alarm_id, coil=said.coil, rule=said.rule, by=said.by)
 
     async def show_metrics(self, _: Request) -> Response:

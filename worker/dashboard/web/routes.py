@@ -25,6 +25,7 @@ from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes, SendRecord
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.web.reject_routes import reject_routes
 from stripwatch.worker.dashboard.web.write_route import write_route
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 PAGE = Path(__file__).parents[1] / "page"
 _WIDTHS_PX = (320, 1600)
@@ -46,12 +47,14 @@ def make_site(
     access: Access | None = None,
     send_acknowledgement: SendRecord = nobody_writes,
     more_routes: Sequence[BaseRoute] = (),
+    metrics: ViewMetrics | None = None,
 ) -> Starlette:
     """Build the ASGI application of the live page.
 
     hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
     address (DNS rebinding). access: who may write; nobody if it is None. send_acknowledgement: writes an
-    acknowledgement to Kafka. more_routes: routes of features that are not always on.
+    acknowledgement to Kafka. more_routes: routes of features that are not always on. metrics: of this
+    server.
     """
     access = access or Access(ViewSettings())
     broadcaster = Broadcaster(history)
@@ -64,7 +67,7 @@ def make_site(
         await running
 
     site = Site(history, pictures, broadcaster, access)
-    alarms = AlarmRoutes(history, access, send_acknowledgement)
+    alarms = AlarmRoutes(history, access, send_acknowledgement, metrics=metrics)
     alarms.viewers = lambda: broadcaster.viewers
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
     routes = [

@@ -9,6 +9,7 @@ from typing import Any
 
 import structlog
 import uvicorn
+from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.signals import stop_on_signal
@@ -28,6 +29,7 @@ from stripwatch.worker.dashboard.web.correction_routes import correction_routes
 from stripwatch.worker.dashboard.web.routes import make_site
 from stripwatch.worker.dashboard.writing.corrector import Corrector
 from stripwatch.worker.dashboard.writing.page_producer import PageProducer
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 log = structlog.get_logger()
 _LOOPBACK = ["127.0.0.1", "localhost", "[::1]"]
@@ -47,7 +49,11 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     feed = Feed(settings, history, records_max)
     producer, review_producer = PageProducer(settings), PageProducer(settings, settings.frames.bytes_max)
     corrector = Corrector(settings, history, pictures.frame, review_producer)
-    followers = [follow_acknowledgements(settings, history.alarms), follow_cameras(settings, history.health)]
+    metrics = ViewMetrics(CollectorRegistry())
+    review_producer.on_outcome = partial(metrics.note_write, "correction")
+    acknowledgements = follow_acknowledgements(settings, history.alarms)
+    history.alarms.is_ready = lambda: history.has_read and acknowledgements.has_read.is_set()
+    followers = [acknowledgements, follow_cameras(settings, history.health)]
     if access.writing:
         followers.append(follow_corrections(settings, history.corrections))
     hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
@@ -59,6 +65,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
             access,
             partial(producer.send, settings.topics.acknowledgements),
             correction_routes(corrector, access) if access.writing else (),
+            metrics,
         ),
         log_config=None,
         access_log=False,

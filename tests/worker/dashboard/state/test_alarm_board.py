@@ -180,6 +180,16 @@ def test_counts_alarms_by_line() -> None:
     assert made.counts() == ({"/p/line-1": 2, "": 1}, {})
 
 
+def test_shows_no_alarm_before_the_acknowledgements_are_known() -> None:
+    made = board(coil(scratches=6))
+    (said,) = acknowledge(board(coil(scratches=6)))
+    made.is_ready = lambda: False
+    assert (made.rows(), made.counts()) == ([], ({}, {}))
+    made.add(said)
+    made.is_ready = lambda: True
+    assert shown(made) == [("scratch", "Ada", True, True)]
+
+
 def test_unknown_alarms_cannot_be_acknowledged() -> None:
     assert board(coil(scratches=6)).acknowledgement("alarm-0", "Ada", 0) is None
 

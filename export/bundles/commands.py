@@ -130,14 +130,16 @@ def list_bundles(
     if history:
         changes = all_changes(registry)
         summary = {"registry": str(registry), "history": listing.history_as_json(changes)}
-        finish(Outcome(summary, {}, [listing.history_table(changes)]), json_file)
+        finish(Outcome(summary, {}, [listing.history_table(changes)], listing=True), json_file)
         return
     bundles = entries(registry)
     for entry in bundles:
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
     summary = {"registry": str(registry), "store": str(registry)} | listing.as_json(bundles)
-    finish(Outcome(summary, {}, [listing.as_table(bundles)], _after_listing(registry, bundles)), json_file)
+    finish(
+        Outcome(summary, {}, [listing.as_table(bundles)], _after_listing(registry, bundles), listing=True), json_file
+    )
 
 
 def diff(

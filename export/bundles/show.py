@@ -65,7 +65,7 @@ def outcome(card: BundleCard) -> Outcome:
         labels.add_row(*row)
     named = {"bundle": f"{manifest.name} {manifest.version}"}
     step = command_text("check", "--bundle", card.bundle.path)
-    return Outcome(as_json(card), named | facts(card), [labels], [step])
+    return Outcome(as_json(card), named | facts(card), [labels], [step], listing=True)
 
 
 def facts(card: BundleCard) -> dict[str, str]:

@@ -7,6 +7,7 @@ import msgspec
 import typer
 
 from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.terminal.outcome import Outcome, check_json_file, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServersSetting,
     Force,
@@ -72,9 +73,16 @@ def report(
     config: SettingsConfig = None,
     bootstrap_servers: BootstrapServersSetting = None,
     coil: Annotated[str | None, typer.Option(help="Report only coils with this name.")] = None,
-    as_json: Annotated[
-        bool, typer.Option("--json", help="Print the complete summaries as JSON instead of a table.")
-    ] = False,
+    json_file: Annotated[
+        Path | None,
+        typer.Option(
+            "--json",
+            metavar="FILE",
+            callback=check_json_file,
+            help="Write the complete summaries as one JSON object to this file, or to stdout for -. Without this "
+            "option, stdout gets the number of coils and defects as JSON unless it is a terminal.",
+        ),
+    ] = None,
     csv: Annotated[Path | None, typer.Option(metavar="FILE", help="Write one row per coil to this new file.")] = None,
     force: Force = False,
     setting: Set = None,
@@ -82,7 +90,7 @@ def report(
     """Report the coils on Kafka: length, uncovered length, frames, and defects per class.
 
     The command reads the results and rejects from their beginning, and closes coils by the same rules as `coils`: a
-    name that is reused later is a different coil. The last line on stdout is JSON.
+    name that is reused later is a different coil.
 
     Example: stripwatch report --bootstrap-servers 127.0.0.1:9092 --csv coils.csv
     """
@@ -90,8 +98,8 @@ def report(
     from stripwatch.worker.coils import report as reports
 
     found = reports.report(settings, coil, csv, force)
-    if as_json:
-        print_summary({"coils": msgspec.to_builtins(found)})
-    else:
-        reports.print_table(found)
-        print_summary({"coils": len(found), "defects": sum(sum(one.defects.values()) for one in found)})
+    counts = {"coils": len(found), "defects": sum(sum(one.defects.values()) for one in found)}
+    summary = counts if json_file is None else {"coils": msgspec.to_builtins(found)}
+    facts = {name: f"{count:,}" for name, count in counts.items()}
+    tables, files = [reports.as_table(found)], {"table": csv} if csv else {}
+    finish(Outcome(summary, facts, tables, notes=reports.reasons(found), files=files, listing=True), json_file)

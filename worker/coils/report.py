@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from rich.console import Console
 from rich.table import Table
 
 from stripwatch.worker.broker.connection import TOOLS_ID, client_config
@@ -21,8 +20,8 @@ from stripwatch.worker.coils.tracking.coil_tracker import CoilRules, CoilTracker
 from stripwatch.worker.coils.tracking.observations import Observation, observation_from_record
 from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import InputError, SettingsError
+from stripwatch.worker.common.folders import require_place
 from stripwatch.worker.common.terminal.console import say
-from stripwatch.worker.common.terminal.tables import print_table as print_in_window
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS, CoilSummary
 
@@ -44,6 +43,7 @@ def report(settings: Settings, coil: str | None, csv_path: Path | None, force: b
     Raises BrokerUnavailableError, InputError if the CSV file exists or cannot be written, and SettingsError for a coil
     that is not found.
     """
+    require_place("--csv", csv_path)
     if csv_path and csv_path.exists() and not force:
         raise InputError(f"{csv_path} already exists; use --force to replace it")
     found = [one for one in read_coils(settings) if coil is None or one.coil == coil]
@@ -124,7 +124,8 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
         *notes,
         *labels,
     ):
-        table.add_column(name, justify="left" if name in ("coil", "line", "state") else "right", no_wrap=True)
+        texts = ("coil", "line", "state", "silent cameras", "position faults")
+        table.add_column(name, justify="left" if name in texts else "right")
     for coil in coils:
         counts = coil.frames
         table.add_row(
@@ -146,14 +147,11 @@ def _named(coil: CoilSummary) -> str:
     return f"{coil.coil or '-'} (late frames)" if coil.supplement else coil.coil or "-"
 
 
-def print_table(coils: Sequence[CoilSummary]) -> None:
-    """Print the coils, and below them why a coil is not ok."""
-    console = Console(markup=False, highlight=False)
-    print_in_window(as_table(coils), console)
-    for coil in coils:
-        if coil.exceeded:
-            reasons = "; ".join(map(reason_text, coil.exceeded))
-            console.print(f"{_named(coil)}: {coil.state}: {reasons}", soft_wrap=True)
+def reasons(coils: Sequence[CoilSummary]) -> list[str]:
+    """Return a line for each coil that is not ok, with what it exceeds."""
+    return [
+        f"{_named(coil)}: {coil.state}: {'; '.join(map(reason_text, coil.exceeded))}" for coil in coils if coil.exceeded
+    ]
 
 
 def metres(mm: int | None) -> str:

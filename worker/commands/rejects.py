@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
@@ -17,12 +16,14 @@ from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.broker.topic_drain import open_drain
 from stripwatch.worker.commands.reject_replayer import RejectReplayer
-from stripwatch.worker.commands.stored_reject import StoredReject, json_line, read_reject
+from stripwatch.worker.commands.stored_reject import StoredReject, read_reject
 from stripwatch.worker.common.clock import Clock, SystemClock
 from stripwatch.worker.common.errors import RejectReason, SettingsError
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.command_line import LazyCommand, new_app
-from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.facts import facts_of
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServers,
     DryRun,
@@ -39,7 +40,6 @@ from stripwatch.worker.contracts.replay_mark import replayed_id
 from stripwatch.worker.contracts.timestamps import parse_rfc3339, rfc3339
 
 _READING, _READING_MARKS = "reading rejects", "reading replay marks"
-_WIDTH_MIN = 140  # a narrower window wraps lines, because cut-off text could not be recovered
 _UNITS_S = {"s": 1, "m": 60, "h": 3600, "d": 86400}
 
 COMMANDS = (
@@ -47,6 +47,7 @@ COMMANDS = (
         "list",
         "stripwatch.worker.commands.rejects:list_rejects",
         "List the rejects on the topic with time, reason, camera, and original position.",
+        bare_json=False,  # in earlier versions it printed one line per reject
     ),
     LazyCommand(
         "replay",
@@ -89,16 +90,16 @@ def list_rejects(
     camera: CameraId = None,
     since: Since = None,
     newest: Annotated[int, typer.Option(min=1, help="Maximum number of rejects to show. The newest are shown.")] = 100,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON line per reject instead of a table.")] = False,
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
     security: SecuritySet = None,
+    json_file: JsonFile = None,
 ) -> None:
     """List the rejects on the topic with time, reason, camera, and original position.
 
         stripwatch rejects list --bootstrap-servers localhost:9092 --since 2h
 
-    The last line on stdout is JSON: the number of rejects by reason.
+    The JSON object has the rejects as a list, and the number of all matching ones by reason.
     """
     wanted, found = _filter(reason, camera, since), _Found()
     client = ClientConfig(bootstrap_servers, security_of(config, security))
@@ -106,12 +107,9 @@ def list_rejects(
     with open_drain(client, rejects_topic, _READING) as records:
         for reject in found.matching(records, wanted):
             shown.append(reject)
-    if as_json:
-        for reject in shown:
-            typer.echo(json_line(reject))
-    elif shown:
-        Console(width=max(Console().width, _WIDTH_MIN)).print(_table(shown))
-    print_summary(found.summary() | {"shown": len(shown), "topic": rejects_topic})
+    counts = found.summary() | {"shown": len(shown), "topic": rejects_topic}
+    summary = counts | {"rejects": [reject.as_json() for reject in shown]}
+    finish(Outcome(summary, facts_of(counts), [_table(shown)] if shown else [], listing=True), json_file)
 
 
 @settings_as_options
@@ -130,6 +128,7 @@ def replay(
     rejects_topic: RejectsTopic = topics.REJECTS,
     config: SecurityConfig = None,
     security: SecuritySet = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Send rejected frames again with their original bytes, key, headers, time and partition.
 
@@ -140,7 +139,7 @@ def replay(
 
         stripwatch rejects replay --bootstrap-servers localhost:9092 --since 1d
 
-    SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop it cleanly.
     """
     wanted, found, clock = _filter(reason, camera, since), _Found(), SystemClock()
     client = ClientConfig(bootstrap_servers, security_of(config, security))
@@ -152,7 +151,7 @@ def replay(
         resender = RejectReplayer(None if dry_run else producer, topic, replays_max, rejects_topic, replays)
         with open_drain(client, rejects_topic, _READING, lambda: clock.stopped) as records:
             replay_rejects(found.matching(records, wanted), resender, clock, limit, rate)
-    print_summary(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run})
+    finish(Outcome(found.summary() | resender.summary() | {"topic": topic, "dry_run": dry_run}), json_file)
 
 
 def replay_rejects(
@@ -217,7 +216,7 @@ def parse_since(text: str, now_s: float) -> int:
 
 
 def _table(shown: Iterable[StoredReject]) -> Table:
-    table = Table(box=None)
+    table = Table()
     for name in ("rejected at", "reason", "camera", "frame", "bytes", "replays", "detail"):
         table.add_column(name, no_wrap=name != "detail", overflow="fold")
     for reject in shown:

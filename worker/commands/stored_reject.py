@@ -3,8 +3,6 @@
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import msgspec
-
 from stripwatch.worker.contracts.frame_headers import RejectHeaders, read_frame_copy
 from stripwatch.worker.contracts.header_names import REPLAY_OF, REPLAYS
 from stripwatch.worker.contracts.positions import Position, Record
@@ -78,7 +76,3 @@ def read_reject(record: Record) -> StoredReject:
         replays=int(marks.get(REPLAYS, b"0")),
         replay_of=marks.get(REPLAY_OF, b"").decode() or copy.id,
     )
-
-
-def json_line(reject: StoredReject) -> str:
-    return msgspec.json.encode(reject.as_json()).decode()

@@ -56,3 +56,18 @@ def require_outside(option: str, out: Path | None, inputs: Iterable[Path]) -> No
                 f"{option} {out} is inside the data folder {folder}, where later runs would read it as data; choose a "
                 "path outside"
             )
+
+
+def require_place(option: str, path: Path | None, new: bool = False) -> None:
+    """Raise InputError before any work is done if a file of the user's choice cannot be written.
+
+    option: name of the option, for the message. new: an existing file is an error, too.
+    """
+    if path is None:
+        return
+    if path.is_dir():
+        raise InputError(f"{option} {path} is a folder; name a file")
+    if not path.absolute().parent.is_dir():
+        raise InputError(f"cannot write {path}: the folder {path.parent} does not exist; create it first")
+    if new and path.exists():
+        raise InputError(f"{option} {path} already exists; name a new file, or remove it")

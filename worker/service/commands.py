@@ -12,6 +12,7 @@ from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
 from stripwatch.worker.common.terminal.console import print_summary
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BatchFramesMax,
     BootstrapServersSetting,
@@ -117,6 +118,7 @@ def inspect(
     batch_frames_max: BatchFramesMax = None,
     force: Force = False,
     setting: Set = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Inspect a folder of images without a broker, by the same steps as on the line.
 
@@ -131,4 +133,7 @@ def inspect(
     )
     from stripwatch.worker.service.offline import inspect_folder
 
-    print_summary(inspect_folder(settings, folder, out, force))
+    summary = inspect_folder(settings, folder, out, force)
+    given: list[str | Path] = ["--config", config] if config else []
+    given += ["--bundle", bundle] if bundle else []
+    finish(Outcome(summary, next_steps=[command_text("run", *given)], files={"events": out}), json_file)

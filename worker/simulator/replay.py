@@ -8,9 +8,10 @@ import typer
 
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.common.folders import require_outside
+from stripwatch.worker.common.folders import require_outside, require_place
 from stripwatch.worker.common.path_text import name_below, path_text
-from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.outcome import JsonFile, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServers,
     FramesTopic,
@@ -23,7 +24,7 @@ from stripwatch.worker.config.command_line.setting_options import settings_as_op
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import ImageFolder, content_type_of, list_images
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka, sent_outcome
 
 
 class Playback:
@@ -86,6 +87,7 @@ def replay(
     sent: SentPath = None,
     config: SecurityConfig = None,
     security: SecuritySet = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Send a folder of images to Kafka as frames of cameras: the files in order of name, the cameras in rotation.
 
@@ -94,9 +96,10 @@ def replay(
 
         stripwatch replay photos --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --sent sent.jsonl
 
-    SIGTERM and Ctrl-C stop it cleanly. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop it cleanly.
     """
     require_outside("--sent", sent, [folder])
+    require_place("--sent", sent, new=True)
     images = find_images(folder)
     playback = Playback(images)
     summary = play_on_kafka(
@@ -108,6 +111,5 @@ def replay(
         frames_total=None if loop else len(images.files),
         sent_path=sent,
     )
-    print_summary(
-        summary | {"files": len(images.files), "files_skipped": len(images.skipped) + len(playback.unreadable)}
-    )
+    summary |= {"files": len(images.files), "files_skipped": len(images.skipped) + len(playback.unreadable)}
+    finish(sent_outcome(summary, bootstrap_servers, config, sent), json_file)

@@ -3,7 +3,7 @@
 import itertools
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -13,7 +13,9 @@ import typer
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.common.terminal.console import new_progress, print_summary
+from stripwatch.worker.common.folders import require_place
+from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import (
     FramesTopic,
     SecurityConfig,
@@ -25,7 +27,7 @@ from stripwatch.worker.config.command_line.setting_options import settings_as_op
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka
+from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka, sent_outcome
 from stripwatch.worker.simulator.raw_frames import pack_raw, require_pixel_format
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
@@ -80,6 +82,7 @@ def simulate(
     sent: SentPath = None,
     config: SecurityConfig = None,
     security: SecuritySet = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Simulate a hot-rolled strip with scratches, pits, inclusions, patches, edge cracks and clean stretches.
 
@@ -97,13 +100,16 @@ def simulate(
 
     --pixel-format makes the cameras send raw buffers, with their layout in the record headers.
 
-    SIGTERM and Ctrl-C stop the cameras cleanly. The last line on stdout is JSON.
+    SIGTERM and Ctrl-C stop the cameras cleanly.
     """
     height_width = parse_shape(shape)
-    _check_options(out, bootstrap_servers, pixel_format)
+    _check_options(out, bootstrap_servers, {"--pixel-format": pixel_format, "--sent": sent})
+    if pixel_format is not None:
+        require_pixel_format(pixel_format)
     if out:
-        _simulate_set(out, frames, height_width, seed, brightness)
+        finish(_simulate_set(out, frames, height_width, seed, brightness), json_file)
         return
+    require_place("--sent", sent, new=True)
     line = SimulatedLine(
         cameras=cameras,
         rate_fps=rate,
@@ -124,19 +130,19 @@ def simulate(
         frames_total=total,
         sent_path=sent,
     )
-    print_summary(summary | {"pool_frames": len(shots), "seed": seed})
+    summary |= {"pool_frames": len(shots), "seed": seed}
+    finish(sent_outcome(summary, bootstrap_servers, config, sent), json_file)
 
 
-def _check_options(out: Path | None, bootstrap_servers: str, pixel_format: str | None) -> None:
-    """Raise SettingsError for mutually exclusive options or an unknown pixel format."""
-    if pixel_format is not None:
-        require_pixel_format(pixel_format)
+def _check_options(out: Path | None, bootstrap_servers: str, of_cameras: Mapping[str, object]) -> None:
+    """Raise SettingsError for mutually exclusive options. of_cameras: options that --out would ignore, by name."""
     if bool(out) == bool(bootstrap_servers):
         raise SettingsError(
             "simulate takes either --out DIR (a training set) or --bootstrap-servers HOST:PORT (cameras)"
         )
-    if out and pixel_format:
-        raise SettingsError("--pixel-format applies to cameras only; omit it with --out")
+    given = [name for name, value in of_cameras.items() if value is not None]
+    if out and given:
+        raise SettingsError(f"{given[0]} applies to cameras only; omit it with --out")
 
 
 def render_pool(
@@ -169,12 +175,14 @@ def repeat_pool(pool: list[SourceImage], seed: int) -> Iterator[SourceImage]:
             yield pool[index]
 
 
-def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: float) -> None:
+def _simulate_set(out: Path, frames: int, shape: Shape, seed: int, brightness: float) -> Outcome:
     if not frames:
         raise SettingsError("simulate --out needs --frames N, the number of frames to write")
     write_dataset(out, frames, shape, seed, brightness)
     labels = Counter(KINDS[number % len(KINDS)] for number in range(frames))
-    print_summary({"out": str(out), "frames": frames, "labels": labels, "shape": list(shape), "seed": seed})
+    size = {"height_px": shape[0], "width_px": shape[1]}
+    summary = {"out": str(out), "frames": frames, "labels": dict(labels), **size, "seed": seed}
+    return Outcome(summary, next_steps=[command_text("train", "survey", out)])
 
 
 def _shot(scene: Scene, pixel_format: str | None) -> SourceImage:

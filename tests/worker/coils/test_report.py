@@ -5,12 +5,14 @@ import io
 import tracemalloc
 from dataclasses import replace
 
+import msgspec
 import pytest
 
 from stripwatch.worker.coils.grading.coil_state import GradingRules
-from stripwatch.worker.coils.report import CoilCollector, as_csv, print_table
+from stripwatch.worker.coils.report import CoilCollector, as_csv, as_table, reasons
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
-from tests.worker.coils.samples import EPOCH_S, frame, observation
+from tests.printed import as_printed
+from tests.worker.coils.samples import EPOCH_S, frame, logged, observation
 
 DAY_S = 86_400
 
@@ -58,14 +60,24 @@ def test_memory_depends_only_on_coils_that_can_still_change() -> None:
     assert len(collector.finish()) == 400
 
 
-def test_the_report_states_why_a_coil_is_in_alarm(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_report_states_why_a_coil_is_in_alarm() -> None:
     collector = CoilCollector(CoilRules(grading=GradingRules({"scratches": "critical"})))
     for second in range(100):
         collector.add(frame(second, bad=second == 3, coil="C1"), second)
     coils = collector.finish()
-    print_table(coils)
-    printed = capsys.readouterr().out
-    assert "C1: alarm: scratches 1 frame (critical class)" in printed
+    assert reasons(coils) == ["C1: alarm: scratches 1 frame (critical class)"]
     (row,) = csv.DictReader(io.StringIO(as_csv(coils)))
     assert (row["state"], row["worst_defect"], row["worst_severity"]) == ("alarm", "scratches", "critical")
     assert row["reasons"] == "scratches 1 frame (critical class)"
+
+
+def test_the_table_is_readable_in_80_columns() -> None:
+    """A mill has a dozen classes, and coil names of its own."""
+    summary = logged([observation(number, start=number * 1000, end=number * 1000 + 900) for number in range(3)])
+    defects = {f"class_{number}": 1000 * number for number in range(12)}
+    coils = [msgspec.structs.replace(summary, coil=name, defects=defects) for name in ("C1", "C-" + "7" * 60)]
+    text = as_printed(as_table(coils))
+    assert max(map(len, text.splitlines())) <= 80
+    words = text.split()
+    assert all(word in words for word in ("11000", "class_11", "covered", "C1"))
+    assert not any(len(word) == 1 and word.isalpha() for word in words)

@@ -227,7 +227,7 @@ def test_a_full_disk_gives_a_one_line_error(settings: Settings, tmp_path: Path) 
 def test_rejects_an_output_that_is_a_folder_before_the_work(settings: Settings, tmp_path: Path) -> None:
     write_frames(tmp_path / "in", [0.5])
     with pytest.raises(InputError, match="is a folder"):
-        inspect_folder(settings, tmp_path / "in", tmp_path / "in", force=True)
+        inspect_folder(settings, tmp_path / "in", tmp_path, force=True)
 
 
 def test_an_invalid_bundle_leaves_no_file(settings: Settings, tmp_path: Path) -> None:

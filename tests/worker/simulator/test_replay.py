@@ -78,6 +78,27 @@ def test_folder_without_images_is_an_input_error(
     assert str(folder.parent / path) in stderr
 
 
+@pytest.mark.parametrize(
+    ("sent", "sentence"),
+    [
+        ("old.jsonl", "already exists; name a new file, or remove it"),
+        ("folder", "is a folder; name a file"),
+        ("no/sent.jsonl", "does not exist; create it first"),
+    ],
+)
+def test_a_sent_file_that_cannot_be_written_is_an_error_before_kafka_is_contacted(
+    sent: str, sentence: str, folder: Path, tmp_path: Path, command_line: CommandLine
+) -> None:
+    (tmp_path / "old.jsonl").write_text("kept")
+    (tmp_path / "folder").mkdir()
+    arguments = ("--bootstrap-servers", "127.0.0.1:1", "--sent", tmp_path / sent)
+    for command in (("replay", folder), ("simulate",)):
+        code, stdout, stderr = command_line(*command, *arguments)
+        assert (code, stdout) == (6, "")
+        assert sentence in stderr
+    assert (tmp_path / "old.jsonl").read_text() == "kept"
+
+
 def test_error_names_a_missing_topic_and_the_remedy(folder: Path, empty_broker: str, command_line: CommandLine) -> None:
     code, stdout, stderr = command_line("replay", folder, "--bootstrap-servers", empty_broker)
     assert (code, stdout) == (2, "")

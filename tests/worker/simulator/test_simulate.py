@@ -85,6 +85,7 @@ def _mean(encoded: bytes) -> float:
         (["--out", "x", "--bootstrap-servers", "localhost:9092"], "either --out DIR (a training set) or"),
         (["--out", "x"], "simulate --out needs --frames N"),
         (["--out", "x", "--frames", "1", "--pixel-format", "Mono8"], "--pixel-format applies to cameras only"),
+        (["--out", "x", "--frames", "1", "--sent", "s.jsonl"], "--sent applies to cameras only; omit it with --out"),
         (["--bootstrap-servers", "x:1", "--pixel-format", "mono8"], "--pixel-format must be one of Mono8, Mono10"),
         (
             ["--out", "x", "--shape", "200"],

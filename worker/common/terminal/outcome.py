@@ -23,7 +23,7 @@ from stripwatch.worker.common.terminal.tables import print_table
 STDOUT_NAME = "-"
 
 
-def _check_json_file(path: Path | None) -> Path | None:
+def check_json_file(path: Path | None) -> Path | None:
     """Raise InputError before any work is done if the JSON file cannot be written, or could be a file of other kind."""
     if path is None or str(path) == STDOUT_NAME:
         return path
@@ -41,7 +41,7 @@ JsonFile = Annotated[
     typer.Option(
         "--json",
         metavar="FILE",
-        callback=_check_json_file,
+        callback=check_json_file,
         help="Write the result as one JSON object to this file, or to stdout for -. Without this option, JSON goes to "
         "stdout unless stdout is a terminal.",
     ),
@@ -53,7 +53,9 @@ class Outcome:
     """Result of a command.
 
     summary: the JSON object. facts: texts of the table by name; None takes them from the summary. tables: printed below
-    the facts. next_steps: commands to run next, from `command_text`. files: files to open next, by name.
+    the facts. listing: the tables are what the command is called for, so that stdout gets them also in a pipe, before
+    the JSON object. next_steps: commands to run next, from `command_text`. files: files to open next, by name. notes:
+    lines below the tables.
     """
 
     summary: Mapping[str, Any]
@@ -61,13 +63,16 @@ class Outcome:
     tables: Sequence[Table] = ()
     next_steps: Sequence[str] = ()
     files: Mapping[str, Path] = field(default_factory=dict)
+    listing: bool = False
+    notes: Sequence[str] = ()
 
 
 def finish(outcome: Outcome, json_file: Path | None = None) -> None:
     """Print the result of a command.
 
     A terminal gets the tables and the next steps. Otherwise stdout gets one JSON object as its last line, and the
-    tables go to stderr. json_file: value of --json; a file gets the JSON object, and stdout the tables.
+    tables go to stderr unless the command is a listing. json_file: value of --json; a file gets the JSON object, and
+    stdout the tables.
     """
     if json_file is not None and str(json_file) != STDOUT_NAME:
         text = json.dumps(encodable(dict(outcome.summary)), allow_nan=False, indent=1)
@@ -78,7 +83,7 @@ def finish(outcome: Outcome, json_file: Path | None = None) -> None:
     elif sys.stdout.isatty():
         print_outcome(outcome, Console(markup=False, highlight=False))
     else:
-        print_outcome(outcome, Console(stderr=True, markup=False, highlight=False))
+        print_outcome(outcome, Console(stderr=not outcome.listing, markup=False, highlight=False))
         print_json(dict(outcome.summary))
 
 
@@ -90,6 +95,10 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     for table in outcome.tables:
         console.print()
         print_table(table, console)
+    if outcome.notes:
+        console.print()
+    for note in outcome.notes:
+        console.print(encodable(note))
     lines = [f"next: {step}" for step in outcome.next_steps]
     lines += [f"{name}: {path_text(path)}" for name, path in outcome.files.items()]
     if lines and (facts or outcome.tables):

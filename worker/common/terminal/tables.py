@@ -47,9 +47,9 @@ def numbers_table(name: str, *numbers: str, title: str | None = None) -> Table:
 def print_table(table: Table, console: Console) -> None:
     """Print a table within the width of the console.
 
-    Right-justified columns hold numbers, which are always printed in full. Left-justified columns hold names: a name
-    that does not fit loses its middle. If all columns together are wider than the console, the table is printed in
-    several parts, each of which begins with the first column.
+    Right-justified columns hold numbers, which are always printed in full, as are columns with no_wrap. The others hold
+    names: a name that does not fit loses its middle. If all columns together are wider than the console, the table is
+    printed in several parts, each of which begins with the first column.
     """
     columns = [_measured(column, at == 0) for at, column in enumerate(table.columns)]
     if table.title:
@@ -67,9 +67,8 @@ def _measured(column: Any, is_key: bool) -> _Column:
     widest = max((cell_len(line) for cell in cells for line in cell.splitlines()), default=0)
     word = max(map(cell_len, header.split()), default=0)  # a header is wrapped between its words
     wants = max(cell_len(header), widest)
-    needs = (
-        max(word, widest) if column.justify == "right" else max(word, min(widest, _NAME_MIN if is_key else _TEXT_MAX))
-    )
+    in_full = column.justify == "right" or column.no_wrap
+    needs = max(word, widest if in_full else min(widest, _NAME_MIN if is_key else _TEXT_MAX))
     return _Column(header, cells, column.justify, needs, wants)
 
 

@@ -3,6 +3,7 @@ import json
 import shlex
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated
 
@@ -49,6 +50,14 @@ def test_in_a_pipe_stdout_is_one_json_object_and_stderr_has_the_table(capsys: py
     assert json.loads(printed.out) == {"run": "runs/first", "accuracy": ACCURACY}
     assert "scratch" in printed.err
     assert printed.err.endswith("next: stripwatch train evaluate runs/first\nreport: runs/first/report.html\n")
+
+
+def test_a_listing_in_a_pipe_is_followed_by_the_json_object(capsys: pytest.CaptureFixture[str]) -> None:
+    finish(replace(outcome(), listing=True))
+    printed = capsys.readouterr()
+    assert "scratch" in printed.out
+    assert json.loads(printed.out.splitlines()[-1]) == {"run": "runs/first", "accuracy": ACCURACY}
+    assert printed.err == ""
 
 
 def test_a_terminal_gets_the_table_and_no_json(

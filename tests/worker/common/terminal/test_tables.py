@@ -94,3 +94,14 @@ def test_shorten_keeps_both_ends(text: str, width: int, expected: str) -> None:
 @given(st.text(max_size=80), st.integers(3, 40))
 def test_a_shortened_text_fits(text: str, width: int) -> None:
     assert cell_len(shorten(text, width)) <= width
+
+
+def test_a_column_without_wrapping_is_printed_in_full() -> None:
+    table = Table("rejected at", "frame", "detail")
+    for column in table.columns[:2]:
+        column.no_wrap = True
+    table.add_row("2026-11-29T10:00:00.123Z", "inspection.frames-0-12345678", "truncated after 4,096 bytes " * 3)
+    text = printed(table, 80)
+    assert "2026-11-29T10:00:00.123Z" in text
+    assert "inspection.frames-0-12345678" in text
+    assert " ".join(text.split()).count("truncated") == 3

@@ -2,17 +2,37 @@
 
 import time
 from collections.abc import Callable
-from typing import Any, Generic, NamedTuple, TypeVar
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
 
 from kafka.structs import TopicPartition
 
 from stripwatch.worker.broker.consumers import partition_of
 from stripwatch.worker.broker.time_order import StreamClock, TimeOrder
-from stripwatch.worker.broker.topic_reader import TopicReader
 
 T = TypeVar("T")
 _LIVE_S = 10.0  # live means that all records were read within this time
 _PATIENCE_S = 5.0  # afterwards a partition without a leader does not hold up the others
+
+
+class RecordSource(Protocol):
+    """The records that are to be delivered: whole topics (TopicReader), or parts of them.
+
+    caught_up_at_s: all records that existed at this time have been read; None before that.
+    """
+
+    caught_up_at_s: float | None
+
+    def poll(self) -> list[Any]:
+        """Return the new records, after a short wait if there are none."""
+
+    def next_offsets(self) -> dict[TopicPartition, int]:
+        """Return the offsets of the next records to read."""
+
+    def behind(self) -> set[TopicPartition]:
+        """Return the partitions that have not been read up to their known ends."""
+
+    def pause_only(self, partitions: set[TopicPartition]) -> None:
+        """Pause these partitions and resume all others."""
 
 
 class Timed(NamedTuple, Generic[T]):
@@ -26,7 +46,7 @@ class TimeOrderedReader(Generic[T]):
     """Delivers records in the order of their time, pausing partitions that are ahead of others by up to days.
 
     Args:
-        reader: The reader of the topics.
+        reader: The reader of the records.
         read: Converts a record into the item that is buffered; the record of a reject may carry 36 MB.
         clock: Clock of a previous reader, to continue its time.
         monotonic: Monotonic time in seconds.
@@ -34,7 +54,7 @@ class TimeOrderedReader(Generic[T]):
 
     def __init__(
         self,
-        reader: TopicReader,
+        reader: RecordSource,
         read: Callable[[Any], T],
         clock: StreamClock | None = None,
         monotonic: Callable[[], float] = time.monotonic,

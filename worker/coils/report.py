@@ -163,16 +163,18 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
     labels = sorted({label for coil in coils for label in coil.defects})
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow([*_COLUMNS, *(_text(f"defects {label}") for label in labels)])
+    writer.writerow([*_COLUMNS, *(spreadsheet_text(f"defects {label}") for label in labels)])
     for coil in coils:
-        row: list[Any] = [_text(coil.line), _text(coil.coil), coil.ended or ""]
+        row: list[Any] = [spreadsheet_text(coil.line), spreadsheet_text(coil.coil), coil.ended or ""]
         row += [coil.first_captured_at, coil.last_captured_at, metres(coil.length_mm), metres(coil.uncovered_mm)]
         row += [*msgspec.structs.astuple(coil.frames), coil.verdicts.get("unsure", 0), coil.flagged]
-        row += [metres(coil.partly_uncovered_mm), _text(" ".join(coil.cameras_silent))]
+        row += [metres(coil.partly_uncovered_mm), spreadsheet_text(" ".join(coil.cameras_silent))]
         row += [coil.position_faults.get(kind, 0) for kind in POSITION_FAULTS]
         row += [coil.revision, "yes" if coil.supplement else "", coil.strip_defects_total, coil.gaps_total]
-        row += [coil.replaced_rejects, coil.state or "", _text("; ".join(map(reason_text, coil.exceeded)))]
-        row += [_text(coil.worst.label), coil.severities.get(coil.worst.label, "")] if coil.worst else ["", ""]
+        row += [coil.replaced_rejects, coil.state or "", spreadsheet_text("; ".join(map(reason_text, coil.exceeded)))]
+        row += (
+            [spreadsheet_text(coil.worst.label), coil.severities.get(coil.worst.label, "")] if coil.worst else ["", ""]
+        )
         row += [*(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()
@@ -183,5 +185,6 @@ def write_csv(path: Path, coils: Sequence[CoilSummary]) -> None:
     atomic_write(path, as_csv(coils).encode())
 
 
-def _text(name: str | None) -> str:
+def spreadsheet_text(name: str | None) -> str:
+    """Return a name that a spreadsheet does not run as a formula."""
     return f"'{name}" if name and name.startswith(_FORMULA) else name or ""

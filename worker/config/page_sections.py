@@ -1,9 +1,11 @@
 """Sections of the settings for the people at the line: limits for the state of a coil, and the live page."""
 
 import ipaddress
+import re
 from pathlib import Path
 from typing import Annotated, Self
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, field_validator, model_validator
 
@@ -13,6 +15,10 @@ from stripwatch.worker.contracts.coil_summary import Severity
 Percent = Annotated[float, Field(ge=0, le=100)]
 DefectFrames = Annotated[float, Field(ge=0, le=1_000_000)]
 IpNetwork = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+
+_CLOCK_TIME = re.compile("([01][0-9]|2[0-3]):[0-5][0-9]")
+_SHIFTS_MAX = 12
 
 
 class LimitsSettings(Section):
@@ -95,6 +101,19 @@ class ViewSettings(Section):
         "empty, may write. Empty: the page must be opened at the server's own address.",
     )
 
+    shifts: list[str] = Field(
+        default=["06:00", "14:00", "22:00"],
+        description="Start times of the shifts, 1 to 12, as HH:MM in `time_zone`. The history of the page compares the "
+        "shifts.",
+    )
+    time_zone: str = Field(
+        default="UTC",
+        min_length=1,
+        max_length=100,
+        description="Time zone of the shifts, as an IANA name such as `Europe/Berlin`, including its daylight saving "
+        "time.",
+    )
+
     @property
     def allowed_origins(self) -> frozenset[str]:
         """The origins in the form in which browsers send them: lower case, without a trailing slash."""
@@ -122,6 +141,24 @@ class ViewSettings(Section):
                 raise ValueError(f"{each!r} is not an IP address or network: {error}") from error
             if network.prefixlen == 0:
                 raise ValueError(f"{each} contains every address, so anyone could sign in under any name")
+        return value
+
+    @field_validator("shifts")
+    @classmethod
+    def _are_start_times(cls, value: list[str]) -> list[str]:
+        if wrong := [start for start in value if not _CLOCK_TIME.fullmatch(start)]:
+            raise ValueError(f"must be times from 00:00 to 23:59, such as 06:00, not {wrong[0]!r}")
+        if not 1 <= len(set(value)) == len(value) <= _SHIFTS_MAX:
+            raise ValueError(f"must be 1 to {_SHIFTS_MAX} different start times")
+        return sorted(value)
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_known(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ValueError, OSError, ZoneInfoNotFoundError) as error:
+            raise ValueError(f"must be the IANA name of a time zone, such as Europe/Berlin, not {value!r}") from error
         return value
 
     @model_validator(mode="after")

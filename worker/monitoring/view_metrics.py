@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stripwatch.worker.contracts.coil_summary import CoilState
 
+SEARCH_FAILURES = ("busy", "error", "kafka", "timeout")
 WRITES = ("acknowledgement", "correction")
 _STATES: dict[CoilState, int] = {"ok": 0, "warning": 1, "alarm": 2}
 
@@ -33,6 +34,12 @@ class ViewMetrics:
         self.unknown_labels = self._gauge(
             "unknown_labels", "Classes in the settings severity and limits that no model has."
         )
+        # The person sees an error. busy: too many searches at once; timeout: the time range is too long.
+        self.failed_searches = self._counter(
+            "failed_searches", "Searches of the history on Kafka that failed, by reason.", "reason"
+        )
+        for reason in SEARCH_FAILURES:
+            self.failed_searches.labels(reason)
         for kind in WRITES:  # Prometheus sees no increase in a series that begins at 1
             self.writes.labels(kind)
             self.failed_writes.labels(kind)

@@ -178,13 +178,14 @@ def test_every_control_has_an_accessible_name(opened: webdriver.Chrome) -> None:
 def test_shows_the_report_of_a_coil(opened: webdriver.Chrome, page: str, shots: Path) -> None:
     opened.find_element(By.CSS_SELECTOR, "#coils a[aria-label='Report of coil C1']").click()
     until(opened, lambda: text_of(opened, "h1") == "Coil C1")
+    until(opened, lambda: script(opened, "document.body.dataset.state") == "done")
     assert "1.200 m" in text_of(opened, "#facts")
     assert "scratches" in text_of(opened, "#classes")
     assert len(opened.find_elements(By.CSS_SELECTOR, "#defects tbody tr")) == 3
     opened.save_screenshot(str(shots / "report.png"))
     assert console(opened) == []
     opened.get(f"{page}report?coil=none")
-    until(opened, lambda: "No report available" in text_of(opened, "#subtitle"))
+    until(opened, lambda: "No report available: the coil none is not on Kafka" in text_of(opened, "#loading"))
 
 
 @pytest.mark.parametrize("dark", [False, True], ids=["light", "dark"])

@@ -1,6 +1,6 @@
 // The table of coils: first the running ones, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText } from "./dom.js";
+import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText, reportAddress } from "./dom.js";
 import { stateText } from "./coil_state.js";
 import { learn } from "./classes.js";
 
@@ -95,7 +95,7 @@ function actions(row) {
   show.setAttribute("aria-label", `Show ${coilPhrase(row)} on the map`);
   show.addEventListener("click", () => asked(row));
   const report = make("a", "", "Report");
-  report.href = `/report?coil=${encodeURIComponent(row.id)}`;
+  report.href = reportAddress(row);
   report.setAttribute("aria-label", `Report of ${coilPhrase(row)}`);
   cell.append(" ", report);
   return cell;

@@ -47,6 +47,12 @@ export const firstFramesText = (row) => (row.first_frames_unread ? "the first fr
 export const coilName = (row) => row.coil ?? "unnamed";
 export const coilTitle = (row) => (row.coil ? `Coil ${row.coil}` : "Unnamed coil");
 export const coilPhrase = (row) => (row.coil ? `coil ${row.coil}` : "the unnamed coil");
+// The address of a report names the coil's time too, so that the coil is found on Kafka when the page has forgotten it.
+export function reportAddress(row) {
+  const known = { id: row.id, line: row.line, name: row.coil, from: row.first_captured_at, to: row.last_captured_at };
+  return `/report?${new URLSearchParams(Object.entries(known).filter(([, value]) => value))}`;
+}
+
 export const lineName = (name) => name || "unnamed line";
 
 // Return the key of a camera's setting as it is written in the settings file.

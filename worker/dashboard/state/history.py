@@ -230,6 +230,11 @@ class History:
                     return self._summary(part), self._map(part.log), part in self._cut
             return self._closed.get(identity)
 
+    def label_numbers(self) -> dict[str, int]:
+        """Return the number of each label, counted in the order in which labels first appeared."""
+        with self._lock:
+            return {label: number for number, label in enumerate(self._labels)}
+
     # --- under the lock
 
     def _unknown_labels(self) -> list[str]:

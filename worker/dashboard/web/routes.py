@@ -23,6 +23,7 @@ from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes, SendRecord, nobody_writes
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
+from stripwatch.worker.dashboard.web.history_routes import HistoryRoutes
 from stripwatch.worker.dashboard.web.reject_routes import reject_routes
 from stripwatch.worker.dashboard.web.write_route import write_route
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
@@ -48,13 +49,14 @@ def make_site(
     send_acknowledgement: SendRecord = nobody_writes,
     more_routes: Sequence[BaseRoute] = (),
     metrics: ViewMetrics | None = None,
+    past: HistoryRoutes | None = None,
 ) -> Starlette:
     """Build the ASGI application of the live page.
 
     hosts: allowed Host headers. Others are refused, because a foreign page could point its own domain name at this
     address (DNS rebinding). access: who may write; nobody if it is None. send_acknowledgement: writes an
-    acknowledgement to Kafka. more_routes: routes of features that are not always on. metrics: of this
-    server.
+    acknowledgement to Kafka. more_routes: routes of features that are not always on. metrics: of this server. past: the
+    routes of the history.
     """
     access = access or Access(ViewSettings())
     broadcaster = Broadcaster(history)
@@ -69,11 +71,15 @@ def make_site(
     site = Site(history, pictures, broadcaster, access)
     alarms = AlarmRoutes(history, access, send_acknowledgement, metrics=metrics)
     alarms.viewers = lambda: broadcaster.viewers
+    if past:
+        past.count_failures(alarms.metrics.failed_searches)
     files = {path.name: path for path in PAGE.iterdir() if path.suffix in _TYPES}
     routes = [
         Route("/", _file(files["index.html"])),
         Route("/report", _file(files["report.html"])),
         Route("/runbooks", _file(files["runbooks.html"])),
+        Route("/history", _file(files["history.html"])),
+        *(past.routes() if past else []),
         *(Route(f"/page/{name}", _file(path)) for name, path in files.items()),
         Route("/access.json", site.access_json),
         write_route("/access", access, SignIn, site.sign_in),

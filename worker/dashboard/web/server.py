@@ -15,6 +15,9 @@ from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.dashboard.past.jobs import JobQueue
+from stripwatch.worker.dashboard.past.past_coils import PastCoils
+from stripwatch.worker.dashboard.past.pictures import ReportPictures
 from stripwatch.worker.dashboard.reading.feed import Feed
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.reading.topic_follower import TopicFollower
@@ -26,6 +29,7 @@ from stripwatch.worker.dashboard.state.page_rules import page_rules
 from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
 from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol
 from stripwatch.worker.dashboard.web.correction_routes import correction_routes
+from stripwatch.worker.dashboard.web.history_routes import HistoryRoutes
 from stripwatch.worker.dashboard.web.routes import make_site
 from stripwatch.worker.dashboard.writing.corrector import Corrector
 from stripwatch.worker.dashboard.writing.page_producer import PageProducer
@@ -56,6 +60,8 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     followers = [acknowledgements, follow_cameras(settings, history.health)]
     if access.writing:
         followers.append(follow_corrections(settings, history.corrections))
+    searches, reported = JobQueue(), ReportPictures(settings, history.evidence)
+    past = HistoryRoutes(PastCoils(settings, history, reported.add), searches, reported, pictures)
     hosts = _LOOPBACK if host in LOOPBACK_HOSTS else ["*"]
     config = uvicorn.Config(
         make_site(
@@ -66,6 +72,7 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
             partial(producer.send, settings.topics.acknowledgements),
             correction_routes(corrector, access) if access.writing else (),
             metrics,
+            past,
         ),
         log_config=None,
         access_log=False,
@@ -78,14 +85,17 @@ def serve(settings: Settings, host: str, port: int, records_max: int) -> None:
     feed.start()
     for follower in followers:
         follower.start()
+    searches.start()
     try:
         say(f"serving the live page at {_url(listener)} (press Ctrl-C to stop)")
         _Server(config).run(sockets=[listener])
     finally:
         listener.close()
+        searches.stop()
         feed.stop()
         for follower in followers:
             follower.stop()
+        reported.close()
         pictures.close()
         producer.close()
         review_producer.close()

@@ -35,6 +35,16 @@ def boxes_of(label: str, size_px: tuple[int, int], number: int) -> tuple[Box, ..
     return _scene(label, size_px, number % _VARIANTS).boxes
 
 
+@cache
+def _encoded(label: str, size_px: tuple[int, int], variant: int) -> bytes:
+    return encode_jpeg(_scene(label, size_px, variant).pixels)
+
+
+def encoded(label: str, size_px: tuple[int, int], number: int) -> bytes:
+    """Return the JPEG file of a frame."""
+    return _encoded(label, size_px, number % _VARIANTS)
+
+
 class ScenePictures:
     """Stands in for the reader of pictures. Every seventh frame is gone, with half of their evidence images.
 

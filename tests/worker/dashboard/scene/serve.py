@@ -10,12 +10,19 @@ from typing import Any, cast
 import msgspec
 import uvicorn
 
+from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.header_names import OWN_PREFIX
 from stripwatch.worker.contracts.positions import Position
+from stripwatch.worker.contracts.topics import REJECTS, RESULTS
+from stripwatch.worker.dashboard.past.jobs import JobQueue
+from stripwatch.worker.dashboard.past.past_coils import PastCoils
+from stripwatch.worker.dashboard.past.pictures import ReportPictures
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.history import History
+from stripwatch.worker.dashboard.web.history_routes import HistoryRoutes
 from stripwatch.worker.dashboard.web.routes import make_site
+from tests.worker.dashboard.past.fake_kafka import FakeKafka
 from tests.worker.dashboard.scene.camera_states import states
 from tests.worker.dashboard.scene.pictures import ScenePictures
 from tests.worker.dashboard.scene.story import NOW_S, Told, events
@@ -43,8 +50,13 @@ class Shown:
     clock: Clock
 
 
-def fill(history: History, clock: Clock, pictures: ScenePictures, now_s: float = NOW_S) -> None:
-    """Add all events as the feed does, with the clock at the time of each, and leave the clock at `now_s`."""
+def fill(
+    history: History, clock: Clock, pictures: ScenePictures, now_s: float = NOW_S, kafka: FakeKafka | None = None
+) -> None:
+    """Add all events as the feed does, with the clock at the time of each, and leave the clock at `now_s`.
+
+    kafka: receives the events too, for searches of the history and for reports.
+    """
     closed_s = 0.0
     history.say("reading")
     for told in events(now_s):
@@ -53,6 +65,8 @@ def fill(history: History, clock: Clock, pictures: ScenePictures, now_s: float =
             history.close_coils(clock.now_s)
             closed_s = clock.now_s
         _add(history, pictures, told, clock.now_s)
+        if kafka is not None:
+            _send(kafka, told)
     clock.now_s = now_s
     history.close_coils(now_s)
     for state, heard_ms in states(now_s):
@@ -75,11 +89,21 @@ def _add(history: History, pictures: ScenePictures, told: Told, now_s: float) ->
         pictures.add(told.offset, result.defects[0].label, size_px, result.defects[0].score)
 
 
+def _send(kafka: FakeKafka, told: Told) -> None:
+    topic = REJECTS if told.value is None else RESULTS
+    kafka.send(topic, told.value, round(1000 * told.read_s), told.camera.encode(), told.headers)
+
+
 @contextmanager
-def served(history: History, pictures: Any, port: int = 0, **options: Any) -> Iterator[str]:
-    """Serve the page of a history on loopback, in a thread, and yield its address. options: of `make_site`."""
-    with socket.create_server(("127.0.0.1", port)) as listener:
-        site = make_site(history, cast(FrameFetcher, pictures), _HOSTS, **options)
+def served(
+    history: History, pictures: Any, port: int = 0, kafka: FakeKafka | None = None, **options: Any
+) -> Iterator[str]:
+    """Serve the page of a history on loopback, in a thread, and yield its address.
+
+    kafka: what Kafka still has. options: of `make_site`.
+    """
+    with socket.create_server(("127.0.0.1", port)) as listener, _past(history, pictures, kafka) as past:
+        site = make_site(history, cast(FrameFetcher, pictures), _HOSTS, past=past, **options)
         server = uvicorn.Server(uvicorn.Config(site, log_config=None, timeout_graceful_shutdown=1, ws="none"))
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, name="page")
         thread.start()
@@ -92,12 +116,27 @@ def served(history: History, pictures: Any, port: int = 0, **options: Any) -> It
 
 
 @contextmanager
+def _past(history: History, pictures: Any, kafka: FakeKafka | None) -> Iterator[HistoryRoutes]:
+    settings, queue = load_settings(None, {}), JobQueue()
+    kafka = kafka or FakeKafka()
+    kafka.create(RESULTS, REJECTS)
+    reported = ReportPictures(settings, history.evidence)
+    past = PastCoils(settings, history, reported.add, clock=lambda: NOW_S, open_consumer=kafka.open)
+    queue.start()
+    try:
+        yield HistoryRoutes(past, queue, reported, cast(FrameFetcher, pictures))
+    finally:
+        queue.stop()
+        reported.close()
+
+
+@contextmanager
 def served_scene(port: int = 0) -> Iterator[Shown]:
     """Fill a history with the scene in a few seconds, and serve it."""
     clock, pictures = Clock(), ScenePictures()
-    history = History(clock=clock)
-    fill(history, clock, pictures)
-    with served(history, pictures, port) as address:
+    history, kafka = History(clock=clock), FakeKafka()
+    fill(history, clock, pictures, kafka=kafka)
+    with served(history, pictures, port, kafka) as address:
         yield Shown(address, history, pictures, clock)
 
 

@@ -11,10 +11,28 @@ class Camera(Section):
     """Settings per camera. ID is the camera id from the frame's headers, for example `[cameras.top-1]`."""
 
     mm_per_px: float | None = Field(default=None, gt=0, description="Scale along the strip in millimetres per pixel.")
+    mm_per_px_across: float | None = Field(
+        default=None,
+        gt=0,
+        description="Scale across the strip in millimetres per pixel, if it differs from mm_per_px, as with a "
+        "line-scan camera. Unset: mm_per_px.",
+    )
     side: Literal["top", "bottom"] | None = Field(default=None, description="Side of the strip that the camera faces.")
     lane_offset_mm: float | None = Field(
         default=None,
-        description="Distance in millimetres from the left edge of the strip to the left edge of the image.",
+        description="Distance in millimetres from the left edge of the strip to the edge of the image that is nearer "
+        "to it (see left_edge).",
+    )
+    left_edge: Literal["upper", "lower"] = Field(
+        default="upper",
+        description="Edge of the image that is nearer to the left edge of the strip. lower: the camera is mounted the "
+        "other way round, or faces the bottom of the strip.",
+    )
+    strip_width_mm: float | None = Field(
+        default=None,
+        gt=0,
+        description="Width of the strip in millimetres, from which events give the distance of a defect from the right "
+        "edge. Leave it unset if the width changes from coil to coil.",
     )
     line: str | None = Field(
         default=None,

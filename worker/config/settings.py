@@ -229,7 +229,8 @@ class Settings(CheckedModel, BaseSettings):
 
     cameras: dict[str, Camera] = Field(
         default_factory=dict,
-        description="Settings per camera, by camera id: mm_per_px, side, lane_offset_mm, line, head_edge, scan.",
+        description="Settings per camera, by camera id: mm_per_px, mm_per_px_across, side, lane_offset_mm, left_edge, "
+        "strip_width_mm, line, head_edge, scan.",
     )
     coils: CoilsSettings = Field(default_factory=CoilsSettings)
     thresholds: dict[str, ThresholdOverride] = Field(

@@ -118,6 +118,27 @@ class Defect(msgspec.Struct, frozen=True):
             "`ce_strippositionmm` or the setting `cameras.ID.mm_per_px`."
         ),
     ]
+    width_mm: Annotated[
+        float | None,
+        Meta(
+            description="Extent of the box across the strip, in millimetres, rounded to 0.1; null without a box or the "
+            "setting `cameras.ID.mm_per_px_across` or `mm_per_px`."
+        ),
+    ] = None
+    left_edge_mm: Annotated[
+        float | None,
+        Meta(
+            description="Distance from the left edge of the strip to the box, in millimetres, rounded to 0.1; negative "
+            "if the box reaches beyond the edge. Null where `width_mm` is, or without `cameras.ID.lane_offset_mm`."
+        ),
+    ] = None
+    right_edge_mm: Annotated[
+        float | None,
+        Meta(
+            description="Distance from the box to the right edge of the strip, like `left_edge_mm`; null where that "
+            "is, or without `cameras.ID.strip_width_mm`."
+        ),
+    ] = None
 
 
 class FrameInfo(msgspec.Struct, frozen=True):
@@ -160,8 +181,8 @@ class FrameInfo(msgspec.Struct, frozen=True):
     lane_offset_mm: Annotated[
         float | None,
         Meta(
-            description="Distance from the left edge of the strip to the left edge of the image in millimetres, from "
-            "`cameras.ID.lane_offset_mm`; null where it is not set."
+            description="Distance from the left edge of the strip to the edge of the image that is nearer to it, in "
+            "millimetres, from `cameras.ID.lane_offset_mm`; null where it is not set."
         ),
     ]
     width_px: Annotated[

@@ -1,10 +1,11 @@
 // The newest defects as pictures with boxes, and a dialog with one of them enlarged. The dialog shows the worker's
 // evidence image if the event has one.
 
-import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, metres, percent } from "./dom.js";
+import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, percent } from "./dom.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
 import { correctionMark, showCorrection } from "./correct.js";
 import { isWide, makePicture } from "./pictures.js";
+import { acrossText, alongText, positionFacts } from "./position.js";
 
 const KEPT = 300;
 const REFRESH_MS = 1500;
@@ -76,21 +77,20 @@ function makeCard(card) {
   const button = item.appendChild(make("button", "card"));
   button.type = "button";
   button.style.setProperty("--class", `var(--${classColour(card.label)})`);
-  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${position(card)}, ${coilPhrase(card)}`);
+  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${[alongText(card), acrossText(card)].filter(Boolean).join(", ")}, ${coilPhrase(card)}`);
   button.append(makePicture(card));
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
   text.append(
     make("span", "name", `${card.label}${more}`),
-    make("span", "where", `${card.camera} · ${position(card)}`),
+    make("span", "where", `${card.camera} · ${alongText(card)}`),
+    ...(acrossText(card) ? [make("span", "where", acrossText(card))] : []),
     make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
   );
   text.append(correctionMark(card));
   button.addEventListener("click", () => openCard(card));
   return item;
 }
-
-const position = (card) => (card.strip_mm ? metres(card.strip_mm[0], 2) : "position unknown");
 
 export function openCard(card) {
   open = card;
@@ -99,7 +99,7 @@ export function openCard(card) {
   byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
     ["Coil", coilName(card)],
-    ["Strip position", card.strip_mm ? `${metres(card.strip_mm[0], 3)} to ${metres(card.strip_mm[1], 3)}` : "–"],
+    ...positionFacts(card),
     ["Camera", card.camera],
     ["Line", lineName(card.line)],
     ["Captured", dateTime(card.captured_at)],

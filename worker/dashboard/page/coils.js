@@ -1,6 +1,6 @@
 // The table of coils: first the running ones, then those that have ended, newest first.
 
-import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText, reportAddress } from "./dom.js";
+import { byId, clockTime, coilName, coilPhrase, fillGroups, firstFramesText, make, metres, number, positionFaultsText, reportAddress, speedText } from "./dom.js";
 import { stateText } from "./coil_state.js";
 import { learn } from "./classes.js";
 
@@ -8,6 +8,7 @@ const WHY = { "next-coil": "ended", silence: "ended (no frames)", limit: "cut at
 const CLASSES_LISTED = 8;
 let ended = [];
 let running = [];
+let speeds = new Map(); // by line
 let asked = () => {};
 
 export const allCoils = () => [...running].reverse().concat([...ended].reverse());
@@ -21,8 +22,9 @@ export function setEnded(rows) {
   for (const row of rows) learn(Object.keys(row.defects));
 }
 
-export function setRunning(rows) {
+export function setRunning(rows, lines) {
   running = rows;
+  speeds = new Map(lines.map((line) => [line.line, line.speed_mps]));
 }
 
 // chosen: ids of the coils on the maps. lines: names of the lines, in the order in which the page shows them.
@@ -30,7 +32,7 @@ export function showCoils(chosen, lines) {
   const rows = allCoils();
   const columns = [
     { name: "Coil", head: true, cell: coilName },
-    { name: "State", text: true, cell: state, mark: (row) => (state(row) === "running" ? "running" : "") },
+    { name: "State", text: true, cell: stateAndSpeed, mark: (row) => (state(row) === "running" ? "running" : "") },
     { name: "Limits", text: true, cell: stateText, mark: (row) => ({ alarm: "bad", warning: "warn" })[row.state] ?? "" },
     { name: "First frame", cell: (row) => clockTime(row.first_captured_at) },
     { name: "Length", cell: (row) => metres(row.length_mm) },
@@ -63,6 +65,12 @@ function state(row) {
   if (row.ended) return WHY[row.ended] + (row.revision > 1 ? ", corrected" : "");
   const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
   return newer ? "ending" : "running";
+}
+
+// Add the present speed of a running coil, and the mean speed of one that has ended.
+function stateAndSpeed(row) {
+  const speed = speedText(row.ended ? row.mean_speed_mps : state(row) === "running" ? speeds.get(row.line ?? "") : null);
+  return speed ? `${state(row)}, ${row.ended ? "mean " : ""}${speed}` : state(row);
 }
 
 // List the warnings: incomplete figures, cameras without frames, impossible positions.

@@ -13,6 +13,13 @@ export const number = (value) => (value ?? 0).toLocaleString("en-GB");
 // Return the length of a bar in percent, by the logarithm: 1,600 must not look like 16, but both must be visible.
 export const level = (value) => Math.min(100, (100 * Math.log10(1 + (value ?? 0))) / Math.log10(10001));
 export const metres = (mm, digits = 1) => (mm === null || mm === undefined ? "–" : `${(mm / 1000).toFixed(digits)} m`);
+
+// Return a speed in metres per second, which is negative while the strip runs tail first; "" if it is not known.
+export function speedText(mps) {
+  if (mps === null || mps === undefined) return "";
+  return `${Math.abs(mps).toFixed(2)} m/s${mps < 0 ? " in reverse" : ""}`;
+}
+
 export const percent = (share) => `${(100 * share).toFixed(1)} %`;
 const FLAGS = {
   damaged: "damaged file",

@@ -1,6 +1,6 @@
 // One section per line with its strip map. The map follows the running coil unless the user selects another one.
 
-import { ago, byId, lineTitle, make, metres, number } from "./dom.js";
+import { ago, byId, lineTitle, make, metres, number, speedText } from "./dom.js";
 import { onFilter } from "./classes.js";
 import { rateText, reasonsText, stateText } from "./coil_state.js";
 import { allCoils } from "./coils.js";
@@ -22,6 +22,7 @@ class LineSection {
     this.title = head.appendChild(make("h2", "", lineTitle(name)));
     this.state = head.appendChild(make("p", "state"));
     this.stop = head.appendChild(make("p", "stop"));
+    this.speed = head.appendChild(make("p", "note"));
     this.note = head.appendChild(make("p", "note"));
     this.follow = head.appendChild(make("button", "quiet", "Back to the running coil"));
     this.follow.type = "button";
@@ -47,6 +48,11 @@ class LineSection {
   showStop(text) {
     this.stop.hidden = !text;
     if (this.stop.textContent !== text) this.stop.textContent = text;
+  }
+
+  showSpeed(text) {
+    this.speed.hidden = !text;
+    if (this.speed.textContent !== text) this.speed.textContent = text;
   }
 
   choose(id) {
@@ -93,6 +99,7 @@ export function showLines(state) {
     if (!sections.has(line.line)) sections.set(line.line, new LineSection(line.line));
     const section = sections.get(line.line);
     section.showStop(line.stopped ? `stopped ${ago(state.now_ms - line.last_ms)}` : "");
+    section.showSpeed(speedText(line.speed_mps));
     section.update();
   }
   if (list.matches(":hover") || list.contains(document.activeElement)) return;

@@ -104,7 +104,7 @@ function show(state) {
   showCameras(state);
   showRejects(state);
   showModels(state);
-  setRunning(state.running);
+  setRunning(state.running, state.lines);
   lineNames = state.lines.map((line) => line.line);
   showCoils(chosenCoils(), lineNames);
   showLines(state);

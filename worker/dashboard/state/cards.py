@@ -5,7 +5,7 @@ import msgspec
 from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import Severity
-from stripwatch.worker.contracts.events import Box, Result
+from stripwatch.worker.contracts.events import Box, Result, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 _BOXES_MAX = 50
@@ -15,7 +15,8 @@ class DefectCard(msgspec.Struct, frozen=True):
     """One entry in the list of the newest defects.
 
     seq: number of the card, counted from 1 in each run of the server. picture: address of the picture, unique to this
-    run of the server because browsers cache pictures. evidence: as stated in the event.
+    run of the server because browsers cache pictures. evidence: as stated in the event. The location is that of the
+    defect that gives the card its name: strip_mm along the strip, side, and width and distances from the edges across.
     """
 
     seq: int
@@ -35,6 +36,10 @@ class DefectCard(msgspec.Struct, frozen=True):
     model: str
     evidence: bool | None
     severity: Severity
+    side: str | None
+    width_mm: float | None
+    left_edge_mm: float | None
+    right_edge_mm: float | None
 
 
 def card_of(
@@ -47,7 +52,11 @@ def card_of(
     grading = grading or GradingRules()
     frame = result.frame
     best = max(result.defects, key=lambda defect: grading.seriousness(defect.label, defect.score))
-    span = best.strip_mm
+    at_mm, span = observation.position_mm, best.strip_mm
+    if at_mm is None:
+        span = None
+    elif span is None:  # without the camera's scale, the start of the frame is the only position
+        span = StripSpan(at_mm, at_mm)
     return DefectCard(
         seq=seq,
         picture=f"{run_id}/{seq}",
@@ -66,4 +75,8 @@ def card_of(
         model=f"{result.model.name} {result.model.version}",
         evidence=result.evidence,
         severity=grading.severity_of(best.label),
+        side=frame.side,
+        width_mm=best.width_mm,
+        left_edge_mm=best.left_edge_mm,
+        right_edge_mm=best.right_edge_mm,
     )

@@ -263,6 +263,10 @@ class History:
         if added.part and self._from_middle and not line.had_coil:
             self._cut.add(added.part)
         line.had_coil = True
+        if observation.replay_of is None:
+            line.speed.add(
+                observation.camera, observation.captured_ms, observation.position_mm, observation.recorded_ms
+            )
         camera = line.cameras[observation.camera]
         camera.states[observation.state] += 1
         camera.recent_rejects.append(observation.state == "rejected")

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.dashboard.state.line_speed import LineSpeed
 
 _SAMPLES = 2_000
 _RECENT_FRAMES, _REJECTS_MIN, _REJECT_SHARE_MAX = 100, 5, 0.1
@@ -49,6 +50,7 @@ class CameraView:
 class LineView:
     cameras: dict[str, CameraView] = field(default_factory=dict)
     latency: Latency = field(default_factory=Latency)
+    speed: LineSpeed = field(default_factory=LineSpeed)
     had_coil: bool = False
 
     @property
@@ -65,6 +67,7 @@ class LineView:
             "line": name,
             "last_ms": self.last_ms,
             "stopped": self.has_stopped(now_ms),
+            "speed_mps": self.speed.mps(now_ms),
             "latency_ms_p50": self.latency.percentile(50),
             "latency_ms_p99": self.latency.percentile(99),
             "cameras": [

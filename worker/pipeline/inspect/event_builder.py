@@ -19,6 +19,7 @@ from stripwatch.worker.contracts.events import (
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.model.inspection import Inspection
+from stripwatch.worker.pipeline.inspect.across_strip import across_strip
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
 
 
@@ -53,7 +54,13 @@ class EventBuilder:
             score=inspection.score,
             scores=inspection.scores,
             defects=[
-                Defect(each.label, each.score, each.box_px, strip_span(frame, inspection.width_px, each.box_px, camera))
+                Defect(
+                    each.label,
+                    each.score,
+                    each.box_px,
+                    strip_span(frame, inspection.width_px, each.box_px, camera),
+                    *across_strip(each.box_px, inspection.height_px, camera),
+                )
                 for each in inspection.defects
             ],
             frame=frame_info(frame, inspection.width_px, inspection.height_px, camera),

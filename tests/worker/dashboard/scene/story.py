@@ -178,7 +178,12 @@ def _defect(frame: _Frame, width_px: int, label: str, score: float, box: Box) ->
         return Defect(label, score, box, None)
     scale = frame.length_mm / width_px
     start = frame.start_mm + round(box.x * scale)
-    return Defect(label, score, box, StripSpan(start, start + max(1, round(box.width * scale))))
+    across = (
+        round(box.height * scale, 1),
+        round(200 + box.y * scale, 1),
+        round(1000 - (box.y + box.height) * scale, 1),
+    )
+    return Defect(label, score, box, StripSpan(start, start + max(1, round(box.width * scale))), *across)
 
 
 def _reject(frame: _Frame, reason: str) -> Told:

@@ -76,3 +76,44 @@ def test_lists_rejected_frames_with_reasons_and_pictures(live_page: Opened, widt
     assert shown
     assert set(shown) == {320}, "the part of a truncated file that can be decoded"
     assert (width_beyond_page(browser), broken_images(browser), texts_cut_off(browser)) == (0, [], [])
+
+
+def test_a_card_and_the_enlarged_view_say_where_on_the_strip_a_defect_is(live_page: Opened) -> None:
+    browser = live_page(1280)
+    card = browser.find_element(
+        By.XPATH, "//button[contains(@class, 'card')][contains(., 'top-') or contains(., 'mill')]"
+    )
+    assert " from the " in card.text
+    assert " wide" in card.text
+    card.click()
+    until(browser, lambda: browser.find_element(By.ID, "detail").is_displayed())
+    facts = dict(
+        zip(
+            text_of(browser, "#detail-facts").split("\n")[::2],
+            text_of(browser, "#detail-facts").split("\n")[1::2],
+            strict=False,
+        )
+    )
+    assert facts["Side"] in ("top", "bottom")
+    assert facts["Width"].endswith(" mm")
+    assert facts["From the edge"].endswith((" mm from the left edge", " mm from the right edge"))
+    assert facts["Strip position"].endswith("in the middle")
+    assert facts["From the tail"] == "known when the coil has ended"
+
+
+def test_a_missing_setting_is_named_where_the_position_is_not_known(live_page: Opened) -> None:
+    browser = live_page(1280)
+    browser.execute_script("document.activeElement.blur()")
+    canvas = browser.find_element(By.XPATH, "//*[@id='lines']/section[contains(., 'Unnamed line')]//canvas")
+    canvas.send_keys(Keys.END, Keys.ENTER)
+    until(browser, lambda: browser.find_element(By.ID, "detail").is_displayed())
+    facts = text_of(browser, "#detail-facts")
+    assert f"set cameras.{UNSCALED_CAMERA}.mm_per_px" in facts
+    assert f"set cameras.{UNSCALED_CAMERA}.side" in facts
+
+
+def test_shows_the_speed_of_a_running_line_and_the_mean_of_an_ended_coil(live_page: Opened) -> None:
+    browser = live_page(1280)
+    assert "5.00 m/s" in text_of(browser, "#lines > section")
+    assert "running, 5.00 m/s" in text_of(browser, "#coils")
+    assert "ended, mean 5." in text_of(browser, "#coils")

@@ -60,7 +60,17 @@ def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
         "label": "pits",
         "score": 0.9,
         "scores": {"clean": 0.1, "pits": 0.9},
-        "defects": [{"label": "pits", "score": 0.9, "box_px": None, "strip_mm": {"start": 120_000, "end": 120_800}}],
+        "defects": [
+            {
+                "label": "pits",
+                "score": 0.9,
+                "box_px": None,
+                "strip_mm": {"start": 120_000, "end": 120_800},
+                "width_mm": None,
+                "left_edge_mm": None,
+                "right_edge_mm": None,
+            }
+        ],
         "frame": {
             "camera": "top-1",
             "line": "/p/l",
@@ -80,7 +90,8 @@ def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
             "block_id": None,
             "strip_direction": None,
         },
-        "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None},
+        "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None}
+        | {"no_defect": None},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
         "evidence": None,
         "flags": [],

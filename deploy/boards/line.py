@@ -199,10 +199,14 @@ COILS = Row(
                 Query("sum(stripwatch_view_viewers)", "browsers"),
                 Query("sum by (kind) (increase(stripwatch_view_writes_total[1h]))", "{{kind}} per hour"),
                 Query("sum by (kind) (increase(stripwatch_view_failed_writes_total[1h]))", "{{kind}} failed per hour"),
+                Query(
+                    "sum by (reason) (increase(stripwatch_view_failed_searches_total[1h]))",
+                    "searches failed ({{reason}}) per hour",
+                ),
                 Query("max(stripwatch_view_unknown_labels)", "classes without a model"),
             ),
-            "live is 0 while the page shows old figures. failed: Kafka did not accept what a person entered. classes "
-            "without a model: their limits have no effect.",
+            "live is 0 while the page shows old figures. failed: Kafka did not accept what a person entered. searches "
+            "failed: the history could not be read. classes without a model: their limits have no effect.",
             axis="number",
             height=6,
         ),

@@ -59,12 +59,10 @@ function groups(rows, lines) {
   }));
 }
 
-// A coil is ending while the next one runs and its own last results may still arrive.
 function state(row) {
   if (row.supplement) return "late frames";
   if (row.ended) return WHY[row.ended] + (row.revision > 1 ? ", corrected" : "");
-  const newer = running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
-  return newer ? "ending" : "running";
+  return "running";
 }
 
 // Add the present speed of a running coil, and the mean speed of one that has ended.

@@ -91,7 +91,7 @@ def test_help_and_check_import_no_trap(command: list[str], trap: Path, bundle: P
     for folder in (trap, trap / "modules"):
         assert run(command, folder, "--help").stdout.startswith("Usage: stripwatch ")
         assert run(command, folder, "train", "--help").stdout.startswith("Usage: stripwatch train ")
-        assert summary_of(run(command, folder, "check", "--bundle", bundle))["name"]
+        assert summary_of(run(command, folder, "check", "--bundle", bundle, "--metrics.port", "0"))["name"]
 
 
 def test_python_m_stripwatch_imports_no_trap(trap: Path) -> None:

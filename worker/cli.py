@@ -9,7 +9,7 @@ COMMANDS = (
     LazyCommand(
         "check",
         f"{_WORKER}.service.commands:check",
-        "Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.",
+        "Do everything that run does before its first frame, report every problem, and exit.",
     ),
     LazyCommand(
         "inspect",

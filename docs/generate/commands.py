@@ -32,7 +32,7 @@ error in Stripwatch itself, with a traceback), 2 (invalid usage or settings) and
 # By command: the exit codes besides those that every command has.
 EXIT_CODES: dict[str, tuple[int, ...]] = {
     "run": (3, 4, 5, 6, 10, 11, 12),
-    "check": (3, 5, 6),
+    "check": (3, 4, 5, 6),
     "inspect": (3, 5, 6),
     "view": (4, 6),
     "report": (4, 6),

@@ -7,6 +7,9 @@ from pathlib import Path
 import pytest
 from kafka.admin import ACL, ACLFilter, ACLOperation, ACLPermissionType, ResourcePattern, ResourceType
 
+from stripwatch.worker.config.loader import load_settings
+from stripwatch.worker.service.check import Report
+from stripwatch.worker.service.check_kafka import check_kafka
 from tests.brokers.apache import KafkaUnavailableError, apache_broker
 from tests.brokers.handle import BrokerHandle
 from tests.brokers.plugin import APACHE_SESSION_MS, absence_is_a_skip
@@ -70,6 +73,43 @@ def test_a_missing_acl_gives_a_one_line_error(
     assert sentence in said[-1]
     assert said[-1].startswith("error: Kafka's ACLs do not allow")
     assert not any("Traceback" in event for event in said)
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "operation", "check"),
+    [
+        (ResourceType.TOPIC, "frames", ACLOperation.READ, "topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.WRITE, "topic"),
+        (ResourceType.TOPIC, "results", ACLOperation.DESCRIBE, "Kafka topics"),
+        (ResourceType.GROUP, "group", ACLOperation.READ, "group"),
+        (ResourceType.GROUP, "group", ACLOperation.DESCRIBE, "group"),
+        (ResourceType.TRANSACTIONAL_ID, "group-one", ACLOperation.WRITE, "transactional id"),
+    ],
+)
+def test_check_names_a_missing_acl(
+    line: Line, kind: ResourceType, name: str, operation: ACLOperation, check: str
+) -> None:
+    topics = {kind: line.topics[kind] for kind in ("frames", "results", "defects", "rejects")}
+    settings = load_settings(
+        None,
+        {
+            "bootstrap_servers": line.broker.bootstrap_servers,
+            "topics": topics,
+            "group_id": "group",
+            "delivery": "exactly-once",
+            "instance_id": "one",
+        },
+    )
+    with forbidden(line, kind, line.topics.get(name, name), operation):
+        report = Report()
+        check_kafka(report, settings)
+    assert [type(error).exit_code for error in report.errors][:1] == [4]
+    failed = [result.check for result in report.results if result.status == "failed"]
+    assert len(failed) == 1
+    assert failed[0].startswith(check)
+    report = Report()
+    check_kafka(report, settings)
+    assert report.errors == []
 
 
 @pytest.mark.parametrize("topic", ["frames", "rejects"])

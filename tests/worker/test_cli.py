@@ -19,15 +19,16 @@ def bundle(tmp_path: Path) -> str:
     ("arguments", "code", "sentence"),
     [
         (["run"], 2, "setting 'bundle' is missing"),
-        (["run", "--bundel", "x"], 2, "no such option: --bundel"),
+        (["run", "--bundel", "x"], 2, "no such option '--bundel'; did you mean '--bundle'?"),
         (["rum"], 2, "no such command 'rum'"),
         (["run", "--set", "batch_frame_max=3"], 2, "did you mean 'batch_frames_max'?"),
         (["run", "--set", "nonsense"], 2, "is not KEY=VALUE"),
         (["run", "--provider", "gpu"], 2, "setting 'provider'"),
         (["run", "--batch-frames-max", "many"], 2, "--batch-frames-max"),
         (["run", "--config", "missing.toml"], 6, "missing.toml"),
-        (["check", "--bundle", "missing.onnx"], 3, "missing.onnx"),
-        (["check", "--bundle", __file__], 3, "it is not an ONNX file"),
+        (["run", "--bundle", "missing.onnx"], 3, "missing.onnx"),
+        (["run", "--bundle", __file__, "--bootstrap-servers", "kafka"], 2, "'kafka' is not HOST:PORT; add the port"),
+        (["run", "--bundle", __file__, "--security.protocol=SSL", "--security.ca-file=no.pem"], 6, "no.pem"),
         (["inspect", "missing", "--out", "x.jsonl", "--bundle", "x"], 6, "folder missing does not exist"),
     ],
 )
@@ -47,7 +48,7 @@ def test_a_broker_that_is_not_there_is_one_sentence(bundle: str) -> None:
 
 
 def test_check_prints_one_json_line(bundle: str) -> None:
-    done = run_cli("check", "--bundle", bundle, "--batch-frames-max", "4")
+    done = run_cli("check", "--bundle", bundle, "--batch-frames-max", "4", "--metrics.port", "0")
     assert done.returncode == 0
     found = json.loads(done.stdout)
     assert (found["provider"], found["precision"]) == ("CPUExecutionProvider", "fp32")

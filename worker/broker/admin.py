@@ -17,6 +17,7 @@ from kafka.errors import (
 )
 
 from stripwatch.worker.broker.connection import BOOTSTRAP_S_MAX, ClientConfig, connect, why_lost
+from stripwatch.worker.broker.workarounds.connection.acl_operations import ignore_unknown_operations
 from stripwatch.worker.common.errors import BrokerUnavailableError, SettingsError
 from stripwatch.worker.contracts import topics as names
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
@@ -27,6 +28,7 @@ _DESCRIBE, _WRITE = ACLOperation.DESCRIBE.name, ACLOperation.WRITE.name
 @contextmanager
 def open_admin(client: ClientConfig) -> Iterator[Any]:
     """Open a KafkaAdminClient, and close it at the end. Raises SettingsError or BrokerUnavailableError."""
+    ignore_unknown_operations()
     admin = connect(KafkaAdminClient, client, request_timeout_ms=round(BOOTSTRAP_S_MAX * 1000))
     try:
         with _connected(admin, client.bootstrap_servers):

@@ -18,18 +18,23 @@ def client_options(security: Security) -> dict[str, Any]:
 
     Raises InputError for a file that cannot be read, and SettingsError for a file with invalid content.
     """
-    options: dict[str, Any] = {"security_protocol": security.protocol}
-    if security.encrypted:
-        options["ssl_context"] = _tls_context(security)
-    if security.mechanism:
-        options["sasl_mechanism"] = security.mechanism
+    return {"security_protocol": security.protocol} | encryption_options(security) | login_options(security)
+
+
+def encryption_options(security: Security) -> dict[str, Any]:
+    """Return the part of `client_options` for TLS, which reads the certificates. Raises the same errors."""
+    return {"ssl_context": _tls_context(security)} if security.encrypted else {}
+
+
+def login_options(security: Security) -> dict[str, Any]:
+    """Return the part of `client_options` for SASL, which reads the password or token. Raises the same errors."""
+    if not security.mechanism:
+        return {}
+    options: dict[str, Any] = {"sasl_mechanism": security.mechanism}
     if security.token_file:
         read_secret(security.token_file)
-        options["sasl_oauth_token_provider"] = _FileToken(security.token_file)
-    elif security.mechanism:
-        options["sasl_plain_username"] = security.username
-        options["sasl_plain_password"] = _password(security)
-    return options
+        return options | {"sasl_oauth_token_provider": _FileToken(security.token_file)}
+    return options | {"sasl_plain_username": security.username, "sasl_plain_password": _password(security)}
 
 
 def check_tls(servers: Iterable[str], context: ssl.SSLContext) -> None:

@@ -1,23 +1,155 @@
-"""`stripwatch check`: everything that `run` does before its first frame."""
+"""`stripwatch check`: everything that `run` does before its first frame, with all problems, not only the first."""
 
-from dataclasses import asdict
-from typing import Any
+import errno
+import http.client
+import os
+import ssl
+from contextlib import closing, suppress
+from dataclasses import asdict, dataclass, field
+from typing import Any, Literal
 
 import msgspec
+from rich.table import Table
 
-from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.common.terminal.outcome import Outcome
+from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.model.trained_range import SizeCheck
-from stripwatch.worker.monitoring.server_certificate import server_certificate
-from stripwatch.worker.service.autotune import apply_layout, choose_layout
+from stripwatch.worker.observers.shadow_loader import shadow_settings
+from stripwatch.worker.service.startup import (
+    BUNDLE,
+    METRICS_PORT,
+    PRECONDITIONS,
+    Start,
+    Step,
+    load_first_model,
+    plan_start,
+)
+
+Status = Literal["ok", "warning", "failed", "skipped"]
+_PROBE_S_MAX = 2.0
+_LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 - where a server on every address is asked
+_TREATMENT = {
+    "flag": "flagged and have the verdict unsure",
+    "reject": "rejected",
+    "accept": "inspected like any other",
+}
+# Keys of the JSON object that describe the bundle; null if it could not be loaded.
+_MODEL_KEYS = (
+    *("bundle", "name", "version", "sha256", "provider", "precision", "golden_frames", "golden_difference"),
+    *("batch_frames_best", "frames_per_second", "trained", "untrained_cameras", "layout"),
+)
 
 
-def check(settings: Settings) -> dict[str, Any]:
-    """Load, verify and warm up a bundle. Return its metadata and its speed on this machine. Raises as `run` does."""
-    server_certificate(settings.metrics)
-    plan = choose_layout(settings)
-    model = load_model(apply_layout(settings, plan.layout))
+@dataclass(frozen=True, slots=True)
+class CheckResult:
+    """Result of one check. detail: what was found, or what is wrong and what to do. error: what `run` would raise."""
+
+    check: str
+    status: Status
+    detail: str
+    error: StripwatchError | None = None
+
+
+@dataclass(slots=True)
+class Report:
+    """Results of the checks so far. model: facts of the bundle for the JSON object; empty if it cannot be loaded."""
+
+    results: list[CheckResult] = field(default_factory=list)
+    model: dict[str, Any] = field(default_factory=dict)
+
+    def add(self, check: str, status: Status, detail: str) -> None:
+        self.results.append(CheckResult(check, status, detail))
+
+    def fail(self, check: str, error: StripwatchError) -> None:
+        self.results.append(CheckResult(check, "failed", str(error), error))
+
+    @property
+    def errors(self) -> list[StripwatchError]:
+        """The errors in the order in which `run` would meet them."""
+        return [result.error for result in self.results if result.error is not None]
+
+    def outcome(self) -> Outcome:
+        """Return the table for people and the JSON object for programs."""
+        table = Table("check", "result", "detail")
+        for result in self.results:
+            table.add_row(result.check, result.status, result.detail)
+        checks = [{"check": each.check, "status": each.status, "detail": each.detail} for each in self.results]
+        facts = dict.fromkeys(_MODEL_KEYS) | self.model
+        return Outcome({"ok": not self.errors, "checks": checks, **facts}, facts={}, tables=[table])
+
+    def raise_first(self) -> None:
+        """Raise the error with which `run` would end; none if it would start."""
+        if self.errors:
+            raise self.errors[0]
+
+
+def check(settings: Settings) -> Report:
+    """Take the steps of `run` up to the connection to Kafka, and continue after those that fail."""
+    report = Report()
+    report.add("settings", "ok", "all valid")
+    valid = {step.name: _verify(report, step, settings) for step in PRECONDITIONS}
+    _check_cache_folder(report, settings)
+    if not valid[BUNDLE]:
+        report.add("processes", "skipped", "requires the bundle")
+        report.add("model", "skipped", "requires the bundle")
+    elif start := _plan(report, settings):
+        _check_model(report, start)
+    if settings.shadow.bundle is not None:
+        _check_shadow(report, settings)
+    return report
+
+
+def _verify(report: Report, step: Step, settings: Settings) -> bool:
+    """Take a step. A metrics port that a running worker uses is a warning: it is usually the one to be replaced."""
+    try:
+        report.add(step.name, "ok", step.verify(settings))
+    except StripwatchError as error:
+        in_use = step.name == METRICS_PORT and getattr(error.__cause__, "errno", None) == errno.EADDRINUSE
+        if in_use and _answers_like_a_worker(settings):
+            detail = f"a running Stripwatch worker uses port {settings.metrics.port}: stop it before this one starts"
+            report.add(step.name, "warning", detail)
+            return True
+        report.fail(step.name, error)
+        return False
+    return True
+
+
+def _plan(report: Report, settings: Settings) -> Start | None:
+    try:
+        start = plan_start(settings)
+    except StripwatchError as error:
+        report.fail("processes", error)
+        report.add("model", "skipped", "requires the processes")
+        return None
+    layout = start.layout.layout
+    report.model["layout"] = asdict(layout) | {"reason": start.layout.reason}
+    report.add("processes", "ok", f"{layout.processes} ({start.layout.reason})")
+    return start
+
+
+def _check_model(report: Report, start: Start) -> None:
+    try:
+        model = load_first_model(start)
+    except StripwatchError as error:
+        report.fail("model", error)
+        return
+    report.model |= _facts(model)
+    session, manifest = model.session, model.session.bundle.manifest
+    best = max(batch.frames_per_second for batch in session.batches)
+    report.add(
+        "model",
+        "ok",
+        f"{manifest.name} {manifest.version} on {session.provider}: {len(manifest.golden)} golden frames passed, "
+        f"{best:,.0f} frames/s in batches of {session.best_batch_frames}",
+    )
+    _check_sizes(report, model.size_check)
+
+
+def _facts(model: LoadedModel) -> dict[str, Any]:
     session = model.session
     manifest = session.bundle.manifest
     return {
@@ -33,29 +165,81 @@ def check(settings: Settings) -> dict[str, Any]:
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
         "trained": msgspec.to_builtins(manifest.trained),
         "untrained_cameras": _untrained_cameras(model.size_check),
-        "layout": asdict(plan.layout) | {"reason": plan.reason},
     }
 
 
-def _untrained_cameras(check: SizeCheck) -> list[str]:
-    """Return the configured cameras whose scale differs from the training frames.
-
-    Prints how their frames are treated.
-    """
-    trained = check.trained
+def _untrained_cameras(sizes: SizeCheck) -> list[str]:
+    """Return the configured cameras whose scale differs from the training frames."""
+    trained = sizes.trained
     if trained is None:
-        say("note: the bundle does not state the sizes of its training frames, so no frame is flagged for its size")
         return []
-    treatment = {
-        "flag": "flagged and have the verdict unsure",
-        "reject": "rejected",
-        "accept": "inspected like any other",
-    }[check.untrained]
-    say(
-        f"trained on frames of {trained}; frames of other sizes or scales are {treatment} (setting "
-        "frames.untrained_size)"
+    return [camera for camera, scale in sizes.scales_mm_per_px.items() if not trained.admits_scale(scale)]
+
+
+def _check_sizes(report: Report, sizes: SizeCheck) -> None:
+    if sizes.trained is None:
+        detail = "the bundle does not state the sizes of its training frames, so no frame is flagged for its size"
+        report.add("frame sizes", "ok", detail)
+        return
+    treatment = _TREATMENT[sizes.untrained]
+    report.add(
+        "frame sizes",
+        "ok",
+        f"trained on frames of {sizes.trained}; frames of other sizes or scales are {treatment} (setting "
+        "frames.untrained_size)",
     )
-    unlike = [camera for camera, scale in check.scales_mm_per_px.items() if not trained.admits_scale(scale)]
-    for camera in unlike:
-        say(f"warning: camera {camera!r} has {check.scales_mm_per_px[camera]:g} mm per px: its frames are {treatment}")
-    return unlike
+    for camera in _untrained_cameras(sizes):
+        scale = sizes.scales_mm_per_px[camera]
+        detail = f"{scale:g} mm per px is not a trained scale: its frames are {treatment}"
+        report.add(f"camera {camera}", "warning", detail)
+
+
+def _check_cache_folder(report: Report, settings: Settings) -> None:
+    """Warn if the cache cannot be written: `run` then repeats its trials at every start."""
+    folder = cache_folder(settings)
+    if folder is None or not (settings.processes == "auto" or settings.provider == "tensorrt"):
+        return
+    existing = next(each for each in (folder, *folder.parents) if each.exists())
+    if existing.is_dir() and os.access(existing, os.W_OK | os.X_OK):
+        report.add("cache folder", "ok", str(folder))
+        return
+    why = "this user may not write there" if existing.is_dir() else f"{existing} is not a folder"
+    detail = f"cannot write to {folder}: {why}. Every start repeats the trials; correct cache_folder"
+    report.add("cache folder", "warning", detail)
+
+
+def _check_shadow(report: Report, settings: Settings) -> None:
+    """Load the shadow bundle. `run` continues without a shadow that cannot be loaded."""
+    own = shadow_settings(settings)
+    assert own.bundle is not None
+    try:
+        model = open_model(load_resolved(resolve_bundle(own.bundle)), own)
+    except StripwatchError as error:
+        report.add("shadow bundle", "warning", f"{error}. run starts without a shadow; correct shadow.bundle")
+        return
+    manifest = model.session.bundle.manifest
+    report.add("shadow bundle", "ok", f"{manifest.name} {manifest.version}")
+
+
+def _answers_like_a_worker(settings: Settings) -> bool:
+    """Return whether a Stripwatch worker serves the metrics port."""
+    host = _LOOPBACK.get(settings.metrics.host, settings.metrics.host)
+    port = settings.metrics.port
+    if settings.metrics.certificate_file is None:
+        client = http.client.HTTPConnection(host, port, timeout=_PROBE_S_MAX)
+    else:
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE  # nothing is sent or believed
+        client = http.client.HTTPSConnection(host, port, timeout=_PROBE_S_MAX, context=context)
+    with closing(client), suppress(OSError, http.client.HTTPException, ValueError):
+        client.request("GET", "/healthz")
+        found = msgspec.json.decode(client.getresponse().read(1000))
+        return isinstance(found, dict) and "alive" in found
+    return False
+
+
+def invalid_settings(error: StripwatchError) -> Report:
+    """Return the report of settings that cannot be read, so that nothing else can be checked."""
+    report = Report()
+    report.fail("settings", error)
+    return report

@@ -6,12 +6,11 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.worker.common.errors import HangError
+from stripwatch.worker.common.errors import HangError, StripwatchError
 from stripwatch.worker.common.log_setup import log_uncaught_errors
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
-from stripwatch.worker.common.terminal.console import print_summary
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BatchFramesMax,
@@ -68,19 +67,18 @@ def run(
     )
     log_uncaught_errors()
     limit_library_threads()
-    from stripwatch.worker.service.autotune import apply_layout, choose_layout
-    from stripwatch.worker.service.gpu_assignment import assign_gpus
+    from stripwatch.worker.service.startup import plan_start, require_preconditions
     from stripwatch.worker.service.supervisor import supervise
     from stripwatch.worker.service.worker_app import run as run_worker
 
     with exit_on_signals():
-        layout = choose_layout(settings).layout
-    if layout.processes > 1:
-        supervise(settings, layout, sys.argv[1:])
+        require_preconditions(settings)
+        start = plan_start(settings)
+    if start.layout.layout.processes > 1:
+        supervise(settings, start.layout.layout, start.device_ids, sys.argv[1:])
     else:
-        (device_id,) = assign_gpus(settings, 1)
         try:
-            run_worker(apply_layout(settings, layout).model_copy(update={"device_id": device_id}), ShutdownLimit())
+            run_worker(start.settings, ShutdownLimit())
         except HangError as error:
             end_by_force(error)
 
@@ -91,21 +89,43 @@ def check(
     bundle: BundleSetting = None,
     provider: Provider = None,
     batch_frames_max: BatchFramesMax = None,
+    kafka: Annotated[
+        bool, typer.Option("--kafka", help="Also check the connection to Kafka, topics, permissions and limits.")
+    ] = False,
+    json_file: JsonFile = None,
     setting: Set = None,
 ) -> None:
-    """Load a bundle, verify its golden frames, warm up, print one JSON line, and exit.
+    """Do everything that run does before its first frame, report every problem, and exit.
 
-    In the output, frames_per_second is the speed of inference alone on this machine, by batch size, and layout is the
-    number of processes and threads that run would use.
+    The command reads the settings, certificates and passwords, tries the metrics port, chooses the number of processes,
+    loads and warms up the bundle, and verifies its golden frames. With --kafka it also connects as the worker does. It
+    writes nothing to Kafka and joins no group, so it does not disturb running workers. The exit code is that of run: 0
+    if it would start. Warnings do not change it.
 
-    Example: stripwatch check --bundle model.onnx
+    In the JSON object, checks lists each check with its status (ok, warning, failed or skipped), frames_per_second is
+    the speed of inference alone on this machine by batch size, and layout is the number of processes and threads that
+    run would use.
+
+    Example: stripwatch check --config worker.toml --kafka
     """
-    settings = settings_of(
-        config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
-    )
-    from stripwatch.worker.service.check import check as check_bundle
+    limit_library_threads()
+    from stripwatch.worker.service.check import check as check_start
+    from stripwatch.worker.service.check import invalid_settings
 
-    print_summary(check_bundle(settings))
+    try:
+        settings = settings_of(
+            config, setting, quiet=True, bundle=bundle, provider=provider, batch_frames_max=batch_frames_max
+        )
+    except StripwatchError as error:
+        report = invalid_settings(error)
+    else:
+        report = check_start(settings)
+        if kafka:
+            from stripwatch.worker.service.check_kafka import check_kafka
+
+            check_kafka(report, settings)
+    finish(report.outcome(), json_file)
+    report.raise_first()
 
 
 @settings_as_options

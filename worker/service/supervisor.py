@@ -25,7 +25,6 @@ from stripwatch.worker.monitoring.systemd import Watchdog
 from stripwatch.worker.monitoring.worker_scrape import MultiprocessMetrics, all_ready
 from stripwatch.worker.service.child_probe import ChildProbe
 from stripwatch.worker.service.core_layout import CoreLayout
-from stripwatch.worker.service.gpu_assignment import assign_gpus
 
 log = structlog.get_logger()
 
@@ -181,8 +180,13 @@ def worker_command(
     return [*module_command("worker"), *arguments, *pairs, "--metrics-port", str(port)]
 
 
-def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) -> None:
-    """Run layout.processes workers until a signal. arguments: the command line from `run` on."""
+def supervise(
+    settings: Settings, layout: CoreLayout, device_ids: Sequence[int | None], arguments: Sequence[str]
+) -> None:
+    """Run layout.processes workers until a signal.
+
+    device_ids: GPU of each worker; None on a CPU. arguments: the command line from `run` on.
+    """
     set_log_process(SUPERVISOR)
     clock = SystemClock()
     started_s = time.monotonic()
@@ -191,7 +195,6 @@ def supervise(settings: Settings, layout: CoreLayout, arguments: Sequence[str]) 
     restarts = Counter("stripwatch_process_restarts", "Workers that died and were restarted.", registry=registry)
     closed = connections_closed(None)
     registry.register(MultiprocessMetrics(ports, closed))
-    device_ids = assign_gpus(settings, layout.processes)
     health = HealthServer(settings.metrics, registry, lambda: all_ready(ports), closed)
     probe = ChildProbe(ports)
     try:

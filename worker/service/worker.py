@@ -18,7 +18,7 @@ from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model, require_bundle
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
-from stripwatch.worker.observers.frame_observers import PipelineObservers, needed_topics, optional_topics
+from stripwatch.worker.observers.frame_observers import PipelineObservers, optional_topics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.consumer import ConsumerConfig, FrameConsumer
 from stripwatch.worker.pipeline.consume.lag import LagMonitor
@@ -29,9 +29,9 @@ from stripwatch.worker.pipeline.inspect.pipeline import Pipeline
 from stripwatch.worker.pipeline.produce.delivery import open_delivery
 from stripwatch.worker.pipeline.produce.record_clock import RecordClock
 from stripwatch.worker.service.hang_detector import HangDetector
+from stripwatch.worker.service.startup import required_topics
 
 log = structlog.get_logger()
-_NEEDED_TOPICS = ("frames", "results", "defects", "rejects")
 _CLOSE_S = 3.0
 # After drain_s_max, closing the consumer, producers and observers takes up to 11 s if Kafka does not respond.
 _CLOSE_S_MAX = 12.0
@@ -51,8 +51,7 @@ class Worker:
         self.stopping = False
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_group_member(settings)
-        topics = [getattr(settings.topics, kind) for kind in _NEEDED_TOPICS]
-        topics += needed_topics(settings.topics, settings.evidence, settings.review)
+        topics = required_topics(settings)
         existing = require_topics(consumer, topics, settings.broker.wait_s_max)
         optional = optional_topics(settings.topics, existing)
         # all topics that the worker writes to

@@ -203,6 +203,7 @@ COILS = Row(
                     "sum by (reason) (increase(stripwatch_view_failed_searches_total[1h]))",
                     "searches failed ({{reason}}) per hour",
                 ),
+                Query("sum by (decision) (increase(stripwatch_view_corrections_total[1h]))", "{{decision}} per hour"),
                 Query("max(stripwatch_view_unknown_labels)", "classes without a model"),
             ),
             "live is 0 while the page shows old figures. failed: Kafka did not accept what a person entered. searches "

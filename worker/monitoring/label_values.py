@@ -24,7 +24,12 @@ _STATISTICS: Values = {
 _SCORES: Values = {"confidence": "Score of the best label.", "unsure": "Share of frames with verdict `unsure`."}
 _WRITES: Values = {
     "acknowledgement": "A person acknowledged an alarm.",
-    "correction": "A person corrected a picture.",
+    "correction": "A person confirmed or corrected a prediction.",
+}
+_DECISIONS: Values = {
+    "confirmed": "The prediction is right.",
+    "relabelled": "The frame shows another class.",
+    "not_a_defect": "The frame shows no defect.",
 }
 
 # By label, for labels whose values come from outside or from the installation.
@@ -148,4 +153,5 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     "coils_faulty": {"fault": {**POSITION_FAULTS, "silent_camera": "An expected camera sent no frame."}},
     "view_writes": {"kind": _WRITES},
     "view_failed_writes": {"kind": _WRITES},
+    "view_corrections": {"decision": _DECISIONS},
 }

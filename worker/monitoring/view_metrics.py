@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from stripwatch.worker.contracts.coil_summary import CoilState
+from stripwatch.worker.contracts.header_specs import DECISIONS
 
 SEARCH_FAILURES = ("busy", "error", "kafka", "timeout")
 WRITES = ("acknowledgement", "correction")
@@ -30,6 +31,7 @@ class ViewMetrics:
         self.writes = self._counter("writes", "Records that people have written with the page, by kind.", "kind")
         # The person sees an error, and nothing was changed.
         self.failed_writes = self._counter("failed_writes", "Records that Kafka did not accept, by kind.", "kind")
+        self.corrections = self._counter("corrections", "Predictions that people have decided about.", "decision")
         # A limit or severity for a misspelled class has no effect.
         self.unknown_labels = self._gauge(
             "unknown_labels", "Classes in the settings severity and limits that no model has."
@@ -43,6 +45,8 @@ class ViewMetrics:
         for kind in WRITES:  # Prometheus sees no increase in a series that begins at 1
             self.writes.labels(kind)
             self.failed_writes.labels(kind)
+        for decision in DECISIONS:
+            self.corrections.labels(decision)
 
     def note_write(self, kind: str, acknowledged: bool) -> None:
         """Count a record that a person has written. kind: one of WRITES. acknowledged: Kafka has it."""

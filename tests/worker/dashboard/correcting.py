@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.broker.consumers import cluster_id
 from stripwatch.worker.config.loader import load_settings
@@ -20,6 +21,7 @@ from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.writing.corrector import Corrector
 from stripwatch.worker.dashboard.writing.page_producer import PageProducer
 from stripwatch.worker.model.inspection import DetectedDefect, Inspection
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from tests.e2e.line import Line
 from tests.tiny import encode_frame
@@ -87,10 +89,10 @@ def history_of(made: Sequence[Inspected]) -> History:
 
 
 @contextmanager
-def corrector_on(settings: Settings, history: History, **more: Any) -> Iterator[Corrector]:
+def corrector_on(settings: Settings, history: History, metrics: ViewMetrics | None = None) -> Iterator[Corrector]:
     frames, producer = FrameFetcher(settings), PageProducer(settings, settings.frames.bytes_max)
     try:
-        yield Corrector(settings, history, frames.frame, producer, **more)
+        yield Corrector(settings, history, frames.frame, producer, metrics or ViewMetrics(CollectorRegistry()))
     finally:
         frames.close()
         producer.close()

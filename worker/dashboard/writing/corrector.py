@@ -4,6 +4,8 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import structlog
+
 from stripwatch.worker.common.errors import BrokerUnavailableError, FrameRejected
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
@@ -15,7 +17,10 @@ from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.dashboard.state.evidence_index import position_of_frame
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.writing.page_producer import PageProducer
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.pipeline.produce.record_builder import review_headers
+
+log = structlog.get_logger()
 
 
 class CorrectionRefusedError(Exception):
@@ -42,12 +47,14 @@ class Corrector:
         history: History,
         fetch: Callable[[Position], Frame | None],
         producer: PageProducer,
+        metrics: ViewMetrics,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self._topic = settings.topics.review
         self._history = history
         self._fetch = fetch
         self._producer = producer
+        self._metrics = metrics
         self._clock = clock
 
     def choices(self, picture: str) -> dict[str, Any]:
@@ -83,10 +90,13 @@ class Corrector:
             headers = correction_headers(correction, result.id, review_headers(result, frame, "correction"))
             self._producer.send(self._topic, frame.camera.encode(), frame.encoded, headers)
         except BrokerUnavailableError as error:
+            log.warning("correction not written", id=result.id, by=person, error=str(error))
             raise CorrectionRefusedError(503, f"the correction was not saved: {error}") from error
         except FrameRejected as error:
             raise CorrectionRefusedError(409, f"the frame on Kafka is damaged: {error}") from error
         self._history.corrections.add(result.id, correction)
+        self._metrics.corrections.labels(decision).inc()
+        log.info("prediction corrected", id=result.id, decision=decision, label=label, by=person)
         return correction
 
     def _result(self, picture: str) -> Result:

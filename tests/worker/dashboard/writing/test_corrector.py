@@ -1,11 +1,12 @@
 """A correction is written with the original frame, read back by the page, and collected for training."""
 
-from itertools import count
+import itertools
 from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
 import pytest
+from prometheus_client import CollectorRegistry
 
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.reviewed_folder import read_entries
@@ -21,6 +22,7 @@ from stripwatch.worker.contracts.line.correction import read_correction
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.dashboard.state.corrections import Corrections
 from stripwatch.worker.dashboard.writing.corrector import CorrectionRefusedError, Corrector
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line
 from tests.tiny import encode_frame
@@ -55,7 +57,8 @@ def test_corrections_reach_training_with_the_label_of_the_person(any_broker: Bro
     line = Line.on(any_broker, partitions=1)
     made, settings = send_frames(line, 3), settings_for(line)
     history = history_of(made)
-    with corrector_on(settings, history) as corrector:
+    counted = metrics()
+    with corrector_on(settings, history, counted) as corrector:
         assert corrector.choices(picture(history, 0)) == {
             "labels": ["pits", "scratches"],
             "predicted": "pits",
@@ -65,6 +68,9 @@ def test_corrections_reach_training_with_the_label_of_the_person(any_broker: Bro
         corrector.correct(picture(history, 1), "confirmed", None, "Ada")
         corrector.correct(picture(history, 2), "relabelled", "pits", "Ada")
         corrector.correct(picture(history, 2), "relabelled", "scratches", "Jürgen")
+    for decision, count in {"not_a_defect": 1, "confirmed": 2, "relabelled": 1}.items():
+        sample = counted.registry.get_sample_value("stripwatch_view_corrections_total", {"decision": decision})
+        assert sample == count
     records = written(settings)
     for record, each in zip(records, [*made, made[2]], strict=True):
         assert_original(record, each)
@@ -101,6 +107,10 @@ def assert_original(record: Record, each: Inspected) -> None:
     assert (copy.own.event_id, copy.own.label, copy.own.model_sha256) == (each.result.id, "pits", "f" * 64)
 
 
+def metrics() -> ViewMetrics:
+    return ViewMetrics(CollectorRegistry())
+
+
 class Frames:
     """A fetcher that returns one frame, or nothing."""
 
@@ -128,7 +138,7 @@ def local(number: int = 0, model: object = MODEL) -> Inspected:
 
 def refused(made: Inspected, frames: Frames, decision: str, label: str | None, name: str | None = None) -> int:
     history, sent = history_of([made]), Sent()
-    corrector = Corrector(load_settings(None, {}), history, frames.frame, sent)  # type: ignore[arg-type]
+    corrector = Corrector(load_settings(None, {}), history, frames.frame, sent, metrics())  # type: ignore[arg-type]
     with pytest.raises(CorrectionRefusedError) as error:
         corrector.correct(name or picture(history, 0), decision, label, "Ada")  # type: ignore[arg-type]
     assert (sent.records, history.corrections.rows()) == ([], {})
@@ -166,7 +176,7 @@ def test_writes_nothing_if_the_frame_is_gone_or_another_one() -> None:
 def test_a_model_without_a_no_defect_label_writes_no_label() -> None:
     made = local(model=msgspec.structs.replace(MODEL, no_defect=None))
     history, sent = history_of([made]), Sent()
-    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, sent)  # type: ignore[arg-type]
+    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, sent, metrics())  # type: ignore[arg-type]
     assert corrector.choices(picture(history, 0))["no_defect"] is None
     corrector.correct(picture(history, 0), "not_a_defect", None, "Ada")
     (record,) = sent.records
@@ -176,9 +186,9 @@ def test_a_model_without_a_no_defect_label_writes_no_label() -> None:
 
 
 def test_a_second_correction_is_later_even_if_the_clock_was_set_back() -> None:
-    made, clock = local(), count(2_000_000_000, -10)
+    made, clock = local(), itertools.count(2_000_000_000, -10)
     history = history_of([made])
-    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, Sent(), lambda: next(clock))  # type: ignore[arg-type]
+    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, Sent(), metrics(), lambda: next(clock))  # type: ignore[arg-type]
     first = corrector.correct(picture(history, 0), "confirmed", None, "Ada")
     second = corrector.correct(picture(history, 0), "not_a_defect", None, "Bob")
     assert second.at_ms > first.at_ms
@@ -194,8 +204,9 @@ class NoBroker:
 
 def test_nothing_counts_as_saved_without_an_acknowledgement() -> None:
     made = local()
-    history = history_of([made])
-    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, NoBroker())  # type: ignore[arg-type]
+    history, counted = history_of([made]), metrics()
+    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, NoBroker(), counted)  # type: ignore[arg-type]
     with pytest.raises(CorrectionRefusedError, match=r"not saved: topic 'inspection\.review'") as error:
         corrector.correct(picture(history, 0), "confirmed", None, "Ada")
     assert (error.value.status, history.corrections.rows()) == (503, {})
+    assert counted.registry.get_sample_value("stripwatch_view_corrections_total", {"decision": "confirmed"}) == 0

@@ -65,9 +65,12 @@ function state(row) {
   return "running";
 }
 
+// While a coil runs, the one before it may still get its last results.
+const isNewest = (row) => !running.some((other) => other.line === row.line && other.first_captured_at > row.first_captured_at);
+
 // Add the present speed of a running coil, and the mean speed of one that has ended.
 function stateAndSpeed(row) {
-  const speed = speedText(row.ended ? row.mean_speed_mps : state(row) === "running" ? speeds.get(row.line ?? "") : null);
+  const speed = speedText(row.ended ? row.mean_speed_mps : isNewest(row) ? speeds.get(row.line ?? "") : null);
   return speed ? `${state(row)}, ${row.ended ? "mean " : ""}${speed}` : state(row);
 }
 

@@ -105,6 +105,21 @@ class StripDefect(msgspec.Struct, frozen=True, gc=False):
         int, Meta(description="Number of boxes that were joined, or of frames where the defect has no box.")
     ]
     event_id: Annotated[str, Meta(description="Id of the result with the best score.")]
+    side: Annotated[
+        str | None, Meta(description="Side of the strip that the camera faces, `top` or `bottom`; null if not set.")
+    ] = None
+    width_mm: Annotated[
+        float | None,
+        Meta(description="Extent across the strip of the part with the best score, as `width_mm` of its result."),
+    ] = None
+    left_edge_mm: Annotated[
+        float | None,
+        Meta(description="Distance of that part from the left edge of the strip, as `left_edge_mm` of its result."),
+    ] = None
+    right_edge_mm: Annotated[
+        float | None,
+        Meta(description="Distance of that part from the right edge of the strip, as `right_edge_mm` of its result."),
+    ] = None
 
 
 class ExceededLimit(msgspec.Struct, frozen=True):

@@ -19,9 +19,9 @@ FRAME_MM = 100
 
 
 def defect(
-    start: int, end: int, rows: tuple[int, int] | None = None, score: float = 0.9, **changes: str
+    start: int, end: int, rows: tuple[int, int] | None = None, score: float = 0.9, **changes: Any
 ) -> StripDefect:
-    names = {"label": "scratches", "camera": "top-1", "event_id": f"e{start}"} | changes
+    names: dict[str, Any] = {"label": "scratches", "camera": "top-1", "event_id": f"e{start}"} | changes
     across = PixelSpan(*rows) if rows else None
     return StripDefect(strip_mm=StripSpan(start, end), across_px=across, score=score, parts=1, **names)
 

@@ -5,6 +5,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator, Sequence
 from functools import reduce
 from heapq import merge
+from math import inf
 from typing import NamedTuple, Self
 
 import msgspec
@@ -31,13 +32,18 @@ class _Packed(NamedTuple):
     end: int
     rows: tuple[int, int] | None
     parts: int
+    side: str | None
+    width_mm: float | None
+    left_edge_mm: float | None
+    right_edge_mm: float | None
 
     @classmethod
     def of(cls, defect: StripDefect) -> Self:
         span, rows = defect.strip_mm, defect.across_px
         across = (rows.start, rows.end) if rows else None
         names = defect.label, defect.camera, defect.event_id
-        return cls(*names, defect.score, span.start, span.end, across, defect.parts)
+        location = defect.width_mm, defect.left_edge_mm, defect.right_edge_mm
+        return cls(*names, defect.score, span.start, span.end, across, defect.parts, defect.side, *location)
 
     def defect(self) -> StripDefect:
         return StripDefect(
@@ -48,6 +54,10 @@ class _Packed(NamedTuple):
             across_px=PixelSpan(*self.rows) if self.rows else None,
             parts=self.parts,
             event_id=self.event_id,
+            side=sys.intern(self.side) if self.side else None,
+            width_mm=self.width_mm,
+            left_edge_mm=self.left_edge_mm,
+            right_edge_mm=self.right_edge_mm,
         )
 
 
@@ -182,7 +192,7 @@ def _share_rows(a: PixelSpan | None, b: PixelSpan | None) -> bool:
 
 
 def _union(a: StripDefect, b: StripDefect) -> StripDefect:
-    best = max(a, b, key=lambda defect: (defect.score, defect.event_id))
+    best = max(a, b, key=_rank)
     rows = [defect.across_px for defect in (a, b)]
     known = [span for span in rows if span is not None]
     return StripDefect(
@@ -193,4 +203,14 @@ def _union(a: StripDefect, b: StripDefect) -> StripDefect:
         across_px=PixelSpan(min(s.start for s in known), max(s.end for s in known)) if len(known) == 2 else None,
         parts=a.parts + b.parts,
         event_id=best.event_id,
+        side=best.side,
+        width_mm=best.width_mm,
+        left_edge_mm=best.left_edge_mm,
+        right_edge_mm=best.right_edge_mm,
     )
+
+
+def _rank(defect: StripDefect) -> tuple[float, str, tuple[float, ...]]:
+    """Return the order by which the best part is chosen. The location decides between two boxes of one frame."""
+    location = defect.width_mm, defect.left_edge_mm, defect.right_edge_mm
+    return defect.score, defect.event_id, tuple(-inf if value is None else value for value in location)

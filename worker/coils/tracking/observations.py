@@ -188,6 +188,10 @@ def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefec
         across_px=_rows(box) if box else None,
         parts=1,
         event_id=event_id,
+        side=sys.intern(frame.side) if frame.side else None,
+        width_mm=defect.width_mm,
+        left_edge_mm=defect.left_edge_mm,
+        right_edge_mm=defect.right_edge_mm,
     )
 
 

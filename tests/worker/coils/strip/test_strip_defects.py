@@ -1,6 +1,6 @@
 import random
 import sys
-from itertools import combinations
+from itertools import combinations, permutations
 
 import pytest
 from hypothesis import given
@@ -24,6 +24,19 @@ def test_scratch_across_three_frames_is_one_defect() -> None:
     parts = [defect(100, 200, (10, 20)), defect(180, 400, (15, 30), 0.97), defect(400, 450, (28, 40))]
     (scratch,) = joined(parts)
     assert scratch == StripDefect("scratches", "top-1", 0.97, StripSpan(100, 450), PixelSpan(10, 40), 3, "e180")
+
+
+def test_a_merged_defect_has_the_location_across_of_its_best_part() -> None:
+    place = {"side": "top", "event_id": "e"}
+    parts = [
+        defect(100, 200, (10, 20), 0.7, width_mm=9.0, **place),
+        defect(150, 250, (15, 30), 0.9, width_mm=5.0, left_edge_mm=70.0, right_edge_mm=900.5, **place),
+        defect(220, 300, (25, 40), 0.9, width_mm=5.0, **place),
+    ]
+    for order in permutations(parts):
+        (found,) = joined(list(order))
+        assert (found.side, found.width_mm, found.left_edge_mm, found.right_edge_mm) == ("top", 5.0, 70.0, 900.5)
+        assert unpacked(packed([found])) == (found,)
 
 
 @pytest.mark.parametrize(

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 import typer
+import yaml
 from markdown_it import MarkdownIt
 from prometheus_client import CollectorRegistry
 from typer.exceptions import TyperException
@@ -140,7 +141,7 @@ def _wrong_options(context: typer.Context, words: list[str], path: str, shortene
 
 
 def is_metric(name: str) -> bool:
-    """Whether a name is that of a metric, a recording rule or a header, or begins one where a page abbreviates."""
+    """Whether a name is that of a metric, recording rule, external label or header, or begins one if abbreviated."""
     return name in known_names() or any(known.startswith(name) and known[len(name)] == ":" for known in known_names())
 
 
@@ -152,6 +153,7 @@ def known_names() -> frozenset[str]:
     endings = ("", "_total", "_bucket", "_count", "_sum")
     names = {family.name + ending for family in families for ending in endings}
     names |= {rule["record"] for rule in rules("recording_rules.yml")}
+    names |= set(yaml.safe_load((ROOT / "deploy/prometheus/prometheus.yml").read_text())["global"]["external_labels"])
     headers = {name for part in (OriginHeaders, RejectHeaders, ReviewHeaders) for name in part.__struct_fields__}
     sources = [ROOT / "worker/contracts/header_names.py", ROOT / "worker/monitoring/worker_scrape.py"]
     sources += [ROOT / "worker/monitoring/health_metrics.py", ROOT / "worker/service/supervisor.py"]

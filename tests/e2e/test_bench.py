@@ -33,7 +33,8 @@ def test_bench_measures_the_worker_and_its_limits(bundle: Path, tmp_path: Path, 
     assert paced["frames"] > 0
     assert 0 < paced["latency_ms_p50"] <= paced["latency_ms_p95"] <= paced["latency_ms_p99"]
     assert found["plan"]["load"] == pytest.approx(20 / found["frames_per_second"], rel=0.01)
-    assert "bottleneck" in done.stderr
+    assert found["plan"]["answer"] in done.stderr
+    assert found["plan"]["machines"] == 1
 
 
 def test_bench_gives_a_one_line_error_if_it_cannot_measure(bundle: Path, tmp_path: Path) -> None:

@@ -1,13 +1,14 @@
-"""Capacity derived from measured costs: the limits of the machine, the bottleneck, and the number of cameras."""
+"""Capacity derived from measured costs: the limits of the machine, and the bottleneck."""
 
-import math
-import re
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
-from stripwatch.worker.common.errors import SettingsError
-
-# At full load every hiccup lengthens the queue, and with it the latency.
-LOAD_MAX = 0.8
+_STEPS = {
+    "consume_s": "reading from Kafka",
+    "decode_s": "decoding",
+    "inference_s": "inference",
+    "publish_s": "publishing",
+    "broker_s": "the broker on this machine",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,42 +52,13 @@ def cpu_limit(costs: FrameCosts, cores: int) -> float:
     return cores / costs.frame_s
 
 
-@dataclass(frozen=True, slots=True)
-class CameraPlan:
-    """The needs of a line: number of cameras, frames per second per camera, and frame size (height x width in px)."""
-
-    cameras: int
-    rate_fps: float
-    shape: str
-
-    @property
-    def fps(self) -> float:
-        return self.cameras * self.rate_fps
-
-
-@dataclass(frozen=True, slots=True)
-class CapacityFit:
-    """The result of fitting a plan to machines of a measured capacity.
-
-    cameras_max: number of such cameras per machine. machines: number needed for the whole plan, or None if not even one
-    camera fits. load: the plan's rate as a share of the capacity of one machine.
-    """
-
-    cameras_max: int
-    machines: int | None
-    load: float
-
-
-def parse_plan(text: str) -> CameraPlan:
-    """Parse a plan such as "12 cameras 30 fps 256x1600". Raises SettingsError."""
-    match = re.fullmatch(r"\s*(\d{1,4}) cameras? (\d{1,4}(?:\.\d+)?) fps (\d{1,5}x\d{1,5})\s*", text)
-    if match is None or not int(match[1]) or not float(match[2]):
-        raise SettingsError(f"--plan must have the form '12 cameras 30 fps 256x1600', not {text!r}")
-    return CameraPlan(int(match[1]), float(match[2]), match[3])
-
-
-def fit(plan: CameraPlan, capacity_fps: float) -> CapacityFit:
-    """Calculate how a plan fits machines of `capacity_fps` each, loaded up to LOAD_MAX."""
-    cameras_max = int(LOAD_MAX * capacity_fps / plan.rate_fps)
-    machines = math.ceil(plan.cameras / cameras_max) if cameras_max else None
-    return CapacityFit(cameras_max, machines, plan.fps / capacity_fps)
+def bottleneck(limits: CapacityLimits, costs: FrameCosts) -> str:
+    """Name the bottleneck for a sentence. If the CPU as a whole is, name the step that takes most of it."""
+    name, _ = limits.binding
+    if name == "inference":
+        return name
+    if name == "intake and decode":
+        return "decoding" if costs.decode_s >= costs.consume_s else "reading from Kafka"
+    spent = {step: seconds or 0.0 for step, seconds in asdict(costs).items()}
+    most = max(spent, key=spent.__getitem__)
+    return f"the CPU, of which {_STEPS[most]} takes {spent[most] / costs.frame_s:.0%}"

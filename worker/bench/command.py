@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -11,12 +12,12 @@ from typing import Annotated, Any
 from uuid import uuid4
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
-from stripwatch.worker.bench.capacity import CameraPlan, CapacityLimits, FrameCosts, fit, parse_plan
+from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, bottleneck
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
+from stripwatch.worker.bench.plan import CameraPlan, PlanAnswer, parse_plan
 from stripwatch.worker.bench.stage_costs import measure_steps
 from stripwatch.worker.bench.workloads import BenchSetup, PacedRun, SaturatedRun, pace, saturate
 from stripwatch.worker.broker.admin import temporary_topics
@@ -27,7 +28,8 @@ from stripwatch.worker.common.errors import LineRunError, SettingsError
 from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
-from stripwatch.worker.common.terminal.console import STDERR, print_summary, say
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.outcome import STDOUT_NAME, JsonFile, Outcome, finish
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.config.loader import load_settings
@@ -81,18 +83,26 @@ def bench(
     ] = None,
     shape: Annotated[str, typer.Option(help="Frame size of the simulated strip: height x width in px.")] = "200x200",
     count: Annotated[int, typer.Option(min=100, help="Number of frames per run at full load.")] = 3000,
-    runs: Annotated[int, typer.Option(min=1, max=50, help="Number of runs at full load. The median is reported.")] = 3,
+    runs: Annotated[int, typer.Option(min=1, max=50, help="Number of runs at full load. The median is reported.")] = 5,
     load: Annotated[
         str, typer.Option(help="Shares of the capacity at which to measure latency, separated by commas.")
     ] = "0.5,0.8",
     seconds: Annotated[float, typer.Option(min=1, help="Duration of each latency measurement in seconds.")] = 15.0,
     plan: Annotated[str, typer.Option(help="Load to plan for, such as '12 cameras 30 fps 256x1600'.")] = "",
+    camera_ids: Annotated[
+        str,
+        typer.Option(
+            help="Ids of the cameras of --plan, separated by commas, to compute the number of partitions for a sender "
+            "that states only the key. Default: top-1, top-2 and so on."
+        ),
+    ] = "",
     broker: BrokerAddress = "",
     setting: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Override a setting of the worker. Repeatable."),
     ] = None,
     config: SecurityConfig = None,
+    json_file: JsonFile = None,
 ) -> None:
     """Measure how fast this machine inspects frames, the CPU cost of a frame, and the bottleneck.
 
@@ -101,11 +111,13 @@ def bench(
     batches, consumer and decoding alone, and all cores busy with nothing but the steps. Broker and cameras share this
     machine unless --broker names an external broker.
 
-    Example: stripwatch bench --bundle model.onnx --plan "12 cameras 30 fps 256x1600"
+    With --plan, the answer comes first: machines, partitions, the bottleneck, and the uncertainty of the measurement. A
+    machine is planned for 70 % of its measured rate, so that it can catch up after an interruption.
 
-    The last line on stdout is JSON.
+    Example: stripwatch bench --bundle model.onnx --plan "12 cameras 30 fps 256x1600"
     """
     wanted = parse_plan(plan) if plan else None
+    ids = _camera_ids(camera_ids, wanted)
     sizes = Sizes(count, runs, _parse_loads(load), seconds)
     settings = load_settings(config if broker else None, {"bundle": bundle, **parse_pairs(setting or [])})
     set_up_logs("auto", "warning")
@@ -125,8 +137,12 @@ def bench(
         setup = BenchSetup(bundle, kafka, setting or [], clock, security, arguments)
         _fill(setup, full["frames"], shots, count)
         found = _measure(setup, settings, shots, (full, paced), sizes)
-    Console(stderr=True, width=None if STDERR.is_terminal else 100).print(_table(found))
-    print_summary(_summary(found, wanted))
+    limit = bottleneck(found.limits, found.costs)
+    answer = PlanAnswer(wanted, found.runs, usable_cores(), limit, ids) if wanted else None
+    if answer and (json_file is None or str(json_file) != STDOUT_NAME):
+        print(answer.sentence(), file=None if json_file or sys.stdout.isatty() else sys.stderr, flush=True)
+    facts = answer.facts() if answer else {}
+    finish(Outcome(_summary(found, answer), facts, [_table(found)]), json_file)
 
 
 def _measure(
@@ -235,7 +251,21 @@ def _percentiles(paced: PacedRun) -> tuple[float | None, float | None, float | N
     return paced.latency_ms_p50, paced.latency_ms_p95, paced.latency_ms_p99
 
 
-def _summary(found: Measured, wanted: CameraPlan | None) -> dict[str, Any]:
+def _camera_ids(text: str, plan: CameraPlan | None) -> list[str]:
+    """Return the camera ids of a plan. Raises SettingsError if their number differs from the plan's."""
+    if plan is None:
+        if text:
+            raise SettingsError("--camera-ids needs --plan")
+        return []
+    ids = [part.strip() for part in text.split(",")] if text else [f"top-{n}" for n in range(1, plan.cameras + 1)]
+    if len(ids) != plan.cameras or len(set(ids)) != len(ids) or "" in ids:
+        raise SettingsError(
+            f"--camera-ids must list {plan.cameras} different ids, as --plan has {plan.cameras} cameras"
+        )
+    return ids
+
+
+def _summary(found: Measured, answer: PlanAnswer | None) -> dict[str, Any]:
     """Build the JSON summary. "of_limits" is the worker's rate divided by each limit."""
     run, limits = found.saturated, found.limits
     every = {"inference": limits.inference_fps, "intake": limits.intake_fps, "cpu": limits.cpu_fps}
@@ -255,8 +285,8 @@ def _summary(found: Measured, wanted: CameraPlan | None) -> dict[str, Any]:
         "device_busy_share": round(run.device_busy_share, 3),
         "latency": [asdict(paced) | {"offered_fps": round(paced.offered_fps, 1)} for paced in found.paced],
     }
-    if wanted is not None:
-        summary["plan"] = asdict(wanted) | asdict(fit(wanted, run.frames_per_second))
+    if answer is not None:
+        summary["plan"] = answer.summary()
     return summary
 
 

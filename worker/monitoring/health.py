@@ -12,7 +12,7 @@ import json
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Any
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer
@@ -20,7 +20,6 @@ from wsgiref.types import StartResponse, WSGIEnvironment
 
 import structlog
 from prometheus_client import CollectorRegistry, Counter, make_wsgi_app
-from prometheus_client.metrics_core import Metric
 
 from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.common.tls_files import openssl_reason
@@ -28,6 +27,7 @@ from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX, BoundedServer
 from stripwatch.worker.monitoring.failing_checks import explain_failing
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
+from stripwatch.worker.monitoring.metric_group import WithoutCreated
 from stripwatch.worker.monitoring.server_certificate import ServerCertificate, server_certificate
 
 log = structlog.get_logger()
@@ -59,7 +59,7 @@ class HealthServer:
         self._checks = checks
         self._is_alive = is_alive
         # The page needs only `collect` and `restricted_registry` of a registry.
-        self._metrics_app = make_wsgi_app(_WithoutCreated(registry))
+        self._metrics_app = make_wsgi_app(WithoutCreated(registry))
         self._scrapes = threading.Semaphore(_SCRAPES_MAX)
         self._needs_client_certificate = settings.client_ca_file is not None
         certificate = server_certificate(settings)
@@ -107,24 +107,6 @@ class HealthServer:
             return answer
         finally:
             self._scrapes.release()
-
-
-class _WithoutCreated:
-    """A registry without the series `_created`: the time at which each counter began, one more series per counter.
-
-    prometheus_client can only switch them off for the whole process, which may be a user's own.
-    """
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._registry = registry
-
-    def collect(self) -> Iterator[Metric]:
-        for metric in self._registry.collect():
-            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
-            yield metric
-
-    def restricted_registry(self, names: Iterable[str]) -> "_WithoutCreated":
-        return _WithoutCreated(self._registry.restricted_registry(names))  # type: ignore[arg-type]
 
 
 def _json(start: StartResponse, status: str, body: object) -> list[bytes]:

@@ -1,8 +1,9 @@
-"""Base of the groups of a worker's metrics: registry, name prefix, bounded label values."""
+"""Base of the groups of a worker's metrics: registry, name prefix, bounded label values, and what a page exposes."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client.metrics_core import Metric
 
 OTHER = "other"  # label value for all names beyond the limit
 
@@ -40,3 +41,21 @@ class BoundedLabels:
                 return OTHER
             self._names.add(name)
         return name
+
+
+class WithoutCreated:
+    """A registry without the series `_created`: the time at which each counter began, one more series per counter.
+
+    prometheus_client can only switch them off for the whole process, which may be a user's own.
+    """
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        for metric in self._registry.collect():
+            metric.samples = [sample for sample in metric.samples if not sample.name.endswith("_created")]
+            yield metric
+
+    def restricted_registry(self, names: Iterable[str]) -> "WithoutCreated":
+        return WithoutCreated(self._registry.restricted_registry(names))  # type: ignore[arg-type]

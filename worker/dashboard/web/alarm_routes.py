@@ -20,6 +20,7 @@ from stripwatch.worker.contracts.line.acknowledgement import Acknowledgement, ac
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.write_route import write_route
+from stripwatch.worker.monitoring.metric_group import WithoutCreated
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 log = structlog.get_logger()
@@ -104,7 +105,7 @@ class AlarmRoutes:
         metrics.live.set(history.feed_state == "live")
         metrics.viewers.set(self.viewers())
         metrics.unknown_labels.set(len(history.unknown_labels()))
-        return generate_latest(metrics.registry)
+        return generate_latest(WithoutCreated(metrics.registry))
 
 
 def _answer(status: int, **content: object) -> Response:

@@ -10,7 +10,7 @@ import typer
 from stripwatch.export.runs.cli_options import BundleArgument
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.worker.common.folders import require_outside
+from stripwatch.worker.common.folders import require_outside, require_place
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
@@ -50,6 +50,7 @@ def show(
     from stripwatch.export.bundles import show as shown
     from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
+    require_place("--html", html)
     card = shown.read_card(load_resolved(resolve_bundle(file)))
     if html is not None:
         from stripwatch.export.bundles.html_card import html_card
@@ -170,6 +171,7 @@ def diff(
     from stripwatch.export.bundles import diff as differ
 
     require_outside("--sheet", sheet, [frames])
+    require_place("--sheet", sheet)
     difference = differ.compare(a, b, frames, provider)
     drawn = sheet is not None and bool(difference.differing)
     if sheet is not None and difference.differing:
@@ -213,4 +215,6 @@ def _after_diff(a: Path, b: Path, frames: Path, see_sheet: bool) -> str:
     """Return the next step: see the frames with different results, or promote B to the registry of A."""
     if see_sheet:
         return command_text("export", "diff", a, b, frames, "--sheet", Path("differ.png"))
+    if b.is_dir():  # already in a registry
+        return command_text("export", "list", b.parent)
     return command_text("export", "promote", b, a.parent if a.is_dir() else Path("bundles"))

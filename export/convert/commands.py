@@ -166,5 +166,5 @@ def verify(file: BundleArgument, json_file: JsonFile = None) -> None:
         "score_tolerance": manifest.score_tolerance,
         "frames_per_second": verified.frames_per_second,
     }
-    step = command_text("export", "promote", file, Path("bundles"))
+    step = command_text("check", "--bundle", file)
     finish(Outcome(summary, next_steps=[step]), json_file)

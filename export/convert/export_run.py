@@ -39,6 +39,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Manifest, Precision
@@ -142,8 +143,10 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
     model = load_model(folder)
     view = exported_view(model, run.configuration.head)
     validation = ScoredValidation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
-    proto = to_onnx(view)
-    parity = check_parity(proto.SerializeToString(), *_sample(view, validation))
+    with one_step(progress, "converting to ONNX"):
+        proto = to_onnx(view)
+    with one_step(progress, "comparing with Keras"):
+        parity = check_parity(proto.SerializeToString(), *_sample(view, validation))
     return Converted(evaluation, validation, proto, backbone_name(model), parity)
 
 
@@ -164,7 +167,8 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     manifest = with_reference(measured, validation, decisions, progress)
     bundle = pack(accepted.proto, manifest)
     check_out(settings.out)  # the file may have been created in the meantime
-    _write_verified(settings.out, bundle)
+    with one_step(progress, "verifying the bundle"):
+        _write_verified(settings.out, bundle)
     return Exported(manifest, converted.parity, len(bundle))
 
 

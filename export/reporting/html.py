@@ -13,6 +13,7 @@ h1 { font-size: 1.5rem; margin-bottom: .2rem } h2 { font-size: 1.15rem; margin-t
 table { border-collapse: collapse } th, td { padding: .25rem .8rem; border-bottom: 1px solid #d8dde4; text-align: left }
 td + td, th + th { text-align: right } .facts td, .texts td, .texts th { text-align: left; overflow-wrap: anywhere }
 .facts td:first-child { white-space: nowrap; overflow-wrap: normal } .numbers td { white-space: nowrap }
+.numbers { display: block; overflow-x: auto }
 img { max-width: 100% }
 .note { color: #5a6675 } figure { display: inline-block; width: 14rem; margin: 0 1rem 1rem 0; vertical-align: top }
 figcaption { font-size: .85rem; overflow-wrap: anywhere }

@@ -44,7 +44,7 @@ def test_verify_and_show_print_json(
     assert run_cli(monkeypatch, "verify", exported) == 0
     printed = capsys.readouterr()
     verified = json.loads(printed.out.splitlines()[-1])
-    assert next_steps(printed.err) == [f"stripwatch export promote {exported} bundles"]
+    assert next_steps(printed.err) == [f"stripwatch check --bundle {exported}"]
     assert run_cli(monkeypatch, "show", exported, "--json") == 0
     shown = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert verified["sha256"] == shown["sha256"]

@@ -10,6 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from tests.export.conftest import run_cli
+from tests.printed import next_steps
 from tests.tiny import tiny_contract, write_bundle, write_frames
 
 WITHOUT = """
@@ -38,9 +39,12 @@ def two(tmp_path: Path) -> list[Path]:
 
 
 def ask(monkeypatch: pytest.MonkeyPatch, capsys: Capture, *arguments: object) -> dict[str, Any]:
-    """Run a command that must succeed and return the JSON object on the last line of stdout."""
+    """Run a command that must succeed and return the JSON object on the last line of stdout. Its next step parses."""
     assert run_cli(monkeypatch, *arguments) == 0
-    summary: dict[str, Any] = json.loads(capsys.readouterr().out.splitlines()[-1])
+    printed = capsys.readouterr()
+    summary: dict[str, Any] = json.loads(printed.out.splitlines()[-1])
+    if "--json" not in arguments and "--history" not in arguments:
+        next_steps(printed.out + printed.err)
     return summary
 
 

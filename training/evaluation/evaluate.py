@@ -24,6 +24,7 @@ from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.progress import one_step
 
 REPORT_FOLDER = "evaluation"  # in the run folder
 
@@ -70,6 +71,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     """
     run = read_run(settings.run)
     require_outside("--out", settings.out, [each for each in (settings.data, settings.test) if each is not None])
+    out = settings.out or settings.run / REPORT_FOLDER
+    make_folder(out)  # before the work, so that a wrong path costs no time
     model = load_model(settings.run)
     with new_progress() as progress:
         root = settings.data or path_of(run.data)
@@ -80,8 +83,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
         places = measure_localization(model, run, measured, settings.boxes, layout, progress)
         evaluation = evaluate(run, validation, measured, settings.recall, places)
-        progress.add_task("drawing the report", total=None)
-        write_results(settings.run, settings.out or settings.run / REPORT_FOLDER, model, run, measured, evaluation)
+        with one_step(progress, "drawing the report"):
+            write_results(settings.run, out, model, run, measured, evaluation)
     return evaluation
 
 

@@ -30,6 +30,7 @@ from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.progress import one_step
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +155,6 @@ def _score(folder: Path, data: Path) -> Fold:
         places = measure_localization(model, run, scored, None, run.configuration.layout, progress)
         out = folder / REPORT_FOLDER
         if not (out / REPORT_FILE).exists():  # keep the report of a person, who may have used other options
-            progress.add_task("drawing the report", total=None)
-            write_results(folder, out, model, run, scored, evaluate(run, scored, scored, None, places))
+            with one_step(progress, "drawing the report"):
+                write_results(folder, out, model, run, scored, evaluate(run, scored, scored, None, places))
     return Fold(run, scored, places)

@@ -148,7 +148,7 @@ def draw(board: Leaderboard) -> bytes:
     axis.margins(x=0.2, y=0.1)
     if any(entry.frames_per_second for entry in board.entries):
         use_log_scale(axis.xaxis)
-    axis.legend(loc="lower left")
+    axis.legend(loc="best")
     return to_png(figure)
 
 

@@ -80,3 +80,11 @@ def test_the_speed_plot_names_every_bundle(drawn: list[Figure]) -> None:
     assert len(legend.get_texts()) == len(rows)
     assert all(name in as_printed(as_table(rows)) for name in NAMES)
     assert r"| a\|b |" in markdown(rows)
+
+
+def test_the_speed_table_is_readable_in_80_columns() -> None:
+    speed = Speed(16, 123_456.7, 2.0, 3.0, 1.0, 5)
+    name = "hot-rolled-strip-mill-2-mobilenet-0.25-2026-11-29-int8.onnx"
+    text = as_printed(as_table([BenchRow(name, "int8", 10**9, None, "cuda-graph", speeds=(speed,))]))
+    assert max(map(len, text.splitlines())) <= 80
+    assert {"123456.7", "cuda-graph"} <= set(text.split())

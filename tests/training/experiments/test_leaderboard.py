@@ -19,6 +19,7 @@ from stripwatch.training.experiments.leaderboard import (
     to_table,
 )
 from stripwatch.worker.common.errors import SettingsError
+from tests.printed import as_printed
 
 
 def entry(name: str, accuracy: float, speed: float, macro_f1: float = 0.9) -> LeaderboardEntry:
@@ -113,3 +114,11 @@ def test_the_plot_shows_every_network() -> None:
     without = read(draw(rank(ENTRIES[:3], Rule.parse("best"))))
     assert every.shape == without.shape
     assert np.any(every != without)
+
+
+def test_the_table_is_readable_in_80_columns() -> None:
+    entries = [*ENTRIES, entry("hot-rolled-strip-efficientnet-lite0-augmented-label-smoothing-0.1", 0.99, 123_456.7)]
+    text = as_printed(to_table(rank(entries, Rule.parse("best"))))
+    assert max(map(len, text.splitlines())) <= 80
+    assert {"123,456.7", "0.9950", "batch"} <= set(text.split())
+    assert not any(len(word) == 1 and word.isalpha() and word != "s" for word in text.split())

@@ -11,6 +11,7 @@ from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.simulator.simulate import render_pool, repeat_pool
+from tests.printed import next_steps
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
 
 
@@ -27,6 +28,7 @@ def test_sends_every_frame_of_every_camera_and_records_it_in_the_sent_file(
         *("--shape", "64x96", "--pool", "10", "--coil-frames", "8", "--sent", sent_path),
     )
     assert code == 0, stderr
+    assert next_steps(stderr) == [f"stripwatch report --bootstrap-servers {line_broker}"]
     summary, sent = last_json(stdout), read_lines(sent_path)
     records = consume(line_broker, 60)
     assert summary["frames_sent"] == len(sent) == 60

@@ -18,7 +18,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import encodable, path_text
 from stripwatch.worker.common.terminal.console import print_json
 from stripwatch.worker.common.terminal.facts import facts_of, facts_table
-from stripwatch.worker.common.terminal.tables import print_table
+from stripwatch.worker.common.terminal.tables import print_table, print_trimmed
 
 STDOUT_NAME = "-"
 
@@ -91,7 +91,7 @@ def print_outcome(outcome: Outcome, console: Console) -> None:
     """Print facts, tables, next steps and files of a result for people."""
     facts = facts_of(outcome.summary) if outcome.facts is None else outcome.facts
     if facts:
-        console.print(facts_table(facts))
+        print_trimmed(facts_table(facts), console)
     for table in outcome.tables:
         console.print()
         print_table(table, console)

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
@@ -78,6 +79,14 @@ class ProgressLines(Progress):
                 line = None if task is None or task.finished else progress_line(task)
             if line is not None:
                 self._print_line(line)
+
+
+@contextmanager
+def one_step(progress: Progress, title: str) -> Iterator[None]:
+    """Show a step of long work that cannot be counted."""
+    task = progress.add_task(title, total=None)
+    yield
+    progress.update(task, total=1, completed=1)
 
 
 def progress_line(task: Task) -> str:

@@ -57,9 +57,16 @@ def print_table(table: Table, console: Console) -> None:
     for number, part in enumerate(_parts(columns, console.width)):
         if number:
             console.print()
-        console.print(_build(part, console.width))
+        print_trimmed(_build(part, console.width), console)
     if table.caption:
         console.print(Text(_plain(table.caption), style="dim"))
+
+
+def print_trimmed(table: Table, console: Console) -> None:
+    """Print a table without the spaces that rich adds at the ends of lines."""
+    with console.capture() as captured:
+        console.print(table)
+    console.out("\n".join(line.rstrip() for line in captured.get().splitlines()), highlight=False)
 
 
 def _measured(column: Any, is_key: bool) -> _Column:

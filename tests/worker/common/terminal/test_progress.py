@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 from rich.progress import Progress, TaskID
 
-from stripwatch.worker.common.terminal.progress import LINE_EVERY_S, ProgressLines, duration
+from stripwatch.worker.common.terminal.progress import LINE_EVERY_S, ProgressLines, duration, one_step
 
 
 class Work:
@@ -87,3 +87,11 @@ def test_prints_nothing_before_the_first_task_and_stops_with_the_work() -> None:
 )
 def test_duration_has_its_two_largest_units(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+def test_a_step_that_cannot_be_counted_ends() -> None:
+    work = Work()
+    with one_step(work.progress, "converting to ONNX"):
+        during = work.progress.finished
+    assert (during, work.progress.finished) == (False, True)
+    assert work.run(lambda: None) == []

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from selenium import webdriver
 from selenium.webdriver.common.by import By
+from selenium.webdriver.remote.webelement import WebElement
 
 from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
@@ -207,6 +208,35 @@ def test_an_acknowledgement_is_known_after_a_reload_and_on_a_second_server(
     open_page(chrome, address)
     server.show("crack")
     until(chrome, lambda: alarm(chrome) == "ALARM crack: 2 frames")  # worse is a new alarm
+
+
+def test_a_burst_takes_one_place_in_the_list_of_defects(chrome: webdriver.Chrome, serve: Serve, shots: Path) -> None:
+    """The frames of a server are captured at one moment."""
+    server, address = serve()
+    for label in ("pits", *["scratches"] * 40):
+        server.show(label)
+    resize(chrome, 1280)
+    open_page(chrome, address)
+    until(chrome, lambda: len(chrome.find_elements(By.CSS_SELECTOR, ".card")) == 3)
+    names = [(text_of_card(card, ".name"), text_of_card(card, ".burst")) for card in cards(chrome)]
+    assert names == [("scratches", "40 pictures in 1 s"), ("pits", ""), ("crack · critical", "")]
+    chrome.save_screenshot(str(shots / "burst.png"))
+    rates = {label: level_of(chrome, label) for label in ("pits", "scratches")}
+    assert rates["scratches"] > rates["pits"] + 20 > 30  # forty times the rate can be seen, and so can one frame
+
+
+def cards(chrome: webdriver.Chrome) -> list[WebElement]:
+    return chrome.find_elements(By.CSS_SELECTOR, ".card")
+
+
+def text_of_card(card: WebElement, css: str) -> str:
+    return str(card.find_element(By.CSS_SELECTOR, css).text)
+
+
+def level_of(chrome: webdriver.Chrome, label: str) -> float:
+    """Return the length of the bar of a class in percent."""
+    bar = chrome.find_element(By.CSS_SELECTOR, f"progress[aria-label*={label}]")
+    return float(bar.get_property("value"))  # type: ignore[arg-type]
 
 
 def test_without_permission_to_write_the_alarm_ends_with_its_cause(chrome: webdriver.Chrome, serve: Serve) -> None:

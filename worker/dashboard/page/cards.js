@@ -2,6 +2,7 @@
 // evidence image if the event has one.
 
 import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, percent } from "./dom.js";
+import { bursts, burstText } from "./bursts.js";
 import { classColour, isShown, learn, onFilter } from "./classes.js";
 import { correctionMark, showCorrection } from "./correct.js";
 import { isWide, makePicture } from "./pictures.js";
@@ -58,7 +59,8 @@ function render(force = false) {
   const wide = shown().slice(0, 10).filter(isWide).length >= 5;
   list.dataset.wide = String(wide);
   const columns = getComputedStyle(list).gridTemplateColumns.split(" ").length;
-  const now = shown().slice(0, Math.max(1, columns) * (wide ? ROWS_OF_WIDE : ROWS));
+  const listed = bursts(shown()).slice(0, Math.max(1, columns) * (wide ? ROWS_OF_WIDE : ROWS));
+  const now = listed.map(({ card }) => card);
   const wanted = new Set(now.map((card) => card.seq));
   for (const [seq, node] of nodes) {
     if (!wanted.has(seq)) {
@@ -67,6 +69,7 @@ function render(force = false) {
     }
   }
   for (const card of now) if (!nodes.has(card.seq)) nodes.set(card.seq, makeCard(card));
+  for (const burst of listed) nodes.get(burst.card.seq).querySelector(".burst").textContent = burstText(burst);
   now.forEach((card, at) => {
     if (list.children[at] !== nodes.get(card.seq)) list.insertBefore(nodes.get(card.seq), list.children[at] ?? null);
   });
@@ -82,10 +85,11 @@ function makeCard(card) {
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
   text.append(
-    make("span", "name", `${card.label}${more}`),
+    make("span", `name ${card.severity}`, `${card.label}${more}${card.severity === "critical" ? " · critical" : ""}`),
     make("span", "where", `${card.camera} · ${alongText(card)}`),
     ...(acrossText(card) ? [make("span", "where", acrossText(card))] : []),
     make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
+    make("span", "burst"),
   );
   text.append(correctionMark(card));
   button.addEventListener("click", () => openCard(card));

@@ -32,7 +32,7 @@ export function showAlarms(state) {
 function drawBanner(open, present, state) {
   const many = state.lines.length > 1;
   byId("alarm").hidden = open.length === 0;
-  byId("alarm").dataset.kind = present.length ? "present" : "earlier";
+  byId("alarm").dataset.when = present.length ? "present" : "earlier";
   const words = present.length ? headline(present).map((alarm) => `ALARM ${many ? `${lineName(alarm.line)} ` : ""}${reason(alarm)}`) : [];
   const big = byId("alarm-headline");
   if (big.dataset.words !== words.join("\n")) {

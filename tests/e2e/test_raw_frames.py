@@ -15,6 +15,7 @@ from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.images.lossless_png import raw_to_png
 from tests.e2e.line import Line, fetch, running_worker
 from tests.raw_frames import Headers, pack, raw_headers
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.long
 
@@ -61,12 +62,14 @@ def test_replays_a_rejected_raw_buffer_with_its_layout(line: Line, bundle: Path)
     with running_worker(line, bundle, "g") as worker:
         port = worker.await_ready()
         rejects = line.read("rejects", 3)
-        metrics = fetch(port, "/metrics")[1]
+        counted = 'stripwatch_rejects_total{camera="top-1",reason="unsupported_format"} 2.0'
+        wait_until(
+            lambda: counted in fetch(port, "/metrics")[1]
+        )
         assert worker.stop() == 0
     details = {reject.headers["stripwatch_reason"]: reject.headers["stripwatch_detail"].decode() for reject in rejects}
     assert "1 are missing" in details[b"truncated"]
     assert any("ce_pixelformat" in detail for detail in details.values())
-    assert 'stripwatch_rejects_total{camera="top-1",reason="unsupported_format"} 2.0' in metrics
     cut = next(reject for reject in rejects if reject.headers["stripwatch_reason"] == b"truncated")
     stored = read_reject(
         PlainRecord(

@@ -67,7 +67,8 @@ function makePicture(reject) {
     pane.append(make("span", "no-picture", "No picture: the bytes of the frame were not kept."));
     return pane;
   }
-  const image = pane.appendChild(make("img"));
+  const image = pane.appendChild(make("img", "loading"));
+  image.addEventListener("load", () => image.classList.remove("loading"));
   image.alt = `Rejected frame of camera ${reject.camera}, as far as it can be decoded`;
   image.decoding = "async";
   image.loading = "lazy";

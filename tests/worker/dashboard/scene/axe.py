@@ -25,12 +25,15 @@ class Findings:
     incomplete: dict[str, list[str]]
 
 
-def check(browser: webdriver.Chrome) -> Findings:
-    """Check the page as it is now. The policy of the page does not apply to scripts of the browser's driver."""
+def check(browser: webdriver.Chrome, rules: list[str] = RULES) -> Findings:
+    """Check the page as it is now. The policy of the page does not apply to scripts of the browser's driver.
+
+    rules: tags or names of rules, but not both.
+    """
     if not browser.execute_script("return typeof axe === 'object'"):
         browser.execute_script(_source())
     browser.set_script_timeout(60)
-    found = browser.execute_async_script(_RUN, RULES)
+    found = browser.execute_async_script(_RUN, rules)
     assert isinstance(found, dict), found
     incomplete = {rule["id"]: _lines(rule) for rule in found["incomplete"]}
     return Findings([line for rule in found["violations"] for line in _lines(rule)], incomplete)

@@ -24,6 +24,7 @@ from stripwatch.worker.dashboard.web.history_routes import HistoryRoutes
 from stripwatch.worker.dashboard.web.routes import make_site
 from tests.worker.dashboard.past.fake_kafka import FakeKafka
 from tests.worker.dashboard.scene.camera_states import states
+from tests.worker.dashboard.scene.people import writing
 from tests.worker.dashboard.scene.pictures import ScenePictures
 from tests.worker.dashboard.scene.story import NOW_S, Told, events
 
@@ -132,11 +133,11 @@ def _past(history: History, pictures: Any, kafka: FakeKafka | None) -> Iterator[
 
 @contextmanager
 def served_scene(port: int = 0) -> Iterator[Shown]:
-    """Fill a history with the scene in a few seconds, and serve it."""
+    """Fill a history with the scene in a few seconds, and serve it to people who may write."""
     clock, pictures = Clock(), ScenePictures()
     history, kafka = History(clock=clock), FakeKafka()
     fill(history, clock, pictures, kafka=kafka)
-    with served(history, pictures, port, kafka) as address:
+    with writing() as options, served(history, pictures, port, kafka, **options) as address:
         yield Shown(address, history, pictures, clock)
 
 

@@ -35,7 +35,7 @@ const DEFECT = [
 ];
 
 const STRETCH = [
-  { name: "Strip", cell: (one) => `${number(one.start / 1000)}–${number(one.end / 1000)} m` },
+  { name: "Strip", head: true, cell: (one) => `${number(one.start / 1000)}–${number(one.end / 1000)} m` },
   { name: "Defects", cell: (one) => number(one.defects) },
   { name: "By class", text: true, cell: (one) => one.classes },
   { name: "Cameras", cell: (one) => number(one.cameras) },

@@ -1,6 +1,7 @@
 """Takes screenshots of the scene: `python -m tests.worker.dashboard.scene.shots --out DIR`.
 
-The live page, an enlarged defect and a report at three widths, in light and dark, as whole pages.
+The live page, an enlarged defect and a report at three widths, in light and dark, as whole pages. With `--documents`,
+the pictures of the documentation instead: `--documents --out deploy/view`.
 """
 
 import argparse
@@ -65,16 +66,41 @@ def whole_page(browser: webdriver.Chrome) -> bytes:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, required=True, help="Folder for the PNG files.")
-    folder: Path = parser.parse_args().out
+    parser.add_argument("--out", type=Path, required=True, help="Folder for the pictures.")
+    parser.add_argument("--documents", action="store_true", help="Take the pictures of the documentation.")
+    asked = parser.parse_args()
+    folder: Path = asked.out
     folder.mkdir(parents=True, exist_ok=True)
     with served_scene() as shown, chromium() as browser:
         coil = next(row["id"] for row in shown.history.state()["running"] if row["line"] == RUNNING)
+        if asked.documents:
+            _take_for_documents(browser, shown.address, coil, folder)
+            return
         for width in SIZES:
             resize(browser, width)
             for dark in (False, True):
                 use_theme(browser, dark)
                 _take(browser, shown.address, coil, folder / f"{width}-{'dark' if dark else 'light'}")
+
+
+def _take_for_documents(browser: webdriver.Chrome, address: str, coil: str, folder: Path) -> None:
+    for name, width, height, dark in (
+        ("laptop", 1280, 1480, False),
+        ("wall", 1920, 1080, True),
+        ("phone", 390, 844, False),
+        ("report", 960, 1400, False),
+    ):
+        resize(browser, width, height)
+        use_theme(browser, dark)
+        if name == "report":
+            open_report(browser, address, coil)
+            until(browser, lambda: "Being read" not in text_of(browser, "main"))
+            await_pictures(browser)
+        else:
+            open_live_page(browser, address)
+        browser.execute_cdp_cmd("Emulation.setScrollbarsHidden", {"hidden": True})
+        shot = browser.execute_cdp_cmd("Page.captureScreenshot", {"format": "jpeg", "quality": 64})
+        (folder / f"{name}.jpg").write_bytes(base64.b64decode(shot["data"]))
 
 
 def _take(browser: webdriver.Chrome, address: str, coil: str, name: Path) -> None:

@@ -63,6 +63,14 @@ def test_report_fits(browser: webdriver.Chrome, scene: Shown, live_page: Opened,
         assert (width_beyond_page(browser), texts_cut_off(browser)) == (0, [])
 
 
+@pytest.mark.parametrize("width", WIDTHS)
+def test_history_fits(browser: webdriver.Chrome, scene: Shown, live_page: Opened, width: int) -> None:
+    resize(browser, width)
+    browser.get(f"{scene.address}history")
+    until(browser, lambda: "Kafka has results since" in text_of(browser, "header"))
+    assert (width_beyond_page(browser), texts_cut_off(browser), scrolled_sideways(browser)) == (0, [], [])
+
+
 def titles(browser: webdriver.Chrome) -> list[str]:
     return [title.text for title in browser.find_elements(By.CSS_SELECTOR, "#lines h2")]
 

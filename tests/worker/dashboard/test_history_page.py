@@ -54,6 +54,6 @@ def test_finds_a_coil_by_id_and_time_and_opens_its_report_after_a_restart(
         browser.get(report)
         until(browser, lambda: browser.execute_script("return document.body.dataset.state") == "done")
         assert text_of(browser, "h1") == "Coil H-4711"
-        assert len(browser.find_elements(By.CSS_SELECTOR, "#serious img")) == 1
+        until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#serious canvas[data-state=shown]"))
         assert console(browser) == []
         browser.get("about:blank")

@@ -6,6 +6,7 @@ import { showList } from "./report_list.js";
 import { follow, sentence } from "./search.js";
 import { startTheme } from "./theme.js";
 
+const PICTURES_MS_MAX = 30000;
 let report = null;
 
 // Return the parameters that find the coil on Kafka. An old address has its id as `coil`.
@@ -37,7 +38,8 @@ function say(text, state) {
 }
 
 async function print() {
-  await Promise.all([...document.images].map((image) => image.decode().catch(() => {}))); // a missing one is named
+  const until = Date.now() + PICTURES_MS_MAX;
+  while (document.querySelector(".view canvas:not([data-state])") && Date.now() < until) await new Promise((again) => setTimeout(again, 100));
   window.print();
 }
 

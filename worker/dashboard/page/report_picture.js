@@ -6,6 +6,7 @@ import { classColour } from "./classes.js";
 const ASPECT = 1.9; // width of a picture by its height
 const MARGIN = 2.2; // width of the part shown, by that of the box
 const SHOWN_PX_MIN = 160;
+const WIDTH_PX = 480;
 
 export function seriousDefect(defect) {
   const item = make("li");
@@ -26,18 +27,35 @@ function picture(defect, evidence) {
     frame.append(make("span", "gone", "Picture no longer on Kafka"));
     return frame;
   }
-  const part = partShown(defect);
-  const image = frame.appendChild(make("img"));
-  image.alt = `${defect.label} on the frame of camera ${defect.camera}`;
-  place(image, { x: 0, y: 0, width: defect.width_px, height: defect.height_px }, part);
-  const box = boxOf(defect);
-  if (box && !evidence) place(frame.appendChild(make("span", "box")), box, part); // the evidence image has it
+  const canvas = frame.appendChild(make("canvas"));
+  [canvas.width, canvas.height] = [WIDTH_PX, Math.round(WIDTH_PX / ASPECT)];
+  canvas.setAttribute("role", "img");
+  canvas.setAttribute("aria-label", `${defect.label} on the frame of camera ${defect.camera}`);
+  const image = new Image();
+  image.addEventListener("load", () => {
+    draw(canvas, image, defect, !evidence); // the evidence image has the box already
+    canvas.dataset.state = "shown";
+  }, { once: true });
   image.addEventListener("error", () => {
     if (evidence) frame.replaceWith(picture(defect, false));
     else frame.replaceChildren(make("span", "gone", "Picture no longer on Kafka"));
   }, { once: true });
   image.src = `/${evidence ? "evidence" : "frames"}/report/${defect.picture}.jpg?large`;
   return frame;
+}
+
+function draw(canvas, image, defect, withBox) {
+  const part = partShown(defect);
+  const scale = image.naturalWidth / defect.width_px;
+  const pen = canvas.getContext("2d");
+  pen.drawImage(image, part.x * scale, part.y * scale, part.width * scale, part.height * scale, 0, 0, canvas.width, canvas.height);
+  const box = boxOf(defect);
+  if (!box || !withBox) return;
+  const zoom = canvas.width / part.width;
+  for (const [colour, width] of [["#000", 7], ["#fff", 3]]) {
+    [pen.strokeStyle, pen.lineWidth] = [colour, width];
+    pen.strokeRect((box.x - part.x) * zoom, (box.y - part.y) * zoom, box.width * zoom, box.height * zoom);
+  }
 }
 
 // The box of the defect's own class, or the first one.
@@ -57,11 +75,4 @@ function partShown({ width_px, height_px, ...defect }) {
 function within(middle, length, frame) {
   if (length >= frame) return (frame - length) / 2;
   return Math.min(Math.max(0, middle - length / 2), frame - length);
-}
-
-function place(element, at, part) {
-  element.style.left = `${(100 * (at.x - part.x)) / part.width}%`;
-  element.style.top = `${(100 * (at.y - part.y)) / part.height}%`;
-  element.style.width = `${(100 * at.width) / part.width}%`;
-  element.style.height = `${(100 * at.height) / part.height}%`;
 }

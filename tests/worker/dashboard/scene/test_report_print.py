@@ -54,7 +54,10 @@ def test_first_page_has_what_decides_about_the_coil_and_the_list_is_short(
     assert found == PARTS
     assert len(browser.find_elements(By.CSS_SELECTOR, "#serious li")) == 10
     assert "hot-strip-defects 2026.11.2" in text_of(browser, "#models")
-    assert browser.find_elements(By.CSS_SELECTOR, "#serious img, #serious .gone")
+    until(
+        browser,
+        lambda: len(browser.find_elements(By.CSS_SELECTOR, "#serious .gone, #serious [data-state=shown]")) == 10,
+    )
     assert "added up by stretches" in text_of(browser, "#defects-note")
     assert cut_off(browser) == []
     assert 2 <= pages(browser) <= 4

@@ -63,9 +63,7 @@ def test_replays_a_rejected_raw_buffer_with_its_layout(line: Line, bundle: Path)
         port = worker.await_ready()
         rejects = line.read("rejects", 3)
         counted = 'stripwatch_rejects_total{camera="top-1",reason="unsupported_format"} 2.0'
-        wait_until(
-            lambda: counted in fetch(port, "/metrics")[1]
-        )
+        wait_until(lambda: counted in fetch(port, "/metrics")[1])
         assert worker.stop() == 0
     details = {reject.headers["stripwatch_reason"]: reject.headers["stripwatch_detail"].decode() for reject in rejects}
     assert "1 are missing" in details[b"truncated"]

@@ -94,7 +94,8 @@ class CameraHealth:
     def annotate(self, lines: list[dict[str, Any]], now_ms: int) -> list[dict[str, Any]]:
         """Add `health` to the cameras of the rows of lines, and the cameras that only a worker knows.
 
-        Each row of a camera has `camera`, `last_ms` and `rejecting`; a row of a line has `line` and `stopped`.
+        Each row of a camera has `camera`, `last_ms`, `heard_ms` and `rejecting`; a row of a line has `line` and
+        `stopped`.
         """
         with self._lock:
             heard = dict(self._heard)
@@ -149,6 +150,7 @@ def _row_of(state: CameraState) -> dict[str, Any]:
         "side": None,
         "defects": 0,
         "last_ms": last_ms,
+        "heard_ms": 0,
         "unsure": 0,
         "flags": {},
         "rejecting": False,
@@ -176,7 +178,7 @@ def _own_view(row: dict[str, Any], stopped: bool, now_ms: int) -> Health:
     """Return what the page itself can tell. It never says that a camera is ok, because it sees no images."""
     if stopped:
         return Health("line stopped", "unknown", row["last_ms"], "No camera of the line sends frames.")
-    if now_ms - row["last_ms"] > _SILENT_MS:
+    if now_ms - row["heard_ms"] > _SILENT_MS:
         return Health("silent", "bad", row["last_ms"], ADVICE["silent"])
     if row["rejecting"]:
         return Health("rejecting", "bad", None, ADVICE["rejecting"])

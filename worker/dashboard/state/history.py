@@ -263,11 +263,11 @@ class History:
         if added.part and self._from_middle and not line.had_coil:
             self._cut.add(added.part)
         line.had_coil = True
-        if observation.replay_of is None:
-            line.speed.add(
-                observation.camera, observation.captured_ms, observation.position_mm, observation.recorded_ms
-            )
         camera = line.cameras[observation.camera]
+        if observation.replay_of is None:
+            heard_ms = observation.recorded_ms or observation.captured_ms
+            line.speed.add(observation.camera, observation.captured_ms, observation.position_mm, heard_ms)
+            camera.heard_ms = max(camera.heard_ms, heard_ms)
         camera.states[observation.state] += 1
         camera.recent_rejects.append(observation.state == "rejected")
         camera.unsure += observation.verdict == "unsure"

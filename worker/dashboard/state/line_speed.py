@@ -25,12 +25,12 @@ class LineSpeed:
         self._newest_ms = 0  # by capture time
         self._heard_ms = 0  # by the time of the record
 
-    def add(self, camera: str, captured_ms: int, position_mm: int | None, recorded_ms: int | None) -> None:
-        """Add a frame. recorded_ms: time at which its event was written."""
+    def add(self, camera: str, captured_ms: int, position_mm: int | None, heard_ms: int) -> None:
+        """Add a frame. heard_ms: time at which its event was written."""
         if position_mm is None or (camera not in self._cameras and len(self._cameras) >= _CAMERAS_MAX):
             return
         self._newest_ms = max(self._newest_ms, captured_ms)
-        self._heard_ms = max(self._heard_ms, recorded_ms or captured_ms)
+        self._heard_ms = max(self._heard_ms, heard_ms)
         samples = self._cameras.setdefault(camera, deque())
         if samples and captured_ms < samples[-1][0] + _STEP_MS:
             return

@@ -30,6 +30,13 @@ class Latency:
 
 @dataclass(slots=True)
 class CameraView:
+    """Counters of one camera.
+
+    last_ms: capture time of its newest frame, by the clock of the camera. heard_ms: time at which the worker wrote the
+    newest event of the camera, replays excluded. The clock of a camera may be wrong, so only heard_ms tells whether
+    frames still arrive.
+    """
+
     side: str | None = None
     height_px: int | None = None
     states: Counter[str] = field(default_factory=Counter)
@@ -38,6 +45,7 @@ class CameraView:
     unsure: int = 0
     defects: int = 0
     last_ms: int = 0
+    heard_ms: int = 0
 
     @property
     def is_rejecting(self) -> bool:
@@ -58,14 +66,20 @@ class LineView:
         """Capture time of the newest frame, in milliseconds since 1970; 0 without frames."""
         return max((camera.last_ms for camera in self.cameras.values()), default=0)
 
+    @property
+    def heard_ms(self) -> int:
+        """Time of the newest event, in milliseconds since 1970; 0 without frames."""
+        return max((camera.heard_ms for camera in self.cameras.values()), default=0)
+
     def has_stopped(self, now_ms: int) -> bool:
-        """Return whether no camera has sent a frame for a minute."""
-        return now_ms - self.last_ms > _STOPPED_MS
+        """Return whether no frame of any camera has been inspected or rejected for a minute."""
+        return now_ms - self.heard_ms > _STOPPED_MS
 
     def row(self, name: str, now_ms: int) -> dict[str, Any]:
         return {
             "line": name,
             "last_ms": self.last_ms,
+            "heard_ms": self.heard_ms,
             "stopped": self.has_stopped(now_ms),
             "speed_mps": self.speed.mps(now_ms),
             "latency_ms_p50": self.latency.percentile(50),
@@ -76,6 +90,7 @@ class LineView:
                     "side": c.side,
                     "defects": c.defects,
                     "last_ms": c.last_ms,
+                    "heard_ms": c.heard_ms,
                     "unsure": c.unsure,
                     "rejecting": c.is_rejecting,
                     "flags": {flag.value: count for flag, count in c.flags.items()},

@@ -15,7 +15,7 @@ NOW_MS = round(NOW_S * 1000)
 
 
 def row(camera: str = "top-1", **changes: Any) -> dict[str, Any]:
-    return {"camera": camera, "last_ms": NOW_MS - 500, "rejecting": False} | changes
+    return {"camera": camera, "last_ms": NOW_MS - 500, "heard_ms": NOW_MS - 500, "rejecting": False} | changes
 
 
 def health(known: CameraHealth, stopped: bool = False, now_ms: int = NOW_MS, **changes: Any) -> dict[str, Any]:
@@ -66,7 +66,7 @@ def test_a_silent_camera_of_a_stopped_line_is_not_a_fault() -> None:
     ("changes", "word", "kind"),
     [
         ({}, "not known", "unknown"),
-        ({"last_ms": NOW_MS - 31_000}, "silent", "bad"),
+        ({"heard_ms": NOW_MS - 31_000}, "silent", "bad"),
         ({"rejecting": True}, "rejecting", "bad"),
         ({"stopped": True, "last_ms": NOW_MS - 99_000}, "line stopped", "unknown"),
     ],

@@ -195,7 +195,7 @@ def test_marks_no_coil_if_the_topic_was_read_from_its_beginning() -> None:
 def test_running_lines_come_first_and_keep_their_order() -> None:
     history = new_history()
     for line, age_s in ((None, 0), ("/plant/line-1", 840), ("/plant/line-3", 5), ("/plant/line-2", 20)):
-        add(history, Shown(0, line=line, coil=str(line)), captured_s=-age_s)
+        add(history, Shown(0, line=line, coil=str(line)), read_s=-age_s, captured_s=-age_s)
     rows = history.state()["lines"]
     assert [(row["line"], row["stopped"]) for row in rows] == [
         ("/plant/line-2", False),
@@ -204,6 +204,22 @@ def test_running_lines_come_first_and_keep_their_order() -> None:
         ("/plant/line-1", True),
     ]
     assert rows[-1]["last_ms"] == NOW_MS - 841_000
+
+
+@pytest.mark.parametrize(("age_s", "clock_s", "stopped"), [(1, -600, False), (1, 600, False), (90, 600, True)])
+def test_a_wrong_camera_clock_does_not_hide_whether_the_line_runs(age_s: int, clock_s: int, stopped: bool) -> None:
+    history = new_history()
+    add(history, Shown(0), read_s=-age_s, captured_s=clock_s)
+    (line,) = history.state()["lines"]
+    assert line["stopped"] is stopped
+    assert line["cameras"][0]["health"]["word"] == ("line stopped" if stopped else "not known")
+
+
+def test_a_replayed_frame_does_not_start_a_stopped_line() -> None:
+    history = new_history()
+    add(history, Shown(0), read_s=-600, captured_s=-600)
+    history.add_result(replayed(1, "reject"), NOW_MS, 0.0, live=True)
+    assert [line["stopped"] for line in history.state()["lines"]] == [True]
 
 
 def test_states_the_time_of_the_oldest_record_that_is_counted() -> None:

@@ -63,16 +63,16 @@ def test_the_median_of_the_cameras_ignores_one_with_a_wrong_scale_and_one_that_h
     speed = LineSpeed()
     for camera, mps in (("a", 5.0), ("b", 5.0), ("c", 50.0)):
         for at_ms, mm in steady(mps):
-            speed.add(camera, BEGIN_MS + at_ms, mm, None)
+            speed.add(camera, BEGIN_MS + at_ms, mm, BEGIN_MS + at_ms)
     for at_ms, mm in steady(9.0):
-        speed.add("old", BEGIN_MS - 60_000 + at_ms, mm, None)
+        speed.add("old", BEGIN_MS - 60_000 + at_ms, mm, BEGIN_MS)
     assert speed.mps(BEGIN_MS + 6600) == pytest.approx(5, abs=0.02)
 
 
 def test_memory_is_bounded() -> None:
     speed = LineSpeed()
     for number in range(20_000):
-        speed.add(f"camera {number % 200}", BEGIN_MS + number, number, None)
+        speed.add(f"camera {number % 200}", BEGIN_MS + number, number, BEGIN_MS + number)
     assert len(speed._cameras) == 64
     assert max(map(len, speed._cameras.values())) <= 51
 

@@ -115,13 +115,11 @@ class History:
     ) -> None:
         """Add a reject record. position: of the record, for its picture; without it, the reject is not listed."""
         observation = observation_from_reject(key, headers, timestamp_ms)
-        if position is not None:
-            self.rejects.add(key, headers, timestamp_ms, position)
         with self._lock:
             if observation is None:
                 self._totals["unreadable"] += 1
-            else:
-                self._add_observation(observation, read_s, live)
+            elif self._add_observation(observation, read_s, live) and position is not None:
+                self.rejects.add(observation, headers, timestamp_ms, position)
 
     def say(self, state: str, problem: str = "") -> None:
         """Set the state of the feed (connecting, reading, live or lost) and the problem to show with it."""

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from stripwatch.worker.coils.tracking.bounded_names import shorten
-from stripwatch.worker.coils.tracking.observations import observation_from_reject
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.header_names import OWN_PREFIX
 from stripwatch.worker.contracts.positions import Position
@@ -57,15 +57,12 @@ class RejectList:
 
     def add(
         self,
-        key: bytes | None,
+        observation: Observation,
         headers: Sequence[tuple[str, bytes | None]],
         timestamp_ms: int,
         position: Position,
     ) -> None:
-        """Add a reject record. Anything else on the topic is ignored, and so is a repeat."""
-        observation = observation_from_reject(key, headers, timestamp_ms)
-        if observation is None:
-            return
+        """Add the reject that an observation was read from. A repeat is ignored."""
         own = {name.removeprefix(OWN_PREFIX): _text(value) for name, value in headers if name.startswith(OWN_PREFIX)}
         reason = shorten(own.get("reason", ""))
         with self._lock:

@@ -10,12 +10,10 @@ class ModelLabels:
 
     def __init__(self) -> None:
         self._labels: set[str] = set()
-        self._seen: set[frozenset[str]] = set()
 
     def add(self, labels: frozenset[str]) -> None:
         """Add the classes of the model of one result."""
-        if labels and labels not in self._seen and len(self._labels) < _LABELS_MAX:
-            self._seen.add(labels)
+        if len(self._labels) < _LABELS_MAX:
             self._labels |= labels
 
     def missing(self, configured: Iterable[str]) -> list[str]:

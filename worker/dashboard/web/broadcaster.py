@@ -5,10 +5,12 @@ from collections import deque
 from collections.abc import AsyncIterator
 
 import msgspec
+import structlog
 from starlette.concurrency import run_in_threadpool
 
 from stripwatch.worker.dashboard.state.history import CARDS_MAX, History
 
+log = structlog.get_logger()
 VIEWERS_MAX = 50
 TICK_S = 0.5
 _RETRY_MS = 2000
@@ -43,7 +45,10 @@ class Broadcaster:
     async def run(self) -> None:
         """Build the messages every tick until stopped."""
         while not self._stopped:
-            await run_in_threadpool(self._make)
+            try:
+                await run_in_threadpool(self._make)
+            except Exception:  # one bad event must not freeze the page of every viewer
+                log.exception("live page not updated")
             async with self._tick:
                 self._tick.notify_all()
             await asyncio.sleep(TICK_S)
@@ -70,8 +75,9 @@ class Broadcaster:
             yield b"retry: %d\n\n" % _RETRY_MS
             while not self._stopped and viewer in self._viewers:
                 if self._state:
-                    message, seq = self._message(seq, with_coils=coils_seen != self._coils_made)
-                    coils_seen = self._coils_made
+                    coils_made = self._coils_made  # read first: the messages may be replaced at any moment
+                    message, seq = self._message(seq, with_coils=coils_seen != coils_made)
+                    coils_seen = coils_made
                     if corrections_seen != self._corrections_made:
                         corrections_seen = self._corrections_made
                         message += _event("corrections", self._corrections)
@@ -106,7 +112,8 @@ class Broadcaster:
             self._corrections = msgspec.json.encode(self._history.corrections.rows())
             self._corrections_made = changes
         newest = self._cards[-1][0] if self._cards else 0
-        self._cards.extend((card.seq, msgspec.json.encode(card)) for card in self._history.cards_after(newest))
+        news = [(card.seq, msgspec.json.encode(card)) for card in self._history.cards_after(newest)]
+        self._cards = deque([*self._cards, *news], CARDS_MAX)  # not extended, because viewers may be iterating over it
         self._state = msgspec.json.encode(state | {"viewers": self.viewers})
 
 

@@ -2,6 +2,8 @@ import asyncio
 import json
 from typing import Any
 
+import pytest
+
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from tests.worker.dashboard.events import Shown
@@ -30,6 +32,20 @@ async def first_message(history: History, last_event_id: str = "") -> tuple[dict
             data[fields["event"]] = json.loads(fields["data"])
         identity = fields.get("id", identity)
     return data, identity
+
+
+def test_an_update_that_fails_does_not_end_the_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    history = new_history()
+    make, failures = history.state, [ValueError("one bad event")]
+
+    def state() -> dict[str, Any]:
+        if failures:
+            raise failures.pop()
+        return make()
+
+    monkeypatch.setattr(history, "state", state)
+    data, _ = asyncio.run(first_message(history))
+    assert data["state"]["run"] == history.run_id
 
 
 def seen(last_event_id: str) -> list[int]:

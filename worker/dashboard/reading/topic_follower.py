@@ -23,7 +23,8 @@ class TopicFollower:
 
     add: called for each record, from the thread; a record may come again after a lost connection. has_read: set once
     the records that existed at the start have been read, or could not be read at the first attempt, because the page
-    must not wait for an optional topic. records_max: number of the newest records to read at the start.
+    must not wait for an optional topic. is_live: True while records arrive as they are written; False while records of
+    the past are read, at the start and after a lost connection. records_max: number of the newest records to read then.
     """
 
     def __init__(
@@ -35,6 +36,7 @@ class TopicFollower:
         records_max: int = _RECORDS_MAX,
     ) -> None:
         self.has_read = threading.Event()
+        self.is_live = False
         self._settings = settings
         self._topic = topic
         self._add = add
@@ -61,6 +63,7 @@ class TopicFollower:
                 log.warning("broker unavailable, retrying", topic=self._topic, error=str(error))
             except Exception:  # the other parts of the page must continue
                 log.exception("reading failed, retrying", topic=self._topic)
+            self.is_live = False
             self.has_read.set()
             self._stopped.wait(wait_s)
 
@@ -78,5 +81,6 @@ class TopicFollower:
                 for record in reader.poll():
                     self._add(record)
                 if reader.caught_up_at_s is not None:
+                    self.is_live = True
                     self.has_read.set()
         return True

@@ -114,13 +114,14 @@ def follow_acknowledgements(settings: Settings, alarms: AlarmBoard) -> TopicFoll
 def follow_cameras(settings: Settings, health: CameraHealth, wall: Callable[[], float] = time.time) -> TopicFollower:
     """Return a reader of the states of cameras that workers publish. Start it.
 
-    A state counts as heard when it arrives, because the clocks of workers may differ from the clock of the page; a
-    state that was there before the page counts as heard at the time of its record.
+    A state counts as heard when it arrives, because the clocks of workers may differ from the clock of the page. A
+    state that is read from the past, at the start or after a lost connection, counts as heard at the time of its
+    record.
     """
 
     def add(record: Any) -> None:
         now_ms = round(wall() * 1000)
-        health.add(record.value, now_ms if follower.has_read.is_set() else min(now_ms, record.timestamp))
+        health.add(record.value, now_ms if follower.is_live else min(now_ms, record.timestamp))
 
     follower = TopicFollower(settings, settings.topics.cameras, add, "see the health of each camera on the page")
     return follower

@@ -25,10 +25,11 @@ class CorrectionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True)
 def correction_routes(corrector: Corrector, access: Access) -> list[BaseRoute]:
     """Return the routes: what a person may choose for a card, and the correction itself."""
 
-    async def choices(request: Request) -> Response:
+    async def show_choices(request: Request) -> Response:
         picture = "{run}/{seq}".format_map(request.path_params)
         try:
-            return JSONResponse(corrector.choices(picture), headers={"cache-control": "no-store"})
+            choices = await run_in_threadpool(corrector.choices, picture)
+            return JSONResponse(choices, headers={"cache-control": "no-store"})
         except CorrectionRefusedError as refused:
             return refusal(refused.status, str(refused))
 
@@ -42,6 +43,6 @@ def correction_routes(corrector: Corrector, access: Access) -> list[BaseRoute]:
         return JSONResponse(shown, headers={"cache-control": "no-store"})
 
     return [
-        Route("/corrections/{run}/{seq:int}.json", choices),
+        Route("/corrections/{run}/{seq:int}.json", show_choices),
         write_route("/corrections", access, CorrectionRequest, correct),
     ]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Hashable, Mapping
+from functools import partial
 from typing import TypeVar
 
 import msgspec
@@ -23,11 +24,13 @@ from stripwatch.worker.dashboard.past.query import CoilQuery, CoilTarget, ShiftQ
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.shifts.shift_table import shifts_csv
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
+from stripwatch.worker.dashboard.web.picture_responses import PictureThreads, jpeg_response, no_picture, width_px
 
 T = TypeVar("T")
 Work = Callable[[Watch], Outcome[T]]
 LISTED_MAX = 500
 _TICK_S = 0.25
+_SMALL_PX = 480
 _NO_STORE = {"cache-control": "no-store"}
 
 
@@ -39,6 +42,7 @@ class HistoryRoutes:
         self._queue = queue
         self._pictures = pictures
         self._fetcher = fetcher
+        self._threads = PictureThreads()
 
     def count_failures(self, counter: Counter) -> None:
         """Count failed searches in a counter with the label `reason`."""
@@ -98,11 +102,11 @@ class HistoryRoutes:
 
     async def frame(self, request: Request) -> Response:
         """Return a frame of a report, larger with ?large."""
-        return await run_in_threadpool(self._picture, request, evidence=False)
+        return await self._threads.run(partial(self._picture, request, evidence=False))
 
     async def evidence(self, request: Request) -> Response:
         """Return an evidence image of a report, larger with ?large. Answers 204 if it is not on Kafka."""
-        return await run_in_threadpool(self._picture, request, evidence=True)
+        return await self._threads.run(partial(self._picture, request, evidence=True))
 
     def _extent(self, _: Mapping[str, str]) -> tuple[Hashable, Work[KafkaExtent]]:
         return "extent", self._past.extent
@@ -124,11 +128,11 @@ class HistoryRoutes:
         position: Position | None = None
         if frame:
             position = self._pictures.evidence(frame) if evidence else frame.frame
-        jpeg = self._fetcher.picture(position, _width_px(request)) if position else None
+        jpeg = self._fetcher.picture(position, width_px(request, _SMALL_PX)) if position else None
         if jpeg is not None:
-            return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+            return jpeg_response(jpeg)
         if frame and evidence:
-            return Response(status_code=204, headers=_NO_STORE)
+            return no_picture()
         return JSONResponse({"error": "not found, or no longer on Kafka"}, 404, headers=_NO_STORE)
 
     def _stream(
@@ -209,7 +213,3 @@ def _event(name: str, data: bytes) -> bytes:
 
 def _failed(error: HistoryError) -> bytes:
     return _event("failed", msgspec.json.encode({"error": str(error), "status": error.status}))
-
-
-def _width_px(request: Request) -> int:
-    return 1600 if "large" in request.query_params else 480

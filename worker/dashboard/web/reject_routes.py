@@ -1,19 +1,19 @@
 """Routes of the list of rejected frames: the list, and the picture of a frame where it can be decoded."""
 
 import msgspec
-from starlette.concurrency import run_in_threadpool
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.state.reject_list import RejectList
-
-_WIDTHS_PX = (320, 1600)
+from stripwatch.worker.dashboard.web.picture_responses import PictureThreads, jpeg_response, no_picture, width_px
 
 
 def reject_routes(rejects: RejectList, pictures: FrameFetcher) -> list[Route]:
     """Return the routes. A frame is decoded and encoded again: no byte of a sender reaches the browser."""
+    threads = PictureThreads()
 
     async def listed(_: Request) -> Response:
         body = msgspec.json.encode(rejects.newest_first())
@@ -21,10 +21,10 @@ def reject_routes(rejects: RejectList, pictures: FrameFetcher) -> list[Route]:
 
     async def picture(request: Request) -> Response:
         position = rejects.position("{run}/{seq}".format_map(request.path_params))
-        width_px = _WIDTHS_PX["large" in request.query_params]
-        jpeg = await run_in_threadpool(pictures.picture, position, width_px) if position else None
-        if jpeg is None:  # an answer without a picture: the frame was rejected for a reason, so this is no error
-            return Response(status_code=204, headers={"cache-control": "no-store"})
-        return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+        return await threads.run(lambda: fetched(position, width_px(request))) if position else no_picture()
+
+    def fetched(position: Position, width: int) -> Response:
+        jpeg = pictures.picture(position, width)
+        return no_picture() if jpeg is None else jpeg_response(jpeg)  # frames that cannot be decoded are expected here
 
     return [Route("/rejects.json", listed), Route("/rejects/{run}/{seq:int}.jpg", picture)]

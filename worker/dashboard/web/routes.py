@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +25,12 @@ from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.alarm_routes import AlarmRoutes, SendRecord, nobody_writes
 from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from stripwatch.worker.dashboard.web.history_routes import HistoryRoutes
+from stripwatch.worker.dashboard.web.picture_responses import PictureThreads, jpeg_response, no_picture, width_px
 from stripwatch.worker.dashboard.web.reject_routes import reject_routes
 from stripwatch.worker.dashboard.web.write_route import write_route
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 PAGE = Path(__file__).parents[1] / "page"
-_WIDTHS_PX = (320, 1600)
 _TYPES = {".html": "text/html; charset=utf-8", ".css": "text/css", ".js": "text/javascript", ".svg": "image/svg+xml"}
 # Scripts, styles, pictures and requests come from this server only; no inline code; no other page may frame this one.
 HEADERS = {
@@ -112,6 +113,7 @@ class Site:
         self._pictures = pictures
         self._broadcaster = broadcaster
         self._access = access
+        self._threads = PictureThreads()
 
     async def access_json(self, request: Request) -> Response:
         """Return whether the page may offer a sign-in, and how."""
@@ -151,14 +153,14 @@ class Site:
 
         Answers 204 if the frame is gone but the event announced an evidence image, which the page then asks for.
         """
-        return await run_in_threadpool(self._picture, request, evidence=False)
+        return await self._threads.run(partial(self._picture, request, evidence=False))
 
     async def evidence(self, request: Request) -> Response:
         """Return the evidence image of a card: /evidence/RUN/SEQ.jpg, larger with ?large.
 
         Answers 204 if the event announced an evidence image that is not on Kafka (yet).
         """
-        return await run_in_threadpool(self._picture, request, evidence=True)
+        return await self._threads.run(partial(self._picture, request, evidence=True))
 
     def _picture(self, request: Request, evidence: bool) -> Response:
         picture = "{run}/{seq}".format_map(request.path_params)
@@ -166,11 +168,10 @@ class Site:
         has_evidence = card is not None and card.evidence is True
         if card and evidence:
             place = self._history.evidence.find(card.id) if has_evidence else None
-        width_px = _WIDTHS_PX["large" in request.query_params]
-        jpeg = self._pictures.picture(place, width_px) if place else None
+        jpeg = self._pictures.picture(place, width_px(request)) if place else None
         if jpeg is None:
-            return Response(status_code=204, headers={"cache-control": "no-store"}) if has_evidence else _none()
-        return Response(jpeg, media_type="image/jpeg", headers={"cache-control": "private, max-age=3600"})
+            return no_picture() if has_evidence else _none()
+        return jpeg_response(jpeg)
 
 
 class SecureHeaders:

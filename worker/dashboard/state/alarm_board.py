@@ -1,7 +1,7 @@
 """The alarms of the coils that the page knows, and who acknowledged them."""
 
 import threading
-from collections import Counter, OrderedDict
+from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -55,10 +55,13 @@ class AlarmBoard:
         may be missing. Alarms of other coils are dropped.
         """
         with self._lock:
+            of_coil = defaultdict[str, list[_Entry]](list)
+            for entry in self._entries.values():
+                of_coil[entry.alarm.coil_id].append(entry)
             known = set()
             for summary, is_cut in coils:
                 known.add(summary.id)
-                self._see(summary, is_cut)
+                self._see(summary, is_cut, of_coil.get(summary.id, []))
             gone = [key for key, entry in self._entries.items() if entry.alarm.coil_id not in known]
             for key in gone:
                 del self._entries[key]
@@ -102,10 +105,14 @@ class AlarmBoard:
             )
 
     def rows(self) -> list[dict[str, Any]]:
-        """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them."""
+        """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them.
+
+        Those that need attention come first, and among them those of critical classes. Otherwise the order does not
+        change, so that the headline does not jump.
+        """
         with self._lock:
             shown = [entry for entry in self._entries.values() if self.is_ready() and self._is_shown(entry)]
-            shown.sort(key=lambda entry: (entry.acknowledged is not None, not entry.running))
+            shown.sort(key=_by_urgency)
             return [_row(entry) for entry in shown[:_SHOWN_MAX]]
 
     def counts(self) -> tuple[Counter[str], Counter[str]]:
@@ -120,11 +127,10 @@ class AlarmBoard:
             return entry.running and entry.active
         return entry.running or entry.acknowledged is None
 
-    def _see(self, summary: CoilSummary, is_cut: bool) -> None:
+    def _see(self, summary: CoilSummary, is_cut: bool, entries: Iterable[_Entry]) -> None:
         found = {alarm.key: alarm for alarm in alarms_of(summary)}
-        for key, entry in self._entries.items():
-            if entry.alarm.coil_id == summary.id:
-                entry.active, entry.running = key in found, summary.ended is None
+        for entry in entries:
+            entry.active, entry.running = entry.alarm.key in found, summary.ended is None
         for key, alarm in found.items():
             known = self._entries.get(key)
             if known and known.alarm.coil_id != alarm.coil_id and known.alarm.began_at > alarm.began_at:
@@ -141,10 +147,14 @@ class AlarmBoard:
         """Return the newest acknowledgement of this alarm or a worse one of the same coil.
 
         An acknowledgement of an earlier coil of the same name does not count. Where the ids of the coil differ, because
-        a server did not read its beginning, the time decides.
+        a server did not read its beginning, the time decides. All unnamed coils of a line share their alarms' ids, so
+        the alarm of one whose beginning is unknown is rather raised twice than missed.
         """
-        of_key = self._acknowledged.get(entry.alarm.key, {})
-        began_ms = parse_rfc3339(entry.alarm.began_at) - (_CUT_MS if entry.is_cut else _CLOCK_MS)
+        of_key = self._acknowledged.get(entry.alarm.key)
+        if not of_key:
+            return None
+        is_cut = entry.is_cut and entry.alarm.key.coil is not None
+        began_ms = parse_rfc3339(entry.alarm.began_at) - (_CUT_MS if is_cut else _CLOCK_MS)
         valid = [
             said
             for step, said in of_key.items()
@@ -172,6 +182,10 @@ def read_acknowledgement(value: bytes | None) -> Acknowledgement | None:
 
 
 _decode = msgspec.json.Decoder(Acknowledgement).decode
+
+
+def _by_urgency(entry: _Entry) -> tuple[bool, bool, bool]:
+    return entry.acknowledged is not None, not entry.running, entry.alarm.key.rule != "critical"
 
 
 def _line_of(entry: _Entry) -> str:

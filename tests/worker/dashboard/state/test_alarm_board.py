@@ -20,7 +20,7 @@ RULES = GradingRules({"crack": "critical"}, LimitsSettings(defect_frames_per_100
 def coil(
     scratches: int = 0,
     cracks: int = 0,
-    name: str = "C1",
+    name: str | None = "C1",
     first_ms: int = 1_800_000_000_000,
     ended: Ended | None = None,
     line: str | None = "/p/line-1",
@@ -205,3 +205,22 @@ def test_records_of_other_writers_are_ignored_or_shortened() -> None:
     made = board(coil(scratches=6))
     made.add(long)
     assert made.rows()[0]["acknowledged"]["by"] == long.by
+
+
+def test_a_critical_class_comes_before_alarms_that_were_raised_earlier() -> None:
+    made = board(coil(scratches=10))
+    made.see([(coil(scratches=10, cracks=1), False)])
+    assert [label for label, *_ in shown(made)] == ["crack", "scratch"]
+
+
+@pytest.mark.parametrize(("name", "by"), [("C1", "Ada"), (None, None)])
+def test_an_acknowledgement_of_an_earlier_unnamed_coil_does_not_hide_a_coil_with_an_unread_beginning(
+    name: str | None, by: str | None
+) -> None:
+    first_ms = 1_800_000_000_000
+    earlier = board(coil(cracks=1, name=name, first_ms=first_ms))
+    written = earlier.acknowledgement(earlier.rows()[0]["id"], "Ada", first_ms + 10_000)
+    assert written is not None
+    made = board(coil(cracks=1, name=name, first_ms=first_ms + 3_600_000), cut=True)
+    made.add(written)
+    assert [found for _, found, *_ in shown(made)] == [by]

@@ -29,7 +29,9 @@ _process: int | str | None = None
 
 
 class LineWriter:
-    """File-like object that writes each text in one system call. Thread-safe.
+    """File-like object that writes each text in one system call. Thread-safe, also if a write causes another one.
+
+    A signal handler or the garbage collector can interrupt a write and log a line in the same thread.
 
     A log that cannot be written must not stop the line: errors are counted, and the next line that can be written is
     preceded by their number.
@@ -42,7 +44,7 @@ class LineWriter:
         self._fd = _descriptor(stream)
         self.line_bytes_max = _whole_bytes_max(self._fd)
         self.lost = 0
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
 
     def write(self, text: str) -> int:
         """Write one or more complete lines, each of them whole."""

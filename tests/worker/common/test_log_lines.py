@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from pathlib import Path
 from typing import IO, Any
@@ -135,3 +136,24 @@ def test_a_log_without_a_reader_raises_no_error_and_later_reports_the_lost_lines
     report, third = file.read_text().splitlines()
     assert json.loads(report) == {"event": "log lines could not be written", "level": "error", "lines": 2}
     assert third == "third"
+
+
+def test_a_line_that_interrupts_another_one_in_the_same_thread_is_written(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A signal handler or the garbage collector may log at any moment."""
+    file, write = tmp_path / "log", os.write
+    with file.open("w") as stream:
+        writer = LineWriter(stream)
+
+        def interrupted(fd: int, data: bytes) -> int:
+            monkeypatch.setattr(os, "write", write)
+            writer.write("inner\n")
+            return write(fd, data)
+
+        monkeypatch.setattr(os, "write", interrupted)
+        outer = threading.Thread(target=writer.write, args=("outer\n",), daemon=True)
+        outer.start()
+        outer.join(10)
+        assert not outer.is_alive()
+    assert file.read_text() == "inner\nouter\n"

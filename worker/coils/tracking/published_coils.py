@@ -135,9 +135,15 @@ def faults_of(summary: CoilSummary) -> frozenset[str]:
 
 def content_digest(summary: CoilSummary) -> bytes:
     """Return a digest of what the frames say. The state depends on the settings too, and summaries of older versions
-    lack it: neither a changed limit nor an upgrade is a correction.
+    lack it and the location of defects across the strip: neither a changed limit nor an upgrade is a correction.
     """
     summary = msgspec.structs.replace(summary, defect_frames={}, state=None, exceeded=[], severities={}, worst=None)
+    defects = [
+        msgspec.structs.replace(defect, side=None, width_mm=None, left_edge_mm=None, right_edge_mm=None)
+        for defect in summary.strip_defects
+    ]
     cameras = {name: msgspec.structs.replace(of, delay_ms_min=None) for name, of in summary.cameras.items()}
-    content = msgspec.structs.replace(summary, id="", revision=0, ended=None, offsets={}, cameras=cameras)
+    content = msgspec.structs.replace(
+        summary, id="", revision=0, ended=None, offsets={}, cameras=cameras, strip_defects=defects
+    )
     return hashlib.sha256(msgspec.json.encode(content)).digest()

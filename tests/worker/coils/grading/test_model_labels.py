@@ -1,3 +1,5 @@
+import itertools
+
 from stripwatch.worker.coils.grading.model_labels import ModelLabels
 
 
@@ -20,3 +22,12 @@ def test_memory_is_bounded_for_any_number_of_models() -> None:
     for number in range(10_000):
         labels.add(frozenset({f"class {number}"}))
     assert labels.missing(["class 0", "class 9999"]) == ["class 9999"]
+
+
+def test_memory_is_bounded_for_any_number_of_sets_of_the_same_classes() -> None:
+    """A sender decides which classes a result states."""
+    labels = ModelLabels()
+    names = [f"class {number}" for number in range(200)]
+    for first, second in itertools.combinations(names, 2):
+        labels.add(frozenset({first, second}))
+    assert sum(map(len, vars(labels).values())) == len(names)

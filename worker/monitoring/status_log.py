@@ -19,8 +19,9 @@ _COUNTERS = (
     "stripwatch_batch_frames_count",
     _AGES,
 )
+_READY = ("stripwatch_ready", "stripwatch_process_up")  # the latter is 0 for a process that does not respond
 _GAUGES = (
-    "stripwatch_ready",
+    *_READY,
     "stripwatch_consumer_lag_frames",
     "stripwatch_inflight_frames",
     "process_resident_memory_bytes",
@@ -66,15 +67,18 @@ class StatusLog:
         if self._interval_s:
             self._thread.join()
         if self._with_totals:
-            self.log_totals()
+            try:
+                self.log_totals()
+            except Exception:  # it must not replace the error that ended the worker
+                log.exception("cannot determine the totals of the worker")
 
     def log_status(self) -> None:
         """Log the figures since the last call."""
         now_s = self._monotonic()
         counted, gauges = self._read()
         frames = _total(counted, "stripwatch_frames_total")
-        ready = [value for (name, _), value in gauges.items() if name == "stripwatch_ready"]
-        self._was_ready = self._was_ready or bool(frames) or (bool(ready) and min(ready) == 1)
+        is_ready = min((value for (name, _), value in gauges.items() if name in _READY), default=0) == 1
+        self._was_ready = self._was_ready or bool(frames) or is_ready
         seconds, self._logged_s = now_s - self._logged_s, now_s
         if frames:
             self._frame_s = now_s
@@ -82,7 +86,7 @@ class StatusLog:
             self._frame_s = now_s  # not idle, but still starting
             return
         state = {
-            "ready": bool(ready) and min(ready) == 1,
+            "ready": is_ready,
             "lag_frames": round(_total(gauges, "stripwatch_consumer_lag_frames")),
             "inflight_frames": round(_total(gauges, "stripwatch_inflight_frames")),
             "memory_mb": round(_total(gauges, "process_resident_memory_bytes") / 1e6),

@@ -220,13 +220,14 @@ class Worker:
         started_s = time.monotonic()
         deadline_s = started_s + self._settings.drain_s_max
         self._reloader.stop()
-        self._lag.close()
+        self._lag.stop()
         self._consumer.stop()  # no new frames
         self._consumer_thread.join(self._settings.drain_s_max)
         drained = self._drain(deadline_s)  # finish the frames in flight, upstream stages first
         self._consumer.close(_CLOSE_S)  # commits and leaves the group last, because its heartbeats keep the membership
         self._delivery.close()
         hung = self._observers.close(deadline_s)
+        self._lag.close()  # after everything that settles frames, because its last request may still be pending
         self._reload_thread.join(
             max(_CLOSE_S, deadline_s - time.monotonic())
         )  # at most one run of a model being loaded

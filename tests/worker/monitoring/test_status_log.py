@@ -1,13 +1,13 @@
 """The lines with the figures of a worker, from the metrics of a registry."""
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, NoReturn
 
 import pytest
 import structlog
 from hypothesis import given
 from hypothesis import strategies as st
-from prometheus_client import CollectorRegistry
+from prometheus_client import CollectorRegistry, Gauge
 from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
@@ -141,3 +141,24 @@ def test_a_histogram_without_observations_has_no_quantile() -> None:
     assert histogram_quantile(0.5, {}) is None
     assert histogram_quantile(0.5, {1.0: 0.0, float("inf"): 0.0}) is None
     assert histogram_quantile(0.5, {1.0: 0.0, float("inf"): 7.0}) == 1.0
+
+
+def test_a_worker_group_is_not_ready_while_one_process_does_not_respond(logs: list[EventDict]) -> None:
+    worker = Worker()
+    up = Gauge("stripwatch_process_up", "", ["process"], registry=worker.metrics.registry)
+    worker.metrics.ready.set(1)
+    for process in ("0", "1"):
+        up.labels(process).set(1)
+    worker.minute()
+    up.labels("1").set(0)  # its own `stripwatch_ready` is missing then
+    worker.minute()
+    assert [entry["ready"] for entry in logs] == [True, False]
+
+
+def test_a_fault_in_the_totals_does_not_replace_the_error_that_ended_the_worker(logs: list[EventDict]) -> None:
+    def collect() -> NoReturn:
+        raise LookupError("a gauge of a closed consumer")
+
+    with pytest.raises(ValueError, match="the error of the worker"), StatusLog(collect, 0):
+        raise ValueError("the error of the worker")
+    assert [entry["event"] for entry in logs] == ["cannot determine the totals of the worker"]

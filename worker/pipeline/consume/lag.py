@@ -51,9 +51,13 @@ class LagMonitor:
         """Start the thread."""
         self._thread.start()
 
+    def stop(self) -> None:
+        """Send no more requests. Returns at once."""
+        self._stopping.set()
+
     def close(self) -> None:
         """Stop the thread. A request to Kafka that is still pending is left behind."""
-        self._stopping.set()
+        self.stop()
         self._thread.join(_JOIN_S)
 
     def show(self) -> None:

@@ -1,5 +1,6 @@
 """The lag while the consumer fetches nothing, with a reader that answers or fails as told."""
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -113,3 +114,26 @@ def test_continues_after_an_outage_of_kafka(monkeypatch: pytest.MonkeyPatch) -> 
     wait_until(lambda: line.lag(0) == 15)
     line.monitor.close()
     assert not line.monitor._thread.is_alive()
+
+
+def test_a_stop_does_not_wait_for_a_pending_request(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The drain of a worker begins with it, and Kafka may not respond."""
+    monkeypatch.setattr(lag, "_CHECK_S", 0.01)
+    asked, answered = threading.Event(), threading.Event()
+
+    class SlowReader(Reader):
+        def end_offsets(self, partitions: list[TopicPartition], timeout_ms: int) -> dict[TopicPartition, int]:
+            asked.set()
+            assert answered.wait(10)
+            return super().end_offsets(partitions, timeout_ms)
+
+    reader = SlowReader()
+    line = Line(Tracker(0), reader)
+    line.monitor.start()
+    assert asked.wait(10)
+    line.monitor.stop()
+    assert line.monitor._thread.is_alive()
+    answered.set()
+    line.monitor.close()
+    assert not line.monitor._thread.is_alive()
+    assert len(reader.asked) == 1

@@ -25,7 +25,6 @@ Every metric that Prometheus can scrape from `/metrics` of a worker (`stripwatch
 live page (`stripwatch view`, on the port of the page). A counter starts at 0 when the process starts. A histogram has
 the endings `_bucket`, `_sum` and `_count`. A coil is never a label, because there would be too many series.
 
-
 ## All metrics
 
 One row per metric. *any* marks a label whose values come from outside or from the installation; [Label
@@ -158,11 +157,11 @@ def unit_of(family: str, documentation: str) -> str:
 
 
 def _rows() -> Iterator[list[str]]:
-    """Return a row for each metric: worker, supervisor, coil summarizer, process."""
+    """Return a row for each metric: worker, supervisor, coil summarizer, live page, process."""
     yield from map(_row, worker_metrics())
     for name, kind, label, text in _SUPERVISOR_ROWS:
         yield [code(name), kind, _labels_cell(name, (label,) if label else ()), text]
-    yield from map(_row, coil_metrics())
+    yield from map(_row, [*coil_metrics(), *view_metrics()])
     for name, kind, text in _process_rows():
         yield [name, kind, "none", text]
 

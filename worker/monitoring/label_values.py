@@ -154,4 +154,12 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     "view_writes": {"kind": _WRITES},
     "view_failed_writes": {"kind": _WRITES},
     "view_corrections": {"decision": _DECISIONS},
+    "view_failed_searches": {
+        "reason": {
+            "busy": "Too many searches were waiting.",
+            "error": "An error in Stripwatch, which the log shows.",
+            "kafka": "Kafka could not be reached, or stopped responding.",
+            "timeout": "The search took too long.",
+        }
+    },
 }

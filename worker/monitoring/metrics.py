@@ -287,10 +287,8 @@ class Metrics(KafkaMetrics):
         """
         label = REPLAYED if is_replay else self.camera_label(camera)
         self.frames.labels(label).inc()
-        if (
-            not is_replay and label not in self._begun_cameras
-        ):  # Prometheus sees no increase in a series that begins at 1
-            self._begun_cameras.add(label)
+        if not is_replay and label not in self._begun_cameras:
+            self._begun_cameras.add(label)  # Prometheus sees no increase in a series that begins at 1
             for flag in FrameFlag:
                 self.flagged_frames.labels(label, flag)
             for reason in RejectReason:

@@ -22,6 +22,7 @@ from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.images.image_statistics import Statistic
 from stripwatch.worker.monitoring.bounded_server import CloseReason
 from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
+from stripwatch.worker.monitoring.view_metrics import SEARCH_FAILURES
 from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
 from stripwatch.worker.pipeline.produce import producer_recovery
 
@@ -63,11 +64,18 @@ def test_every_series_that_exists_from_the_start_has_described_values(metric: Me
         ("score_statistic", "statistic", get_args(ScoreStatistic)),
         ("score_drift", "statistic", get_args(ScoreDrift)),
         ("health_connections_closed", "reason", get_args(CloseReason)),
+        ("view_failed_searches", "reason", SEARCH_FAILURES),
         ("producer_failures", "reason", (*producer_recovery._REASONS, producer_recovery._OTHER)),
     ],
 )
 def test_the_described_values_are_those_of_the_code(name: str, label: str, values: tuple[str, ...]) -> None:
     assert set(LABEL_VALUES[name][label]) == set(values)
+
+
+@pytest.mark.parametrize("metric", METRICS, ids=exposed_name)
+def test_every_metric_is_a_row_of_the_table_of_all_metrics(metric: MetricWrapperBase) -> None:
+    table = PAGE.partition("\n## All metrics\n")[2].partition("\n## ")[0]
+    assert table.count(f"\n| `{exposed_name(metric)}` | ") == 1
 
 
 def test_every_label_value_is_a_row() -> None:

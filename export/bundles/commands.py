@@ -186,7 +186,7 @@ def diff(
 
 
 def _changed(change: PromotionChange, step: str) -> Outcome:
-    before = change.before
+    before, unchanged = change.before, change.before is change.now
     summary = {
         "bundle": str(change.folder),
         "version": change.now.version,
@@ -196,7 +196,9 @@ def _changed(change: PromotionChange, step: str) -> Outcome:
     }
     facts = {
         "bundle": path_text(change.folder),
-        "version": f"{change.now.version} (before: {before.version if before else 'none'})",
+        "version": f"{change.now.version} (before: {before.version if before else 'none'})"
+        if not unchanged
+        else f"{change.now.version} was already promoted, so nothing was changed or recorded",
         "promoted": change.now.at,
     }
     return Outcome(summary, facts, next_steps=[step])

@@ -52,7 +52,9 @@ def history_as_json(changes: list[NamedChange]) -> list[dict[str, Any]]:
 
 def history_table(changes: list[NamedChange]) -> Table:
     """Return a table with one row per change, newest first."""
-    table = Table("when", "name", "change", "from", "to", "who", "why")
+    table = Table()
+    for header in ("when", "name", "change", "from", "to", "who", "why"):
+        table.add_column(header, no_wrap=header == "when")  # a time is never shortened
     for name, change in reversed([(each.name, each.change) for each in changes]):
         before = change.from_.version if change.from_ else ""
         table.add_row(

@@ -148,9 +148,8 @@ def changes_of(history: PromotionHistory) -> list[Change]:
 
 def all_changes(store: Path) -> list[NamedChange]:
     """Return the changes of all names of a registry in the order of time. Raises InputError or BundleError."""
-    named = [
-        NamedChange(folder.name, change) for folder in _names(store) for change in changes_of(read_pointer(folder))
-    ]
+    promoted = [folder for folder in _folders(store) if (folder / POINTER_FILE).exists()]
+    named = [NamedChange(folder.name, change) for folder in promoted for change in changes_of(read_pointer(folder))]
     return sorted(named, key=lambda each: each.change.at)
 
 
@@ -171,15 +170,15 @@ def _require_line(option: str, text: str | None) -> None:
 
 def entries(store: Path) -> list[RegistryEntry]:
     """List all bundles of a registry by name and version, including invalid ones. Raises InputError."""
+    return [entry for folder in _folders(store) for entry in _entries_of(folder)]
+
+
+def _folders(store: Path) -> list[Path]:
+    """Return the folders of all names of a registry. Raises InputError."""
     if not _is_there(store) or not store.is_dir():
         raise InputError(f"registry {store} does not exist")
     _require_registry(store)
-    return [entry for folder in sorted(store.iterdir()) if folder.is_dir() for entry in _entries_of(folder)]
-
-
-def _names(store: Path) -> list[Path]:
-    """Return the folders of a registry that have a promoted version. Raises InputError."""
-    return sorted({entry.path.parent for entry in entries(store) if (entry.path.parent / POINTER_FILE).exists()})
+    return [folder for folder in sorted(store.iterdir()) if folder.is_dir()]
 
 
 def _require_registry(store: Path) -> None:

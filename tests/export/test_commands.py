@@ -84,6 +84,16 @@ def test_lists_the_history_with_names_and_reasons(
     assert [each["to"]["version"] for each in found["history"]] == ["1", "2", "1"]
 
 
+def test_says_that_the_promoted_version_stays_and_nothing_is_recorded(
+    two: list[Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    store = tmp_path / "store"
+    ask(monkeypatch, capsys, "promote", two[0], store, "--reason", "first")
+    run_cli(monkeypatch, "promote", str(two[0]), str(store), "--reason", "second")
+    assert "1 was already promoted, so nothing was changed or recorded" in " ".join(capsys.readouterr().err.split())
+    assert [each["reason"] for each in ask(monkeypatch, capsys, "list", store, "--history")["history"]] == ["first"]
+
+
 def test_show_and_list_do_without_onnxruntime_and_tensorflow(two: list[Path], tmp_path: Path) -> None:
     """In a separate process, because this one has imported the libraries."""
     for arguments in (["show", str(two[0])], ["show", str(two[0]), "--json"], ["list", str(tmp_path)]):

@@ -4,8 +4,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.bundles.listing import as_json, as_table
-from stripwatch.export.bundles.registry import entries, promote
+from stripwatch.export.bundles.listing import as_json, as_table, history_table
+from stripwatch.export.bundles.registry import all_changes, entries, promote
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle_store import POINTER_FILE
 from tests.printed import as_printed
@@ -64,3 +64,16 @@ def test_lists_versions_that_are_not_numbers_not_utf_8_or_look_like_markup(tmp_p
     text = as_printed(as_table(found))
     for shown in ("\u00b2", "\u0663", "a\\xff", "[red]x[b]"):
         assert shown in text
+
+
+def test_the_history_shows_times_in_full_at_80_columns(store: Path) -> None:
+    changes = all_changes(store)
+    shown = as_printed(history_table(changes))
+    assert [each.change.at in shown for each in changes] == [True, True]
+
+
+def test_the_history_reads_no_bundles(store: Path) -> None:
+    expected = all_changes(store)
+    for file in (store / "tiny").glob("*.onnx"):
+        file.unlink()
+    assert all_changes(store) == expected

@@ -33,7 +33,7 @@ from stripwatch.worker.common.terminal.outcome import STDOUT_NAME, JsonFile, Out
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.config.overrides import parse_pairs
+from stripwatch.worker.config.overrides import names_of_pairs, parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
@@ -119,7 +119,8 @@ def bench(
     wanted = parse_plan(plan) if plan else None
     ids = _camera_ids(camera_ids, wanted)
     sizes = Sizes(count, runs, _parse_loads(load), seconds)
-    settings = load_settings(config if broker else None, {"bundle": bundle, **parse_pairs(setting or [])})
+    given = {"bundle": bundle, **parse_pairs(setting or [])}
+    settings = load_settings(config if broker else None, given, names_of_pairs(setting or []))
     set_up_logs("auto", "warning")
     security = settings.security if broker else PLAINTEXT
     arguments = ["--config", str(config.resolve())] if config and broker else []

@@ -33,8 +33,8 @@ class SettingsCommand(Command):
         try:
             args = self.with_pairs(args)
         except SettingsError as error:
-            where = f"ee '{ctx.command_path} --help'"
-            raise SettingsError(f"{error} S{where}" if str(error).endswith("?") else f"{error}; s{where}") from error
+            joint = " See" if str(error).endswith("?") else "; see"
+            raise SettingsError(f"{error}{joint} '{ctx.command_path} --help'") from error
         return super().parse_args(ctx, args)
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002

@@ -91,7 +91,7 @@ def _connected(admin: Any, bootstrap_servers: str) -> Iterator[None]:
         raise BrokerUnavailableError(f"Kafka at {bootstrap_servers} returned an error: {error}") from error
 
 
-_HEADER_BYTES = 65_536  # room for the additional headers of a reject, which contains the whole frame
+HEADER_BYTES = 65_536  # room for the additional headers of a copy of a frame, such as a reject
 _EVENT_BYTES_MAX = 1_048_576
 # Kafka compacts only segments that are complete, and by default completes one after a week.
 _COMPACTED = {"cleanup.policy": "compact", "segment.ms": "3600000", "min.cleanable.dirty.ratio": "0.1"}
@@ -113,7 +113,7 @@ def plan_topics(partitions: int, replication: int, retention_hours: int, message
     Rejects, review frames, coils, acknowledgements and states of cameras are few, so they have one partition, which
     keeps them in order. Acknowledgements and states are compacted.
     """
-    copies_bytes_max = message_bytes_max + _HEADER_BYTES
+    copies_bytes_max = message_bytes_max + HEADER_BYTES
 
     def plan(name: str, partitions: int, periods: int, bytes_max: int) -> TopicPlan:
         settings = {

@@ -16,15 +16,13 @@ from stripwatch.worker.broker.access import (
     transaction_problem,
     why,
 )
-from stripwatch.worker.broker.admin import open_admin
+from stripwatch.worker.broker.admin import HEADER_BYTES, open_admin
 from stripwatch.worker.broker.connection import client_config
 from stripwatch.worker.broker.consumers import list_topics, open_group_member, require_topics
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.service.check import Report
 from stripwatch.worker.service.startup import required_topics
-
-_HEADER_BYTES = 65_536  # room for the additional headers of a copy of a frame
 
 
 def check_kafka(report: Report, settings: Settings) -> None:
@@ -55,12 +53,11 @@ def _check_existing(report: Report, settings: Settings, consumer: Any) -> set[st
     try:
         existing = list_topics(consumer, settings.broker.wait_s_max)
         require_topics(consumer, needed, settings.broker.wait_s_max)
+        report.add("Kafka topics", "ok", f"all {len(needed)} required topics exist")
     except StripwatchError as error:
         report.fail("Kafka topics", error)
-        return existing
-    report.add("Kafka topics", "ok", f"all {len(needed)} required topics exist")
     for topic, purpose in _optional(settings).items():
-        if topic not in existing:
+        if existing and topic not in existing:
             detail = f"missing, or hidden by ACLs: {purpose}; create it with 'stripwatch topics'"
             report.add(f"topic {topic}", "warning", detail)
     return existing
@@ -76,11 +73,13 @@ def _optional(settings: Settings) -> dict[str, str]:
 
 def _ask(report: Report, settings: Settings, admin: Any, existing: Collection[str]) -> None:
     wanted = {*required_topics(settings), *_optional(settings)} & {*existing}
+    topics: dict[str, TopicAccess] = {}
     try:
         topics = topic_access(admin, wanted)
+        for name in sorted(wanted - topics.keys()):
+            report.add(f"topic {name}", "warning", "the broker lists it, but does not describe it; run the check again")
     except KafkaError as error:
         report.fail("Kafka topics", BrokerUnavailableError(f"cannot describe the topics: {why(error)}"))
-        topics = {}
     for name, topic in topics.items():
         _check_topic(report, settings, name, topic)
     _check_partitions(report, settings, topics)
@@ -142,7 +141,7 @@ def _check_sizes(report: Report, settings: Settings, topics: dict[str, TopicAcce
         if limit is not None and limit < frame_bytes:
             detail = (
                 f"max.message.bytes is {limit:,}, but frames may have {frame_bytes:,} bytes and headers: larger copies "
-                f"are cut or left out; set it to {frame_bytes + _HEADER_BYTES} or more"
+                f"are cut or left out; set it to {frame_bytes + HEADER_BYTES} or more"
             )
             report.add(f"size limit of {name}", "warning", detail)
 

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from stripwatch.worker.broker import access
 from stripwatch.worker.common.errors import BrokerUnavailableError, InputError
 from stripwatch.worker.common.process.ports import free_port
 from stripwatch.worker.config.loader import load_settings
@@ -48,11 +49,28 @@ def test_all_missing_topics_are_named_and_none_is_created(broker: BrokerHandle) 
     _, report = checked(given)
     assert [type(error) for error in report.errors] == [BrokerUnavailableError]
     assert f"the broker has no topic '{results}'; create it" in problems(report)["Kafka topics"]
+    assert "missing, or hidden by ACLs: states of cameras" in problems(report)[f"topic {cameras}"]
     _, report = checked(given | {"topics": given["topics"] | {"results": broker.new_topic(1)}})
     assert report.errors == []
     assert "missing, or hidden by ACLs: states of cameras" in problems(report)[f"topic {cameras}"]
     with broker.admin() as admin:
         assert {results, cameras} & {*admin.list_topics()} == set()
+
+
+def test_a_topic_that_the_broker_does_not_describe_is_a_warning(
+    broker: BrokerHandle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have been deleted since it was listed."""
+    described = access.topic_access
+    given = line(broker)
+    rejects = given["topics"]["rejects"]
+    monkeypatch.setattr(
+        "stripwatch.worker.service.check_kafka.topic_access",
+        lambda admin, topics: described(admin, {*topics} - {rejects}),
+    )
+    _, report = checked(given)
+    assert [*problems(report)] == [f"topic {rejects}"]
+    assert "does not describe it" in problems(report)[f"topic {rejects}"]
 
 
 def test_it_joins_no_group_and_writes_nothing(broker: BrokerHandle) -> None:

@@ -36,10 +36,11 @@ class LineWriter:
     A log that cannot be written must not stop the line: errors are counted, and the next line that can be written is
     preceded by their number.
 
-    line_bytes_max: largest number of bytes that arrive in one piece; None without a limit.
+    stream: None if the process was started without stderr; nothing is written then. line_bytes_max: largest number of
+    bytes that arrive in one piece; None without a limit.
     """
 
-    def __init__(self, stream: TextIO) -> None:
+    def __init__(self, stream: TextIO | None) -> None:
         self._stream = stream
         self._fd = _descriptor(stream)
         self.line_bytes_max = _whole_bytes_max(self._fd)
@@ -48,12 +49,14 @@ class LineWriter:
 
     def write(self, text: str) -> int:
         """Write one or more complete lines, each of them whole."""
+        if self._stream is None:
+            return len(text)
         with self._lock:
             if self.lost:
                 text = _lost_lines(self.lost) + text
             try:
                 for chunk in self._chunks(text):
-                    self._write_whole(chunk)
+                    self._write_whole(self._stream, chunk)
                 self.lost = 0
             except (OSError, ValueError):  # the reader of the pipe has ended, the disk is full, or stderr is closed
                 self.lost += 1
@@ -63,7 +66,7 @@ class LineWriter:
         """Do nothing: `write` keeps nothing back."""
 
     def isatty(self) -> bool:
-        return self._stream.isatty()
+        return self._stream is not None and self._stream.isatty()
 
     def _chunks(self, text: str) -> Iterator[bytes]:
         """Split the text into pieces that arrive whole, at the ends of its lines where possible."""
@@ -75,13 +78,13 @@ class LineWriter:
             data = data[end or limit - 1 :]
         yield data
 
-    def _write_whole(self, data: bytes) -> None:
+    def _write_whole(self, stream: TextIO, data: bytes) -> None:
         if self._fd is None:  # a test or a notebook has replaced stderr
-            self._stream.write(data.decode())
-            self._stream.flush()
+            stream.write(data.decode())
+            stream.flush()
             return
         with suppress(OSError, ValueError):
-            self._stream.flush()  # keep the order with what others print
+            stream.flush()  # keep the order with what others print
         while data:
             try:
                 data = data[os.write(self._fd, data) :]
@@ -109,9 +112,9 @@ def print_error(sentence: str) -> None:
     LineWriter(sys.stderr).write(f"error: {where}{encodable(sentence)}\n")
 
 
-def _descriptor(stream: TextIO) -> int | None:
+def _descriptor(stream: TextIO | None) -> int | None:
     try:
-        return stream.fileno()
+        return None if stream is None else stream.fileno()
     except (OSError, ValueError, AttributeError):
         return None
 

@@ -94,10 +94,10 @@ def set_up_logs(log_format: Literal["auto", "console", "json"], level: str, proc
     log_format "auto": console on a terminal, else json. process: number of this worker process below a supervisor.
     """
     writer = LineWriter(sys.stderr)
-    console = log_format == "console" or (log_format == "auto" and sys.stderr.isatty())
+    console = log_format == "console" or (log_format == "auto" and writer.isatty())
     ending: list[Processor] = (
         # a traceback with its local variables would print whole frames
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)]
+        [structlog.dev.ConsoleRenderer(colors=writer.isatty(), exception_formatter=structlog.dev.plain_traceback)]
         if console
         else [structlog.processors.format_exc_info, _encodable, JsonLines(writer.line_bytes_max)]
     )

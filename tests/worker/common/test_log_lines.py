@@ -157,3 +157,14 @@ def test_a_line_that_interrupts_another_one_in_the_same_thread_is_written(
         outer.join(10)
         assert not outer.is_alive()
     assert file.read_text() == "inner\nouter\n"
+
+
+def test_a_process_without_stderr_ends_with_the_code_of_its_error() -> None:
+    code = "import sys; sys.stderr = None; from stripwatch.export.cli import main; main()"
+    command = [sys.executable, "-c", code, "list", "no-registry"]
+    assert subprocess.run(command, capture_output=True, check=False, timeout=60).returncode == 6
+
+
+def test_without_a_stream_nothing_is_written() -> None:
+    assert LineWriter(None).write("lost\n") == 5
+    assert not LineWriter(None).isatty()

@@ -79,11 +79,15 @@ class Topics(Section):
         return check_topic(name)
 
     @model_validator(mode="after")
-    def _frames_alone(self) -> Self:
-        """Reject an output topic that is also the input topic: the worker would read its own output forever."""
-        for name in type(self).model_fields:
-            if name != "frames" and getattr(self, name) == self.frames:
-                raise ValueError(f"frames and {name} must be different topics, not both {self.frames!r}")
+    def _alone(self) -> Self:
+        """Reject topics that may not be shared.
+
+        The worker would read its own output forever, and Kafka would delete events from a compacted topic.
+        """
+        for alone in ("frames", "acknowledgements", "cameras"):
+            for name in type(self).model_fields:
+                if name != alone and getattr(self, name) == getattr(self, alone):
+                    raise ValueError(f"{alone} and {name} must be different topics, not both {getattr(self, name)!r}")
         return self
 
 

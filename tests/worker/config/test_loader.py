@@ -77,6 +77,8 @@ def test_reads_cameras_and_thresholds_from_tables(config: Path) -> None:
         ("metrics = 9108", "setting 'metrics' is a table of settings; set its keys instead of a value"),
         ("max_poll_interval_ms = 9000", "'drain_s_max' must be shorter than max_poll_interval_ms"),
         ('[topics]\nreview = "inspection.frames"', "'topics': frames and review must be different topics"),
+        ('[topics]\ncameras = "inspection.results"', "'topics': cameras and results must be different topics"),
+        ('[topics]\ncoils = "inspection.acknowledgements"', "acknowledgements and coils must be different topics"),
         ("evidence.per_minute_max = 0", "'evidence.per_minute_max' must be a number above 0 and at most 60000"),
         ("batch_frames_max =", "is not valid TOML"),
         ("drain_s_max = inf", "'drain_s_max'"),

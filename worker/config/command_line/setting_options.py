@@ -22,6 +22,11 @@ _EPILOG = (
     "Every setting can be given as an option, such as --evidence.enabled true or --deadline-ms=50. "
     "'stripwatch config show' lists all settings."
 )
+_SECURITY_EPILOG = (
+    "The settings of the connection to Kafka can be given as options, such as --security.protocol SSL. "
+    "'stripwatch config show' lists them."
+)
+_SECURITY_PARAMETER = "security"  # of a command that reads only these settings
 _BOOLEANS = ("true", "false", "yes", "no", "on", "off", "1", "0", "t", "f", "y", "n")  # as pydantic reads them
 _NEGATION = "no-"
 
@@ -39,7 +44,8 @@ class SettingsCommand(Command):
 
     def format_epilog(self, ctx: Any, formatter: Any) -> None:  # noqa: ARG002
         formatter.write_paragraph()
-        formatter.write_text(_EPILOG)
+        security_only = any(parameter.name == _SECURITY_PARAMETER for parameter in self.params)
+        formatter.write_text(_SECURITY_EPILOG if security_only else _EPILOG)
 
     def with_pairs(self, args: Sequence[str]) -> list[str]:
         """Replace each option of a setting with --set, in the form `--set --metrics.port=9109`.

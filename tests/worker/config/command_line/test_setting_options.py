@@ -139,6 +139,13 @@ def test_the_help_states_the_rule_and_does_not_list_all_settings(command_line: C
     assert "side_px_max" not in page
 
 
+def test_the_help_of_a_command_that_only_connects_names_only_security_settings(command_line: CommandLine) -> None:
+    code, page, _ = command_line("topics", "--help")
+    assert code == 0
+    assert "such as --security.protocol SSL" in " ".join(page.split())
+    assert "Every setting" not in page
+
+
 def test_errors_name_the_option_as_it_was_written(tmp_path: Path) -> None:
     pairs = ["--Log.level=loud", "commit_ms=1", "topics = {frames='a b'}"]
     with pytest.raises(SettingsError) as raised:

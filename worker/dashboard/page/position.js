@@ -18,10 +18,12 @@ function zone(card, coil) {
   const length = coil?.length_mm ?? Infinity;
   const reach = coil?.ended ? Math.min(END_MM, length / 3) : END_MM;
   if (start < reach) return "head";
-  return coil?.ended && fromTail(card, coil) < reach ? "tail" : "middle";
+  return hasTail(coil) && fromTail(card, coil) < reach ? "tail" : "middle";
 }
 
-const coilOf = (card) => allCoils().find((row) => row.coil === card.coil && row.line === card.line && !row.supplement);
+// The coils come newest first. A name may come again, so the coil is the newest one that began before the card.
+const coilOf = (card) =>
+  allCoils().find((row) => row.coil === card.coil && row.line === card.line && !row.supplement && row.first_captured_at <= card.captured_at);
 
 // An encoder reset moves the positions of a coil, but not those in its events.
 const fromTail = (card, coil) => coil.strip_mm.end - card.strip_mm[1];

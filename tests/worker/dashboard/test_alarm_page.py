@@ -248,3 +248,28 @@ def test_without_permission_to_write_the_alarm_ends_with_its_cause(chrome: webdr
     server.history.close_coils(10_000)
     until(chrome, lambda: not chrome.find_element(By.ID, "alarm").is_displayed())
     until(chrome, lambda: "Alarm: crack: 1 frame" in text_of(chrome, "#coils"))
+
+
+def test_the_alarm_of_a_later_coil_of_the_same_name_sounds_too(chrome: webdriver.Chrome, serve: Serve) -> None:
+    server, address = serve()
+    open_page(chrome, address)
+    chrome.find_element(By.ID, "sound").click()
+    until(chrome, lambda: tones(chrome) == TONES)
+    server.history.close_coils(10_000)
+    add(server.history, Shown(9, label="crack"), read_s=10_001, live=False, captured_s=10_000)
+    until(chrome, lambda: tones(chrome) == 2 * TONES)
+
+
+def test_screen_readers_announce_an_alarm_once_while_its_figures_change(chrome: webdriver.Chrome, serve: Serve) -> None:
+    server, address = serve()
+    open_page(chrome, address)
+    server.show("crack")
+    until(chrome, lambda: "crack: 2 frames" in spoken(chrome))
+    server.show("crack")
+    until(chrome, lambda: alarm(chrome) == "ALARM crack: 3 frames")
+    assert "crack: 2 frames" in spoken(chrome)
+    assert chrome.find_elements(By.CSS_SELECTOR, "#alarm-headline[role], #alarm-headline [role]") == []
+
+
+def spoken(chrome: webdriver.Chrome) -> str:
+    return str(chrome.find_element(By.CSS_SELECTOR, "#alarm-spoken[role=alert]").get_property("textContent"))

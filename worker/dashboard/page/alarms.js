@@ -10,6 +10,7 @@ const LISTED = 8;
 let drawn = "";
 let problem = "";
 let busy = false;
+let latest = null;
 
 function headline(alarms) {
   const lines = new Map();
@@ -18,10 +19,11 @@ function headline(alarms) {
 }
 
 export function showAlarms(state) {
+  latest = state;
   const open = state.alarms.filter((alarm) => !alarm.acknowledged);
   const present = open.filter((alarm) => alarm.running);
   document.title = present.length ? `ALARM · ${TITLE}` : TITLE;
-  sound(present.map((alarm) => alarm.id));
+  sound(present.map((alarm) => `${alarm.id} ${alarm.coil_id}`)); // a later coil may have the same name, or none
   const content = JSON.stringify([state.alarms, state.can_acknowledge, state.lines.length, problem, busy]);
   if (content === drawn) return;
   drawn = content;
@@ -39,6 +41,7 @@ function drawBanner(open, present, state) {
     big.dataset.words = words.join("\n");
     big.replaceChildren(...words.map((text) => make("span", "big", text)));
   }
+  announce(present, many);
   const title = present.length ? "" : `Alarms of earlier coils that nobody has acknowledged: ${open.length}`;
   byId("alarm-earlier").textContent = title;
   byId("alarm-list").replaceChildren(...open.slice(0, LISTED).map((alarm) => make("li", "", sentence(alarm, many))));
@@ -49,6 +52,15 @@ function drawBanner(open, present, state) {
   button.textContent = open.length > 1 ? `Acknowledge ${open.length} alarms` : "Acknowledge";
   byId("alarm-problem").textContent = problem;
   button.onclick = () => acknowledge(open.map((alarm) => alarm.id));
+}
+
+// Screen readers announce each alarm once. The figures of the headline change with every frame.
+function announce(present, many) {
+  const spoken = byId("alarm-spoken");
+  const ids = present.map((alarm) => alarm.id).sort().join(" ");
+  if (spoken.dataset.ids === ids) return;
+  spoken.dataset.ids = ids;
+  spoken.textContent = present.length ? `Alarm. ${present.slice(0, LISTED).map((alarm) => sentence(alarm, many)).join(". ")}.` : "";
 }
 
 function sentence(alarm, many) {
@@ -77,5 +89,5 @@ async function acknowledge(ids) {
     problem = `${error.message}.`;
   }
   busy = false;
-  drawn = "";
+  showAlarms(latest); // the server may be unreachable, so that no further state comes
 }

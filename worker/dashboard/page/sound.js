@@ -9,13 +9,22 @@ const TONES = [880, 660, 880, 660]; // Hz; two tones are easier to tell from oth
 const TONE_S = 0.35;
 let context = null;
 let wanted = read(WANTED) !== "off";
-let played = new Set(JSON.parse(read(PLAYED) ?? "[]"));
+let heardHere = []; // without storage, an alarm is not forgotten until the page is closed
 
 function read(key) {
   try {
     return localStorage.getItem(key);
   } catch {
     return null; // storage may be disabled
+  }
+}
+
+// Return the alarms that were heard on this computer, also in other tabs, newest last.
+function played() {
+  try {
+    return new Set(JSON.parse(read(PLAYED) ?? "[]").concat(heardHere));
+  } catch {
+    return new Set(heardHere);
   }
 }
 
@@ -46,11 +55,12 @@ async function unlock() {
 
 // Play the sound if one of these alarms has not been heard on this computer yet.
 export function sound(ids) {
-  const news = ids.filter((id) => !played.has(id));
-  if (!news.length || !isReady()) return;
-  for (const id of news) played.add(id);
-  played = new Set([...played].slice(-KEPT));
-  write(PLAYED, JSON.stringify([...played]));
+  if (!ids.length || !isReady()) return;
+  const heard = played();
+  const news = ids.filter((id) => !heard.has(id));
+  if (!news.length) return;
+  heardHere = [...heard, ...news].slice(-KEPT);
+  write(PLAYED, JSON.stringify(heardHere));
   play();
 }
 
@@ -75,8 +85,9 @@ export function startSound() {
   if (wanted) {
     context = new AudioContext();
     context.addEventListener("statechange", show);
-    const first = (event) => byId("sound").contains(event.target) || unlock(); // the button has its own listener
-    for (const gesture of ["pointerdown", "keydown"]) addEventListener(gesture, first, { once: true });
+    // The button has its own listener. Not every key or touch unlocks the sound, so all are tried until one does.
+    const tried = (event) => isReady() || byId("sound").contains(event.target) || unlock();
+    for (const gesture of ["pointerdown", "pointerup", "keydown"]) addEventListener(gesture, tried);
   }
   show();
 }

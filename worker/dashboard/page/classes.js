@@ -23,6 +23,14 @@ export function learn(names, numbers = []) {
   });
 }
 
+// Return an entry of a legend.
+export function withSwatch(label) {
+  const entry = make("span");
+  entry.appendChild(make("span", "swatch")).style.background = `var(--${classColour(label)})`;
+  entry.append(label);
+  return entry;
+}
+
 function changed() {
   for (const [label, row] of rows) row.input.checked = !hidden.has(label);
   byId("all-classes").disabled = hidden.size === 0;

@@ -1,7 +1,7 @@
 // The first page of a coil report: what decides about the coil, and the signature.
 
 import { byId, coilTitle, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
-import { classColour, learn } from "./classes.js";
+import { learn, withSwatch } from "./classes.js";
 import { limitText, reason } from "./coil_state.js";
 import { StripMap } from "./map.js";
 import { seriousDefect } from "./report_picture.js";
@@ -102,15 +102,7 @@ function showMap(report) {
   learn(report.map.labels, report.map.label_numbers);
   map ??= new StripMap(byId("map"), { still: true, heightPx: MAP_PX });
   map.show(report.map, !report.coil.ended);
-  byId("legend").replaceChildren(...report.map.labels.slice(0, 2 * CLASSES_MAX).map((label) => withSwatch("span", label)));
-}
-
-export function withSwatch(tag, label) {
-  const entry = make(tag);
-  const swatch = entry.appendChild(make("span", "swatch"));
-  swatch.style.background = `var(--${classColour(label)})`;
-  entry.append(label);
-  return entry;
+  byId("legend").replaceChildren(...report.map.labels.slice(0, 2 * CLASSES_MAX).map(withSwatch));
 }
 
 function showClasses(coil) {

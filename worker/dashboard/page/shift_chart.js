@@ -1,7 +1,7 @@
 // A chart of shifts: stacked bars of the frames with defects per 100 m, by class.
 
 import { make } from "./dom.js";
-import { classColour } from "./classes.js";
+import { classColour, withSwatch } from "./classes.js";
 
 const SVG = "http://www.w3.org/2000/svg";
 const [WIDTH_MIN, WIDTH_MAX] = [260, 1000];
@@ -55,12 +55,7 @@ function drawBar(svg, rates, labels, x, width, top) {
 
 function legend(labels) {
   const list = make("p", "legend");
-  for (const label of labels) {
-    const entry = list.appendChild(make("span"));
-    const swatch = entry.appendChild(make("span", "swatch"));
-    swatch.style.background = `var(--${classColour(label)})`;
-    entry.append(label);
-  }
+  list.append(...labels.map(withSwatch));
   return list;
 }
 

@@ -76,7 +76,7 @@ function columns(labels) {
 }
 
 // The times of a shift are those of the plant, as the server states them: 2026-11-23T06:00+01:00.
-export function shiftName(shift) {
+function shiftName(shift) {
   const [day, start, end] = [shift.start.slice(0, 10), shift.start.slice(11, 16), shift.end.slice(11, 16)];
   const state = shift.is_running ? ", running" : shift.is_complete ? "" : ", incomplete";
   const hours = Number.isInteger(shift.hours) ? shift.hours : shift.hours.toFixed(1);

@@ -14,7 +14,7 @@ function saved() {
   }
 }
 
-export const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
+const isDark = () => (root.dataset.theme ?? (system.matches ? "dark" : "light")) === "dark";
 
 export function onTheme(listener) {
   changed.add(listener);

@@ -5,6 +5,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from statistics import median_low
 from typing import Any
 
 from kafka.partitioner.default import murmur2
@@ -119,8 +120,8 @@ class PlanAnswer:
 
     @property
     def capacity_fps(self) -> float:
-        """The median repetition."""
-        return sorted(self.runs)[len(self.runs) // 2]
+        """The median repetition; of an even number, the slower one of the two in the middle."""
+        return median_low(self.runs)
 
     @property
     def uncertainty(self) -> float | None:

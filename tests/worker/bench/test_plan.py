@@ -111,3 +111,8 @@ def test_the_json_has_the_sentence_and_its_figures() -> None:
     assert (found["answer"], found["machines"], found["load_max"]) == (answer(380, 400, 410).sentence(), 2, 0.7)
     assert (found["uncertainty"], found["partitions"]) == (0.05, 12)
     assert found["partitions_by_key"] == asdict(best_spread(TOP))
+
+
+def test_an_even_number_of_repetitions_promises_the_slower_one_of_the_two_in_the_middle() -> None:
+    assert answer(100, 180).capacity_fps == 100
+    assert answer(90, 200, 100, 180).capacity_fps == 100

@@ -1,5 +1,6 @@
 """Folders that commands create, and that a failed command removes if they are still empty."""
 
+import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -49,13 +50,18 @@ def require_outside(option: str, out: Path | None, inputs: Iterable[Path]) -> No
     """
     if out is None:
         return
-    target = out.resolve()
+    target = _real(out)
     for folder in inputs:
-        if folder.is_dir() and target.is_relative_to(folder.resolve()):
+        if folder.is_dir() and target.is_relative_to(_real(folder)):
             raise InputError(
                 f"{option} {out} is inside the data folder {folder}, where later runs would read it as data; choose a "
                 "path outside"
             )
+
+
+def _real(path: Path) -> Path:
+    """Follow all links. Unlike Path.resolve, accept a loop of links, which fails with a clear error when it is used."""
+    return Path(os.path.realpath(path))
 
 
 def require_place(option: str, path: Path | None, new: bool = False) -> None:

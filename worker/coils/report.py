@@ -148,10 +148,16 @@ def _named(coil: CoilSummary) -> str:
 
 
 def reasons(coils: Sequence[CoilSummary]) -> list[str]:
-    """Return a line for each coil that is not ok, with what it exceeds."""
-    return [
+    """Return a line for each coil that is not ok, with what it exceeds, and one with the classes without a limit."""
+    lines = [
         f"{_named(coil)}: {coil.state}: {'; '.join(map(reason_text, coil.exceeded))}" for coil in coils if coil.exceeded
     ]
+    if labels := sorted({label for coil in coils for label in coil.without_limit}):
+        lines.append(
+            f"no limit is set for {', '.join(labels)}, so the state says nothing about them; set "
+            "limits.defect_frames_per_100_m"
+        )
+    return lines
 
 
 def metres(mm: int | None) -> str:

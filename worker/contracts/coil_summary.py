@@ -283,3 +283,10 @@ class CoilSummary(msgspec.Struct, frozen=True):
         dict[str, Severity],
         Meta(description="Severity of each class in `defects` and `defect_frames`, from the settings."),
     ] = {}
+    without_limit: Annotated[
+        list[str],
+        Meta(
+            description="Classes in `defect_frames` for which the settings have no limit. `state` says nothing about "
+            "them."
+        ),
+    ] = []

@@ -4,6 +4,7 @@ They are pure functions over counts, so the live page, the coil report and `stri
 replace this module.
 """
 
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Protocol, Self, TypeVar
@@ -60,6 +61,10 @@ class GradingRules:
         """Return the defect of the most severe class, and among those the one with the best score; None without any."""
         return max(defects, key=lambda defect: self.seriousness(defect.label, defect.score), default=None)
 
+    def has_no_limit(self, label: str) -> bool:
+        critical = self.limits.critical_alarm and self.severity_of(label) == "critical"
+        return not critical and label not in self.limits.defect_frames_per_100_m
+
     @property
     def labels(self) -> frozenset[str]:
         """All labels that the settings name."""
@@ -91,12 +96,14 @@ class CoilFigures:
 class CoilGrade:
     """State of a coil with its reasons, the most serious first.
 
-    by_frames: the limits per 100 m were applied per 100 inspected frames, because no position is known.
+    by_frames: the limits per 100 m were applied per 100 inspected frames, because no position is known. without_limit:
+    classes with defects that no limit covers, so the state says nothing about them.
     """
 
     state: CoilState
     exceeded: tuple[ExceededLimit, ...]
     by_frames: bool
+    without_limit: tuple[str, ...] = ()
 
 
 def grade_coil(figures: CoilFigures, rules: GradingRules) -> CoilGrade:
@@ -104,7 +111,8 @@ def grade_coil(figures: CoilFigures, rules: GradingRules) -> CoilGrade:
     found = [*_critical(figures, rules), *_classes(figures, rules), *_percentages(figures, rules)]
     exceeded = tuple(sorted(found, key=_by_importance))
     states = [STATES.index(each.state) for each in exceeded]
-    return CoilGrade(STATES[max(states, default=0)], exceeded, figures.inspected_mm is None)
+    without_limit = tuple(sorted(filter(rules.has_no_limit, +Counter(figures.defect_frames))))
+    return CoilGrade(STATES[max(states, default=0)], exceeded, figures.inspected_mm is None, without_limit)
 
 
 def defect_rate(figures: CoilFigures, limits: LimitsSettings, frames: int) -> tuple[float, LimitUnit]:
@@ -172,7 +180,13 @@ def with_grade(summary: CoilSummary, rules: GradingRules) -> CoilSummary:
     grade = grade_coil(figures_of(summary), rules)
     labels = sorted({*summary.defects, *summary.defect_frames})
     severities = {label: rules.severity_of(label) for label in labels}
-    return msgspec.structs.replace(summary, state=grade.state, exceeded=list(grade.exceeded), severities=severities)
+    return msgspec.structs.replace(
+        summary,
+        state=grade.state,
+        exceeded=list(grade.exceeded),
+        severities=severities,
+        without_limit=list(grade.without_limit),
+    )
 
 
 _NAMES = {"rejected": "rejected", "uncovered": "not covered", "unsure": "unsure"}

@@ -137,7 +137,9 @@ def content_digest(summary: CoilSummary) -> bytes:
     """Return a digest of what the frames say. The state depends on the settings too, and summaries of older versions
     lack it and the location of defects across the strip: neither a changed limit nor an upgrade is a correction.
     """
-    summary = msgspec.structs.replace(summary, defect_frames={}, state=None, exceeded=[], severities={}, worst=None)
+    summary = msgspec.structs.replace(
+        summary, defect_frames={}, state=None, exceeded=[], severities={}, without_limit=[], worst=None
+    )
     defects = [
         msgspec.structs.replace(defect, side=None, width_mm=None, left_edge_mm=None, right_edge_mm=None)
         for defect in summary.strip_defects

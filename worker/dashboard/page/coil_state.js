@@ -21,11 +21,25 @@ export function limitText({ rule, limit, unit }) {
 export function stateText(row) {
   if (!row.state) return "–";
   const [first, ...more] = row.exceeded;
-  const word = row.state === "ok" ? "OK" : row.state === "alarm" ? "Alarm" : "Warning";
-  return first ? `${word}: ${reason(first)}${more.length ? ` and ${more.length} more` : ""}` : word;
+  if (!first) return noLimitText(row) || "OK";
+  const word = row.state === "alarm" ? "Alarm" : "Warning";
+  return `${word}: ${reason(first)}${more.length ? ` and ${more.length} more` : ""}`;
 }
 
-export const reasonsText = (row) => row.exceeded.map((each) => `${reason(each)} (${limitText(each)})`).join("; ");
+// A coil is not "OK" because nobody has set a limit: name the classes with defects that no limit covers.
+export function noLimitText({ without_limit: labels }) {
+  if (!labels.length) return "";
+  return labels.length > 2 ? `No limit for ${labels.length} classes` : `No limit for ${labels.join(" and ")}`;
+}
+
+// The state for the colour of a mark: "" for a coil whose state says nothing about some of its defects.
+export const stateMark = (row) => (row.state === "ok" && row.without_limit.length ? "" : (row.state ?? ""));
+
+export function reasonsText(row) {
+  const reasons = row.exceeded.map((each) => `${reason(each)} (${limitText(each)})`);
+  const labels = row.without_limit;
+  return [...reasons, ...(labels.length ? [`No limit for ${labels.join(", ")} (limits.defect_frames_per_100_m)`] : [])].join("; ");
+}
 
 // The rate of defective frames: per 100 m, or a percentage of the frames where no strip position is known.
 export function rateText(row) {

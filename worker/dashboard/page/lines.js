@@ -2,7 +2,7 @@
 
 import { ago, byId, lineTitle, make, metres, number, speedText } from "./dom.js";
 import { onFilter } from "./classes.js";
-import { rateText, reasonsText, stateText } from "./coil_state.js";
+import { rateText, reasonsText, stateMark, stateText } from "./coil_state.js";
 import { allCoils } from "./coils.js";
 import { findCard, openCard } from "./cards.js";
 import { StripMap } from "./map.js";
@@ -71,7 +71,7 @@ class LineSection {
     this.title.textContent = lineTitle(this.name, row);
     const defects = Object.values(row.defects).reduce((a, b) => a + b, 0);
     this.note.textContent = `${metres(row.length_mm)} · ${number(defects)} ${defects === 1 ? "defect" : "defects"} · ${rateText(row)}`;
-    this.state.dataset.state = row.state ?? "";
+    this.state.dataset.state = stateMark(row);
     this.state.title = reasonsText(row);
     if (this.state.textContent !== stateText(row)) this.state.textContent = stateText(row);
     this.follow.hidden = this.chosen === null;

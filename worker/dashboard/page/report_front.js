@@ -2,7 +2,7 @@
 
 import { byId, coilTitle, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
 import { learn, withSwatch } from "./classes.js";
-import { limitText, reason } from "./coil_state.js";
+import { limitText, reason, stateMark } from "./coil_state.js";
 import { StripMap } from "./map.js";
 import { seriousDefect } from "./report_picture.js";
 
@@ -34,11 +34,12 @@ function subtitle(coil) {
 }
 
 function showState(coil) {
-  const state = coil.state ?? "not graded";
   byId("state").hidden = false;
-  byId("state").dataset.state = state;
-  byId("state").textContent = state;
-  fillList(byId("reasons"), (coil.exceeded ?? []).map((each) => `${reason(each)} (${limitText(each)})`), REASONS_MAX);
+  byId("state").dataset.state = stateMark(coil);
+  byId("state").textContent = coil.state ? stateMark(coil) || "no limit" : "not graded";
+  const reasons = coil.exceeded.map((each) => `${reason(each)} (${limitText(each)})`);
+  const labels = coil.without_limit;
+  fillList(byId("reasons"), [...reasons, ...(labels.length ? [`no limit for ${listed(labels)}`] : [])], REASONS_MAX);
 }
 
 // Fill a list with texts. The page has room for some of them.

@@ -228,3 +228,11 @@ def test_reasons_are_sentences_for_people() -> None:
         "not covered 10 % of strip (limit 5)",
         "scratch 6.67 frames per 100 m (limit 5)",
     ]
+
+
+def test_a_class_with_defects_and_no_limit_is_named() -> None:
+    counted = figures(defect_frames={"crack": 1, "pits": 3, "patch": 0, "scratch": 1})
+    limits = rules({"crack": "critical"}, **SCRATCH)
+    assert grade_coil(counted, limits).without_limit == ("pits",)
+    silent = rules({"crack": "critical"}, **SCRATCH, critical_alarm=False)
+    assert grade_coil(counted, silent).without_limit == ("crack", "pits")

@@ -202,7 +202,8 @@ def test_counts_flagged_frames_in_total_and_per_flag() -> None:
     columns, row = (line.split(",") for line in as_csv([found]).splitlines())
     assert dict(zip(columns, row, strict=True))["frames_flagged"] == "2"
     assert dict(zip(columns, row, strict=True))["frames_unsure"] == "3"
-    assert [column.header for column in as_table([found]).columns][4:7] == ["frames", "unsure", "flagged"]
+    headers = [column.header for column in as_table([found]).columns]
+    assert headers[headers.index("frames") :][:3] == ["frames", "unsure", "flagged"]
 
 
 def test_table_and_csv_contain_faults() -> None:

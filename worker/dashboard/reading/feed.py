@@ -17,7 +17,8 @@ from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.replay_mark import replayed_id
-from stripwatch.worker.dashboard.state.history import CARDS_MAX, History
+from stripwatch.worker.dashboard.state.cards import CARDS_MAX
+from stripwatch.worker.dashboard.state.history import History
 
 log = structlog.get_logger()
 _AGAIN_S = 2.0

@@ -1,4 +1,6 @@
-"""A defect event as the page's list of the newest defects shows it."""
+"""The list of the newest defects, and a defect event as the list shows it."""
+
+from collections import deque
 
 import msgspec
 
@@ -6,8 +8,11 @@ from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import Severity
 from stripwatch.worker.contracts.events import Box, Result, StripSpan
+from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import rfc3339
+from stripwatch.worker.dashboard.state.evidence_index import position_of_frame
 
+CARDS_MAX = 300
 _BOXES_MAX = 50
 
 
@@ -80,3 +85,31 @@ def card_of(
         left_edge_mm=best.left_edge_mm,
         right_edge_mm=best.right_edge_mm,
     )
+
+
+class CardList:
+    """The newest 300 cards with the positions of their frames and the results behind them. Not thread-safe."""
+
+    def __init__(self, run_id: str, grading: GradingRules) -> None:
+        self._run_id = run_id
+        self._grading = grading
+        self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
+        self._results: deque[tuple[str, Result]] = deque(maxlen=CARDS_MAX)
+        self._next_seq = 1
+
+    def add(self, result: Result, observation: Observation, correctable: Result | None) -> None:
+        """Add the card of a result with a defect. correctable: the same result as Kafka has it, to correct it."""
+        card = card_of(result, observation, self._run_id, self._next_seq, self._grading)
+        self._cards.append((card, position_of_frame(result)))
+        if correctable is not None:
+            self._results.append((card.picture, correctable))
+        self._next_seq += 1
+
+    def after(self, seq: int) -> list[DefectCard]:
+        return [card for card, _ in self._cards if card.seq > seq]
+
+    def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
+        return next((entry for entry in self._cards if entry[0].picture == picture), None)
+
+    def result(self, picture: str) -> Result | None:
+        return next((result for name, result in self._results if name == picture), None)

@@ -2,14 +2,12 @@
 
 import threading
 import time
-from collections import Counter, OrderedDict, deque
+from collections import Counter, OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from typing import Any
 from uuid import uuid4
 from weakref import WeakSet
 
-import msgspec
 from msgspec.structs import replace as replace_struct
 
 from stripwatch.worker.coils.grading.model_labels import ModelLabels
@@ -24,29 +22,24 @@ from stripwatch.worker.coils.tracking.observations import (
 )
 from stripwatch.worker.common.rates import WindowedRate
 from stripwatch.worker.contracts.coil_summary import CoilState, CoilSummary
-from stripwatch.worker.contracts.events import ModelInfo, Result
+from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
-from stripwatch.worker.dashboard.state.cards import DefectCard, card_of
+from stripwatch.worker.dashboard.state.cards import CardList, DefectCard
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
 from stripwatch.worker.dashboard.state.corrections import Corrections
-from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex, position_of_frame
-from stripwatch.worker.dashboard.state.line_views import CameraView, LineView, line_rows
+from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex
+from stripwatch.worker.dashboard.state.line_views import LineViews
+from stripwatch.worker.dashboard.state.model_views import ModelViews
 from stripwatch.worker.dashboard.state.page_rules import RULES
 from stripwatch.worker.dashboard.state.reject_list import RejectList
 from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 
-CARDS_MAX, COILS_MAX = 300, 100
-_LINES_MAX, _CAMERAS_MAX, _LABELS_MAX, _MODELS_MAX = 16, 64, 64, 16
+COILS_MAX = 100
+_LABELS_MAX = 64
 _OTHER = "other"
 _RESULT_BYTES_MAX = 65_536
-
-
-@dataclass(slots=True)
-class _ModelView:
-    frames: int = 0
-    last_ms: int = 0
 
 
 class History:
@@ -71,14 +64,12 @@ class History:
         self._grading = rules.grading
         self._model_labels = ModelLabels()
         self._tracker = CoilTracker(rules)
-        self._lines: dict[str, LineView] = {}
-        self._models: OrderedDict[ModelInfo, _ModelView] = OrderedDict()
+        self._lines = LineViews()
+        self._models = ModelViews()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
-        self._cards: deque[tuple[DefectCard, Position | None]] = deque(maxlen=CARDS_MAX)
-        self._results: deque[tuple[str, Result]] = deque(maxlen=CARDS_MAX)  # of the cards, to correct them
-        self._next_seq = 1
+        self._cards = CardList(self.run_id, rules.grading)
         self._since_ms: int | None = None
         self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
         self._closed_changes = 0
@@ -100,9 +91,8 @@ class History:
                 self._totals["unreadable"] += 1
             elif self._add_observation(observation, read_s, live):
                 self._model_labels.add(observation.model_labels)
-                self._note_result(result, observation, timestamp_ms, live)
-                if result.defects and original and len(value or b"") <= _RESULT_BYTES_MAX:
-                    self._results.append((self._cards[-1][0].picture, original))
+                correctable = original if len(value or b"") <= _RESULT_BYTES_MAX else None
+                self._note_result(result, observation, timestamp_ms, live, correctable)
 
     def add_reject(
         self,
@@ -161,13 +151,10 @@ class History:
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
                 "labels": dict(self._labels),
-                "lines": self.health.annotate(line_rows(self._lines, round(now_s * 1000)), round(now_s * 1000)),
+                "lines": self.health.annotate(self._lines.rows(round(now_s * 1000)), round(now_s * 1000)),
                 "rejects": self.rejects.changes,
                 "unknown_labels": self._unknown_labels(),
-                "models": [
-                    msgspec.to_builtins(info) | {"frames": m.frames, "last_ms": m.last_ms}
-                    for info, m in reversed(self._models.items())
-                ],
+                "models": self._models.rows(),
                 "running": [self._row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
                 "ended": next(reversed(self._closed), None),
                 "ended_changes": self._closed_changes,
@@ -175,16 +162,16 @@ class History:
 
     def cards_after(self, seq: int) -> list[DefectCard]:
         with self._lock:
-            return [card for card, _ in self._cards if card.seq > seq]
+            return self._cards.after(seq)
 
     def position(self, picture: str) -> tuple[DefectCard, Position | None] | None:
         with self._lock:
-            return next((entry for entry in self._cards if entry[0].picture == picture), None)
+            return self._cards.position(picture)
 
     def result(self, picture: str) -> Result | None:
         """Return the result that a card shows, unchanged. None if the card is unknown or the result is over 64 KiB."""
         with self._lock:
-            return next((result for name, result in self._results if name == picture), None)
+            return self._cards.result(picture)
 
     def update_alarms(self) -> dict[str, CoilState]:
         """Raise the alarms of all coils as they are now. Return the state of the newest running coil of each line."""
@@ -204,7 +191,7 @@ class History:
     def line_names(self) -> list[str]:
         """Names of the lines, "" for a line without a name; at most 17."""
         with self._lock:
-            return list(self._lines)
+            return self._lines.names
 
     def unknown_labels(self) -> list[str]:
         """Return the classes in the settings `severity` and `limits` that no model has."""
@@ -231,7 +218,7 @@ class History:
     def label_numbers(self) -> dict[str, int]:
         """Return the number of each label, counted in the order in which labels first appeared."""
         with self._lock:
-            return {label: number for number, label in enumerate(self._labels)}
+            return self._numbers()
 
     # --- under the lock
 
@@ -245,7 +232,7 @@ class History:
         """Count an observation. Return False for a repeat."""
         if observation.recorded_ms is not None:
             self._since_ms = min(self._since_ms or observation.recorded_ms, observation.recorded_ms)
-        observation = self._bounded(observation)
+        observation = self._lines.bounded(observation)
         added = self._tracker.add(observation, read_s)
         if added.outcome == "repeat":
             return False
@@ -257,7 +244,7 @@ class History:
             self._totals["flagged"] += 1
         if live:
             self._frame_rate.add(self._clock())
-        line = self._lines[observation.line or ""]
+        line = self._lines.of(observation)
         if added.part and self._from_middle and not line.had_coil:
             self._cut.add(added.part)
         line.had_coil = True
@@ -285,21 +272,6 @@ class History:
         if added.outcome == "late" and added.part and not added.part.ended:  # the coil has reopened
             self._closed_changes += self._closed.pop(added.part.log.id, None) is not None
 
-    def _bounded(self, observation: Observation) -> Observation:
-        """Register the line and camera of an observation, and replace those beyond the limits by 'other'."""
-        name = observation.line or ""
-        if name not in self._lines and len(self._lines) >= _LINES_MAX:
-            name = _OTHER
-        line = self._lines.setdefault(name, LineView())
-        camera = observation.camera
-        if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
-            camera = _OTHER
-        line.cameras.setdefault(camera, CameraView())
-        if (name, camera) == (observation.line or "", observation.camera):
-            return observation
-        defects = tuple(replace_struct(defect, camera=camera) for defect in observation.defects)
-        return replace(observation, line=name, camera=camera, defects=defects)
-
     def _with_known_labels(self, result: Result) -> Result:
         """Register the labels of a result, and replace those beyond the limit by 'other'."""
         for defect in result.defects:
@@ -310,13 +282,14 @@ class History:
         defects = [d if d.label in self._labels else replace_struct(d, label=_OTHER) for d in result.defects]
         return replace_struct(result, defects=defects)
 
-    def _note_result(self, result: Result, observation: Observation, timestamp_ms: int, live: bool) -> None:
-        line = self._lines.get(observation.line or "") or self._lines[_OTHER]
-        camera = line.cameras.get(observation.camera) or line.cameras[_OTHER]
+    def _note_result(
+        self, result: Result, observation: Observation, timestamp_ms: int, live: bool, correctable: Result | None
+    ) -> None:
+        line, camera = self._lines.known(observation)
         camera.side, camera.height_px = result.frame.side, result.frame.height_px or camera.height_px
         if observation.replay_of is None:  # a replay keeps its old capture time
             line.latency.add(timestamp_ms - observation.captured_ms)
-        self._note_model(result, timestamp_ms)
+        self._models.add(result.model, timestamp_ms)
         if not result.defects:
             return
         camera.defects += 1
@@ -325,17 +298,7 @@ class History:
             self._labels[label] += 1
         if live:
             self._defect_rate.add(self._clock())
-        card = card_of(result, observation, self.run_id, self._next_seq, self._grading)
-        self._cards.append((card, position_of_frame(result)))
-        self._next_seq += 1
-
-    def _note_model(self, result: Result, timestamp_ms: int) -> None:
-        model = self._models.setdefault(result.model, _ModelView())
-        model.frames += 1
-        model.last_ms = max(model.last_ms, timestamp_ms)
-        self._models.move_to_end(result.model)
-        while len(self._models) > _MODELS_MAX:
-            self._models.popitem(last=False)
+        self._cards.add(result, observation, correctable)
 
     def _summary(self, part: CoilPart) -> CoilSummary:
         """Return the summary of a running coil, rebuilt only if the coil has grown."""
@@ -348,6 +311,7 @@ class History:
         return summary
 
     def _map(self, log: CoilAggregate) -> StripMap:
-        line = self._lines.get(log.line or "")
-        known = {name: (camera.side, camera.height_px) for name, camera in line.cameras.items()} if line else {}
-        return strip_map(log, known, {label: number for number, label in enumerate(self._labels)})
+        return strip_map(log, self._lines.views(log.line or ""), self._numbers())
+
+    def _numbers(self) -> dict[str, int]:
+        return {label: number for number, label in enumerate(self._labels)}

@@ -1,18 +1,20 @@
 """Counters of each line and its cameras for the live page."""
 
 from collections import Counter, deque
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from msgspec.structs import replace as replace_struct
 
+from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.state.line_speed import LineSpeed
 
 _SAMPLES = 2_000
 _RECENT_FRAMES, _REJECTS_MIN, _REJECT_SHARE_MAX = 100, 5, 0.1
 _STOPPED_MS = 60_000
+_LINES_MAX, _CAMERAS_MAX, _OTHER = 16, 64, "other"
 
 
 class Latency:
@@ -101,10 +103,50 @@ class LineView:
         }
 
 
-def line_rows(lines: Mapping[str, LineView], now_ms: int) -> list[dict[str, Any]]:
-    """Return the rows of all lines: the running ones first, then by name, with the unnamed line last.
+class LineViews:
+    """All lines by name. Names come from outside: beyond a limit, further ones count as 'other'. Not thread-safe."""
 
-    A line changes its place only when it stops or starts.
-    """
-    ordered = sorted(lines.items(), key=lambda item: (item[1].has_stopped(now_ms), not item[0], item[0]))
-    return [line.row(name, now_ms) for name, line in ordered]
+    def __init__(self) -> None:
+        self._lines: dict[str, LineView] = {}
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the lines, "" for a line without a name; at most 17."""
+        return list(self._lines)
+
+    def bounded(self, observation: Observation) -> Observation:
+        """Register the line and camera of an observation, and replace those beyond the limits by 'other'."""
+        name = observation.line or ""
+        if name not in self._lines and len(self._lines) >= _LINES_MAX:
+            name = _OTHER
+        line = self._lines.setdefault(name, LineView())
+        camera = observation.camera
+        if camera not in line.cameras and len(line.cameras) >= _CAMERAS_MAX:
+            camera = _OTHER
+        line.cameras.setdefault(camera, CameraView())
+        if (name, camera) == (observation.line or "", observation.camera):
+            return observation
+        defects = tuple(replace_struct(defect, camera=camera) for defect in observation.defects)
+        return replace(observation, line=name, camera=camera, defects=defects)
+
+    def of(self, bounded: Observation) -> LineView:
+        """Return the line of an observation that `bounded` has returned."""
+        return self._lines[bounded.line or ""]
+
+    def known(self, observation: Observation) -> tuple[LineView, CameraView]:
+        """Return the line and camera that a registered observation counts for, by its original names."""
+        line = self._lines.get(observation.line or "") or self._lines[_OTHER]
+        return line, line.cameras.get(observation.camera) or line.cameras[_OTHER]
+
+    def views(self, name: str) -> dict[str, tuple[str | None, int | None]]:
+        """Return the side and the height in pixels of each camera of a line."""
+        line = self._lines.get(name)
+        return {id_: (camera.side, camera.height_px) for id_, camera in line.cameras.items()} if line else {}
+
+    def rows(self, now_ms: int) -> list[dict[str, Any]]:
+        """Return the rows of all lines: the running ones first, then by name, with the unnamed line last.
+
+        A line changes its place only when it stops or starts.
+        """
+        ordered = sorted(self._lines.items(), key=lambda item: (item[1].has_stopped(now_ms), not item[0], item[0]))
+        return [line.row(name, now_ms) for name, line in ordered]

@@ -8,7 +8,8 @@ import msgspec
 import structlog
 from starlette.concurrency import run_in_threadpool
 
-from stripwatch.worker.dashboard.state.history import CARDS_MAX, History
+from stripwatch.worker.dashboard.state.cards import CARDS_MAX
+from stripwatch.worker.dashboard.state.history import History
 
 log = structlog.get_logger()
 VIEWERS_MAX = 50

@@ -23,8 +23,9 @@ from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
 from stripwatch.worker.dashboard.reading.topic_follower import TopicFollower
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard, read_acknowledgement
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
+from stripwatch.worker.dashboard.state.cards import CARDS_MAX
 from stripwatch.worker.dashboard.state.corrections import Corrections
-from stripwatch.worker.dashboard.state.history import CARDS_MAX, History
+from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.state.page_rules import page_rules
 from stripwatch.worker.dashboard.web.access import LOOPBACK_HOSTS, Access
 from stripwatch.worker.dashboard.web.bounded_protocol import SEND_BUFFER_BYTES, BoundedProtocol

@@ -11,6 +11,7 @@ from stripwatch.worker.dashboard.web.broadcaster import Broadcaster
 from tests.worker.coils.long_names import LONG_CHARS, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
 from tests.worker.dashboard.histories import AT, NOW_MS, new_history
+from tests.worker.dashboard.scene.camera_states import state
 
 MESSAGE_BYTES_MAX = 100_000  # a few results with names of any length
 STATE_BYTES_MAX = 4_000_000  # with as many lines, cameras, classes, models and coils as the page keeps
@@ -29,9 +30,9 @@ def test_long_names_keep_the_message_small_and_stay_distinct() -> None:
     assert len(hub._state) < MESSAGE_BYTES_MAX
     assert len(hub._coils) < MESSAGE_BYTES_MAX
     assert sum(len(card) for _, card in hub._cards) < MESSAGE_BYTES_MAX
-    state = history.state()
-    assert len(state["lines"]) == len(state["models"]) == len(state["labels"]) == len(state["running"]) == 3
-    found = [history.coil(row["id"]) for row in state["running"]]
+    shown = history.state()
+    assert len(shown["lines"]) == len(shown["models"]) == len(shown["labels"]) == len(shown["running"]) == 3
+    found = [history.coil(row["id"]) for row in shown["running"]]
     assert max(len(text) for text in texts(msgspec.to_builtins(found))) <= NAME_CHARS_MAX
 
 
@@ -56,6 +57,13 @@ def test_largest_possible_state_has_an_upper_bound() -> None:
         result = event(shown, SimpleNamespace(topic="frames", partition=1, offset=number), AT)
         model = msgspec.structs.replace(result.model, name=name, version=name, sha256=name, provider=name)
         read(history, msgspec.structs.replace(result, model=model))
+    for number in range(20 * 80):
+        stated = state(
+            names[number % 80], NOW_MS / 1000, (("dark", 3),) * 99, line=names[number // 80], worker=names[0] * 9
+        )
+        stated = msgspec.structs.replace(stated, rejects=dict.fromkeys(names, 1), statistics=dict.fromkeys(names, 0.1))
+        model = msgspec.structs.replace(stated.model, name=names[0] * 9, version=names[0] * 9)
+        assert history.health.add(msgspec.json.encode(msgspec.structs.replace(stated, model=model)), NOW_MS)
     hub = Broadcaster(history)
     hub._make()
     assert 1_000_000 < len(hub._state) < STATE_BYTES_MAX

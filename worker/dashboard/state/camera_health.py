@@ -12,7 +12,8 @@ from stripwatch.worker.contracts.line.camera_state import CONDITIONS, CameraStat
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 
 Kind = Literal["good", "warn", "bad", "unknown"]
-_CAMERAS_MAX = 1024
+_CAMERAS_MAX, _OF_LINE_MAX = 512, 64
+_DETAIL_CHARS_MAX, _REASONS_MAX, _STATISTICS_MAX = 40, 3, 5  # each state of the page contains the details
 _SILENT_MS = 30_000
 _OUTDATED_INTERVALS = 3
 _INTERVAL_S_MAX = 3600
@@ -68,7 +69,7 @@ class Health(msgspec.Struct, frozen=True):
 
 
 class CameraHealth:
-    """Newest state of each camera. Thread-safe. At most 1,024 cameras are kept, those heard most recently."""
+    """Newest state of each camera. Thread-safe. At most 512 cameras are kept, those heard most recently."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -101,11 +102,12 @@ class CameraHealth:
             heard = dict(self._heard)
         for line in lines:
             known = {row["camera"] for row in line["cameras"]}
-            line["cameras"] += [
+            further = [
                 _row_of(each.state)
                 for (name, camera), each in sorted(heard.items())
                 if name == line["line"] and camera not in known and not each.is_outdated(now_ms)
             ]
+            line["cameras"] += further[: max(0, _OF_LINE_MAX - len(known))]
             for row in line["cameras"]:
                 health = _health(row, line["stopped"], heard.get((line["line"], row["camera"])), now_ms)
                 row["health"] = msgspec.to_builtins(health)
@@ -125,11 +127,20 @@ def _read(value: bytes | None, heard_ms: int) -> _Heard | None:
         state,
         camera=shorten(state.camera),
         line=shorten(state.line) if state.line else None,
-        worker=shorten(state.worker),
-        rejects={shorten(reason): count for reason, count in list(state.rejects.items())[:20]},
-        statistics=dict(list(state.statistics.items())[:5]),
+        conditions=state.conditions[: len(CONDITIONS)],
+        unchecked=state.unchecked[: len(CONDITIONS)],
+        worker=_brief(state.worker),
+        rejects={_brief(reason): count for reason, count in list(state.rejects.items())[:20]},
+        statistics={_brief(name): mean for name, mean in list(state.statistics.items())[:_STATISTICS_MAX]},
+        distances={_brief(name): sigmas for name, sigmas in list(state.distances.items())[:_STATISTICS_MAX]},
+        model=msgspec.structs.replace(state.model, name=_brief(state.model.name), version=_brief(state.model.version)),
     )
-    return _Heard(state, heard_ms, since_ms, conditions)
+    return _Heard(state, heard_ms, since_ms, conditions[: len(CONDITIONS)])
+
+
+def _brief(text: str) -> str:
+    """Return the beginning of a text from outside, in printable characters, which are short in JSON."""
+    return "".join(char if char.isprintable() else "?" for char in text[:_DETAIL_CHARS_MAX])
 
 
 def _is_late(heard: _Heard, known: _Heard | None) -> bool:
@@ -198,7 +209,9 @@ def _limits(state: CameraState) -> str:
 
 def _facts(state: CameraState) -> list[tuple[str, str]]:
     rejected = sum(state.rejects.values())
-    reasons = ", ".join(f"{reason} {count}" for reason, count in state.rejects.items())
+    frequent = sorted(state.rejects.items(), key=lambda item: -item[1])
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in frequent[:_REASONS_MAX])
+    reasons += f" and {len(frequent) - _REASONS_MAX} more reasons" if len(frequent) > _REASONS_MAX else ""
     facts = [(f"Frames in {state.window_s:g} s", f"{state.frames:,}")]
     facts.append((f"Rejected in {state.window_s:g} s", f"{rejected:,} ({reasons})" if rejected else "0"))
     for name, mean in state.statistics.items():

@@ -68,8 +68,9 @@ def topics(
             create_topics(admin, missing)
     outcomes = {plan.name: "missing" if dry_run else "created" for plan in missing}
     outcomes |= {name: "differs" if found else "exists" for name, found in differences.items()}
+    width = max(len(plan.name) for plan in plans)
     for plan in plans:
-        typer.echo("  ".join([f"{plan.name:20} {outcomes[plan.name]}", *differences.get(plan.name, [])]))
+        typer.echo("  ".join([f"{plan.name:{width}}  {outcomes[plan.name]}", *differences.get(plan.name, [])]))
     counts = {
         outcome: list(outcomes.values()).count(outcome) for outcome in ("created", "exists", "differs", "missing")
     }

@@ -167,7 +167,7 @@ def _check_group(report: Report, settings: Settings, group: GroupAccess) -> None
     elif not group.has_coordinator:
         report.add(name, "ok", "no broker manages it yet")
     else:
-        report.add(name, "ok", f"{len(group.members)} running workers")
+        report.add(name, "ok", f"running workers: {len(group.members)}")
 
 
 def _check_transactions(report: Report, settings: Settings, admin: Any) -> None:

@@ -18,6 +18,9 @@ function headline(alarms) {
   return [...lines.values()].slice(0, 2);
 }
 
+// Name the line where there are several, and the coil if it is not the one on the strip map.
+const where = (alarm, many) => (many ? `${lineName(alarm.line)} ` : "") + (alarm.followed ? `${coilPhrase(alarm)}, ` : "");
+
 export function showAlarms(state) {
   latest = state;
   const open = state.alarms.filter((alarm) => !alarm.acknowledged);
@@ -35,7 +38,7 @@ function drawBanner(open, present, state) {
   const many = state.lines.length > 1;
   byId("alarm").hidden = open.length === 0;
   byId("alarm").dataset.when = present.length ? "present" : "earlier";
-  const words = present.length ? headline(present).map((alarm) => `ALARM ${many ? `${lineName(alarm.line)} ` : ""}${reason(alarm)}`) : [];
+  const words = headline(present).map((alarm) => `ALARM ${where(alarm, many)}${reason(alarm)}`);
   const big = byId("alarm-headline");
   if (big.dataset.words !== words.join("\n")) {
     big.dataset.words = words.join("\n");
@@ -69,13 +72,20 @@ function sentence(alarm, many) {
   return `${line}${coilPhrase(alarm)}: ${reason(alarm)} (${limitText(alarm)})${past}, since ${clockTime(alarm.raised_at)}`;
 }
 
-// An acknowledged alarm of a running coil needs no attention, but is not over.
+// An acknowledged alarm of a running coil needs no attention, but is not over. What one person acknowledged for a coil
+// takes one line.
 function drawSeen(alarms) {
+  const coils = new Map();
+  for (const alarm of alarms) {
+    const key = `${alarm.coil_id} ${alarm.acknowledged.by}`;
+    coils.set(key, [...(coils.get(key) ?? []), alarm]);
+  }
   byId("alarms-seen").hidden = alarms.length === 0;
   byId("alarms-seen").replaceChildren(
-    ...alarms.slice(0, LISTED).map((alarm) => {
-      const { by, at } = alarm.acknowledged;
-      return make("li", "", `${coilPhrase(alarm)}: ${reason(alarm)} (${limitText(alarm)}), acknowledged by ${by} at ${clockTime(at)}`);
+    ...[...coils.values()].slice(0, LISTED).map((of) => {
+      const { by, at } = of[0].acknowledged;
+      const reasons = of.map((alarm) => `${reason(alarm)} (${limitText(alarm)})`).join(", ");
+      return make("li", "", `${coilPhrase(of[0])}: ${reasons}, acknowledged by ${by} at ${clockTime(at)}`);
     }),
   );
 }

@@ -1,5 +1,6 @@
 // The defect classes: their colours, and the filter of the classes shown.
 
+import { amount } from "./coil_state.js";
 import { byId, level, make, number } from "./dom.js";
 
 const COLOURS = 8;
@@ -64,11 +65,12 @@ function addRow(label) {
 
 export function showClasses({ labels: counts, running, unknown_labels: unknown }) {
   learn(Object.keys(counts));
+  const newest = [...new Map(running.map((coil) => [coil.line, coil])).values()]; // of each line: the server sends it last
   for (const label of order.keys()) {
     if (!rows.has(label)) addRow(label);
     const row = rows.get(label);
     row.count.textContent = number(counts[label]);
-    showRate(row, label, running);
+    showRate(row, label, newest);
   }
   byId("unknown-classes").textContent = unknown.length ? `The settings severity or limits name classes that no model has: ${unknown.join(", ")}.` : "";
   byId("no-classes").hidden = order.size > 0;
@@ -83,7 +85,7 @@ function showRate({ rate, bar, text }, label, running) {
   const value = worst.rates[label];
   const unit = worst.rate_unit === "frames_per_100_m" ? "frames per 100 m" : "% of frames";
   bar.value = level(value);
-  text.textContent = `${number(value)} ${unit}`;
+  text.textContent = `${amount(value)} ${unit}`;
   const found = worst.exceeded.find((each) => each.label === label);
   text.className = found ? (found.state === "alarm" ? "bad" : "warn") : "";
 }

@@ -62,7 +62,7 @@ function groups(rows, lines) {
 function state(row) {
   if (row.supplement) return "late frames";
   if (row.ended) return WHY[row.ended] + (row.revision > 1 ? ", corrected" : "");
-  return "running";
+  return isNewest(row) ? "running" : "waiting for late frames";
 }
 
 // While a coil runs, the one before it may still get its last results.

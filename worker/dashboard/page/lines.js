@@ -8,6 +8,7 @@ import { findCard, openCard } from "./cards.js";
 import { StripMap } from "./map.js";
 
 const LAST_MM = 20000;
+const FAULTS_LISTED = 3;
 const sections = new Map();
 
 class LineSection {
@@ -21,6 +22,8 @@ class LineSection {
     const head = section.appendChild(make("div", "head"));
     this.title = head.appendChild(make("h2", "", lineTitle(name)));
     this.state = head.appendChild(make("p", "state"));
+    this.faults = head.appendChild(make("a"));
+    this.faults.href = "#cameras-title";
     this.stop = head.appendChild(make("p", "stop"));
     this.speed = head.appendChild(make("p", "note"));
     this.note = head.appendChild(make("p", "note"));
@@ -53,6 +56,17 @@ class LineSection {
   showSpeed(text) {
     this.speed.hidden = !text;
     if (this.speed.textContent !== text) this.speed.textContent = text;
+  }
+
+  // The state of a coil does not tell whether its cameras see anything.
+  showFaults(cameras) {
+    const faulty = ["bad", "warn"].flatMap((kind) => cameras.filter(({ health }) => health.kind === kind));
+    this.faults.hidden = faulty.length === 0;
+    if (!faulty.length) return;
+    const more = faulty.length > FAULTS_LISTED ? ` and ${faulty.length - FAULTS_LISTED} more` : "";
+    const text = faulty.slice(0, FAULTS_LISTED).map(({ camera, health }) => `${camera} ${health.word}`).join(", ") + more;
+    if (this.faults.textContent !== text) this.faults.textContent = text;
+    this.faults.dataset.kind = faulty[0].health.kind;
   }
 
   choose(id) {
@@ -99,6 +113,7 @@ export function showLines(state) {
     if (!sections.has(line.line)) sections.set(line.line, new LineSection(line.line));
     const section = sections.get(line.line);
     section.showStop(line.stopped ? `stopped ${ago(state.now_ms - line.last_ms)}` : "");
+    section.showFaults(line.cameras);
     section.showSpeed(speedText(line.speed_mps));
     section.update();
   }

@@ -23,13 +23,17 @@ _CLOCK_MS = 60_000  # the clocks of cameras and page servers differ
 
 @dataclass(slots=True)
 class _Entry:
-    """An alarm that stays until somebody acknowledges it. active: the coil still exceeds the limit."""
+    """An alarm that stays until somebody acknowledges it. active: the coil still exceeds the limit.
+
+    followed: a later coil of the line has started, while this one may still get its last results.
+    """
 
     alarm: Alarm
     raised_at: str
     is_cut: bool
     active: bool = True
     running: bool = True
+    followed: bool = False
     acknowledged: Acknowledgement | None = None
 
 
@@ -58,15 +62,18 @@ class AlarmBoard:
             of_coil = defaultdict[str, list[_Entry]](list)
             for entry in self._entries.values():
                 of_coil[entry.alarm.coil_id].append(entry)
-            known = set()
+            known: set[str] = set()
+            newest: dict[str | None, str] = {}
             for summary, is_cut in coils:
                 known.add(summary.id)
+                newest[summary.line] = summary.id
                 self._see(summary, is_cut, of_coil.get(summary.id, []))
             gone = [key for key, entry in self._entries.items() if entry.alarm.coil_id not in known]
             for key in gone:
                 del self._entries[key]
             for entry in self._entries.values():
                 entry.acknowledged = self._acknowledgement_of(entry)
+                entry.followed = newest.get(entry.alarm.key.line) != entry.alarm.coil_id
 
     def add(self, acknowledgement: Acknowledgement) -> None:
         """Add an acknowledgement from Kafka, or one that has just been written."""
@@ -107,11 +114,13 @@ class AlarmBoard:
     def rows(self) -> list[dict[str, Any]]:
         """Return the alarms to show: those of running coils, and of ended coils until somebody acknowledges them.
 
-        Those that need attention come first, and among them those of critical classes. Otherwise the order does not
-        change, so that the headline does not jump.
+        Those that need attention come first, and among them those of the newest coil of each line, then those of
+        critical classes. The order changes only when a coil starts or an alarm is raised, so that the headline does not
+        jump.
         """
         with self._lock:
             shown = [entry for entry in self._entries.values() if self.is_ready() and self._is_shown(entry)]
+            shown.sort(key=lambda entry: entry.alarm.began_at, reverse=True)
             shown.sort(key=_by_urgency)
             return [_row(entry) for entry in shown[:_SHOWN_MAX]]
 
@@ -184,8 +193,8 @@ def read_acknowledgement(value: bytes | None) -> Acknowledgement | None:
 _decode = msgspec.json.Decoder(Acknowledgement).decode
 
 
-def _by_urgency(entry: _Entry) -> tuple[bool, bool, bool]:
-    return entry.acknowledged is not None, not entry.running, entry.alarm.key.rule != "critical"
+def _by_urgency(entry: _Entry) -> tuple[bool, bool, bool, bool]:
+    return entry.acknowledged is not None, not entry.running, entry.followed, entry.alarm.key.rule != "critical"
 
 
 def _line_of(entry: _Entry) -> str:
@@ -202,5 +211,6 @@ def _row(entry: _Entry) -> dict[str, Any]:
         "raised_at": entry.raised_at,
         "active": entry.active,
         "running": entry.running,
+        "followed": entry.followed,
         "acknowledged": {"by": said.by, "at": said.at} if said else None,
     }

@@ -42,6 +42,17 @@ def test_shows_the_health_of_each_camera_in_words_and_colours(live_page: Opened)
     assert found[UNSCALED_CAMERA] == ("not known", "unknown"), "no worker reports it"
 
 
+@pytest.mark.parametrize("width", SIZES)
+def test_a_line_names_its_faulty_cameras_next_to_its_state(live_page: Opened, width: int) -> None:
+    browser = live_page(width)
+    faults = [each for each in browser.find_elements(By.CSS_SELECTOR, "#lines a[href='#cameras-title']") if each.text]
+    named = " ".join(each.text for each in faults)
+    assert "top-2 frozen" in named
+    assert "top-1" not in named
+    assert [each.get_attribute("data-kind") for each in faults] == ["bad"] * len(faults)
+    assert (width_beyond_page(browser), texts_cut_off(browser)) == (0, [])
+
+
 def test_a_click_or_enter_says_what_to_do(live_page: Opened) -> None:
     browser = live_page(1280)
     button = browser.find_element(By.XPATH, "//table[@id='cameras']//tr[th='top-2']//button")

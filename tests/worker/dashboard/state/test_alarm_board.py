@@ -213,6 +213,16 @@ def test_a_critical_class_comes_before_alarms_that_were_raised_earlier() -> None
     assert [label for label, *_ in shown(made)] == ["crack", "scratch"]
 
 
+def test_alarms_of_the_newest_coil_of_each_line_come_first_then_those_of_later_coils() -> None:
+    coils = [
+        coil(cracks=3, name=name, first_ms=1_800_000_000_000 + start_ms, line=line)
+        for name, start_ms, line in [("A1", 0, "/p/a"), ("A2", 60_000, "/p/a"), ("B1", 30_000, "/p/b")]
+    ]
+    coils.append(coil(scratches=8, name="A3", first_ms=1_800_000_120_000, line="/p/a"))
+    rows = [(row["coil"], row["followed"]) for row in board(*coils).rows()]
+    assert rows == [("B1", False), ("A3", False), ("A2", True), ("A1", True)]
+
+
 @pytest.mark.parametrize(("name", "by"), [("C1", "Ada"), (None, None)])
 def test_an_acknowledgement_of_an_earlier_unnamed_coil_does_not_hide_a_coil_with_an_unread_beginning(
     name: str | None, by: str | None

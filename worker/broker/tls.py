@@ -12,6 +12,8 @@ from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.common.tls_files import load_authorities, load_certificate, read_secret
 from stripwatch.worker.config.security import Security
 
+_BEARER_SETTING = "security.token_file"
+
 
 def client_options(security: Security) -> dict[str, Any]:
     """Return the security options for any kafka-python client.
@@ -32,7 +34,7 @@ def login_options(security: Security) -> dict[str, Any]:
         return {}
     options: dict[str, Any] = {"sasl_mechanism": security.mechanism}
     if security.token_file:
-        read_secret(security.token_file)
+        read_secret(security.token_file, _BEARER_SETTING)
         return options | {"sasl_oauth_token_provider": _FileToken(security.token_file)}
     return options | {"sasl_plain_username": security.username, "sasl_plain_password": _password(security)}
 
@@ -74,7 +76,7 @@ def _tls_context(security: Security) -> ssl.SSLContext:
 
 def _password(security: Security) -> str:
     if security.password_file:
-        return read_secret(security.password_file)
+        return read_secret(security.password_file, "security.password_file")
     assert security.password is not None  # the settings are complete
     return security.password.get_secret_value()
 
@@ -87,4 +89,4 @@ class _FileToken(AbstractTokenProvider):  # type: ignore[misc]
         self._file = file
 
     def token(self) -> str:
-        return read_secret(self._file)
+        return read_secret(self._file, _BEARER_SETTING)

@@ -26,19 +26,22 @@ def load_certificate(
         password: File with the password of an encrypted key.
     """
     # With None OpenSSL would prompt for a password on the terminal.
-    text = read_secret(password) if password else ""
+    text = read_secret(password, f"{setting.rpartition('.')[0]}.key_password_file") if password else ""
     files = [certificate, key] if key else [certificate]
     _load(setting, files, lambda: context.load_cert_chain(certificate, key, text), _pem_fault)
 
 
-def read_secret(file: Path) -> str:
-    """Return the text of a file without a byte order mark and trailing line ends. Raises InputError."""
+def read_secret(file: Path, setting: str) -> str:
+    """Return the text of a file without a byte order mark and trailing line ends.
+
+    setting: name of the setting, for errors. Raises InputError.
+    """
     try:
         text = decode_utf8(file.read_bytes()).rstrip("\r\n")
     except (OSError, ValueError) as error:
-        raise InputError(f"cannot read {file}: {getattr(error, 'strerror', error)}") from error
+        raise InputError(f"cannot read {file}, named by {setting!r}: {getattr(error, 'strerror', error)}") from error
     if not text:
-        raise InputError(f"{file} is empty: a password or token is expected in it")
+        raise InputError(f"{file}, named by {setting!r}, is empty: a password or token is expected in it")
     return text
 
 

@@ -211,8 +211,12 @@ def test_names_security_files_that_are_missing_or_invalid(certificates: Path, tm
         client_options(Security(protocol="SSL", certificate_file=ours, key_file=other_key))
     empty = tmp_path / "empty"
     empty.touch(mode=stat.S_IRUSR)
-    with pytest.raises(InputError, match="is empty"):
+    with pytest.raises(InputError, match=r"named by 'security\.password_file', is empty"):
         client_options(Security(protocol="SASL_SSL", mechanism="PLAIN", username="a", password_file=empty))
+    with pytest.raises(InputError, match=r"cannot read nowhere, named by 'security\.token_file'"):
+        client_options(Security(protocol="SASL_SSL", mechanism="OAUTHBEARER", token_file=Path("nowhere")))
+    with pytest.raises(InputError, match=r"cannot read nowhere, named by 'security\.key_password_file'"):
+        client_options(Security(protocol="SSL", certificate_file=ours, key_password_file=Path("nowhere")))
 
 
 def test_strips_only_the_line_end_of_a_password_file(tmp_path: Path) -> None:

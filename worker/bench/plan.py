@@ -152,7 +152,11 @@ class PlanAnswer:
             return "measured once, so the uncertainty is unknown (--runs 5 measures it)"
         text = f"measured +-{100 * self.uncertainty:.0f} % over {len(self.runs)} repetitions"
         slow, fast = (fit(self.plan, speed(self.runs)).machines for speed in (min, max))
-        return text if slow == fast else f"{text}, so between {fast or 'no'} and {slow or 'no'} machines"
+        if slow == fast:
+            return text
+        if slow is None:
+            return f"{text}; by the slowest, such a machine is too slow for one camera, so measure again (--runs 5)"
+        return f"{text}, so between {fast} and {slow} machines"
 
     def facts(self) -> dict[str, str]:
         """Return the rows of the table."""

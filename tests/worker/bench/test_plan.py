@@ -92,6 +92,7 @@ def test_answers_in_one_sentence() -> None:
 
 def test_states_the_range_of_machines_if_the_repetitions_disagree() -> None:
     assert "+-40 % over 3 repetitions, so between 2 and 3 machines." in answer(240, 400, 420).sentence()
+    assert "by the slowest, such a machine is too slow for one camera" in answer(20, 400, 420).sentence()
 
 
 def test_one_repetition_has_no_uncertainty() -> None:

@@ -92,12 +92,17 @@ def group_access(admin: Any, group_id: str) -> GroupAccess:
 
 
 def transaction_problem(admin: Any, transactional_id: str) -> str | None:
-    """Return why this client cannot use a transactional id, or None. A producer that uses it is not disturbed."""
+    """Return why this client cannot use a transactional id, or None. A producer that uses it is not disturbed.
+
+    Raises CoordinatorNotAvailableError if no broker manages transactions yet, so that nothing is known.
+    """
     try:
         error = _with_coordinator(lambda: transaction_error(admin, transactional_id))
     except AuthorizationError as denied:
         return type(denied).__name__
-    return None if error in (InvalidProducerIdMappingError, NoError, None) else error.__name__
+    if error is None:
+        raise CoordinatorNotAvailableError(f"no transaction coordinator answered within {_COORDINATOR_S_MAX:g} s")
+    return None if error in (InvalidProducerIdMappingError, NoError) else error.__name__
 
 
 def _with_coordinator(ask: Callable[[], T]) -> T | None:

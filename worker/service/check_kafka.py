@@ -3,7 +3,7 @@
 from collections.abc import Collection
 from typing import Any
 
-from kafka.errors import KafkaError
+from kafka.errors import CoordinatorNotAvailableError, KafkaError
 
 from stripwatch.worker.broker.access import (
     DESCRIBE,
@@ -176,6 +176,9 @@ def _check_transactions(report: Report, settings: Settings, admin: Any) -> None:
     check = f"transactional id {transactional_id}"
     try:
         problem = transaction_problem(admin, transactional_id)
+    except CoordinatorNotAvailableError as error:
+        report.add(check, "warning", f"unknown whether it may be used: {error}; run the check again")
+        return
     except KafkaError as error:
         problem = why(error)
     if problem is None:

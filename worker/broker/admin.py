@@ -44,8 +44,7 @@ def require_topic(client: ClientConfig, topic: str) -> None:
         (described,) = admin.describe_topics([topic])
     error = for_code(described["error_code"])
     if error is UnknownTopicOrPartitionError:
-        how = f"create it with 'stripwatch topics --bootstrap-servers {bootstrap_servers}'"
-        raise SettingsError(f"topic {topic} does not exist at {bootstrap_servers}; {how}")
+        raise SettingsError(f"topic {topic} does not exist at {bootstrap_servers}; {names.how_to_create([topic])}")
     if described["error_code"]:
         raise SettingsError(f"topic {topic} at {bootstrap_servers} cannot be used: {error.__name__}")
 

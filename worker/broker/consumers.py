@@ -22,6 +22,7 @@ from stripwatch.worker.common.errors import BrokerUnavailableError
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame_limits import MESSAGE_BYTES_MAX
 from stripwatch.worker.contracts.positions import CommitPoint, Partition, Position, Record
+from stripwatch.worker.contracts.topics import how_to_create
 
 _METADATA_AGE_MS_MAX = 3000  # with the default, new partitions and recreated topics are noticed after up to 5 minutes
 FETCH_BYTES_MAX = 16_000_000  # of the worker
@@ -144,8 +145,8 @@ def require_topics(consumer: KafkaConsumer, topics: Collection[str], wait_s_max:
     missing = sorted(set(topics) - existing)
     if missing:
         raise BrokerUnavailableError(
-            f"the broker has no topic {', '.join(map(repr, missing))}; create it with 'stripwatch topics' "
-            "(or ACLs hide it from this client)"
+            f"the broker has no topic {', '.join(map(repr, missing))}, or ACLs hide it from this client; "
+            f"{how_to_create(missing)}"
         )
     return existing
 

@@ -10,7 +10,7 @@ from pydantic import BaseModel, ValidationError
 from stripwatch.worker.common.errors import plain_message
 from stripwatch.worker.config.fields.allowed_values import allowed_values
 from stripwatch.worker.config.fields.field_paths import SettingPath, choices_of, follow
-from stripwatch.worker.config.origins import Sources
+from stripwatch.worker.config.origins import Sources, option_name
 from stripwatch.worker.config.settings import ENV_PREFIX, SECTIONS, Settings
 
 _TABLES = {key.split(".")[0]: key for key in SECTIONS}  # first key of a section to its name: "cameras": "cameras.ID"
@@ -63,7 +63,8 @@ def _describe(
     if kind == "missing":
         return key, f"{_origin(sources, setting.path[:-1])}setting {key!r} is missing"
     origin = _origin(sources, setting.path, shared=setting.is_table and kind in _OWN_RULES)
-    return key, f"{origin}setting {key!r}{_rule(setting, kind, message)}{_shown(setting, value)}"
+    rule = f"{_rule(setting, kind, message)}{_shown(setting, value)}"
+    return key, f"{origin}setting {key!r}{rule}{_flag(sources, setting)}"
 
 
 def _rule(setting: SettingPath, kind: str, message: str) -> str:
@@ -97,6 +98,13 @@ def _origin(sources: Sources, keys: tuple[str, ...], shared: bool = False) -> st
     if origin.kind == "default" or (origin.kind == "file" and sources.config is None):
         return ""
     return f"{_NAMED[origin.kind]}{origin.name}: "
+
+
+def _flag(sources: Sources, setting: SettingPath) -> str:
+    """Name the option that overrides a value of the file. Other origins are options, or name the variable."""
+    if setting.is_table or sources.config is None or sources.origin(setting.path).kind != "file":
+        return ""
+    return f"; option {option_name(setting.path)}"
 
 
 def _instead(parts: Sequence[str]) -> str:

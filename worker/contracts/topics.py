@@ -1,5 +1,7 @@
 """Default names of the Kafka topics."""
 
+from collections.abc import Iterable
+
 FRAMES = "inspection.frames"
 RESULTS = "inspection.results"
 DEFECTS = "inspection.defects"
@@ -13,3 +15,10 @@ CAMERAS = "inspection.cameras"
 
 ALL = (FRAMES, RESULTS, DEFECTS, EVIDENCE, REJECTS, REVIEW, SHADOW, COILS, ACKNOWLEDGEMENTS, CAMERAS)
 COMPACTED = (ACKNOWLEDGEMENTS, CAMERAS)  # they keep the newest record of each key
+
+
+def how_to_create(topics: Iterable[str]) -> str:
+    """Return the advice for missing topics. `stripwatch topics` knows only the default names."""
+    if set(topics) <= set(ALL):
+        return "create it with 'stripwatch topics'"
+    return "correct the name, or create it with the tools of Kafka ('stripwatch topics' creates only the default names)"

@@ -10,6 +10,7 @@ from stripwatch.worker.broker.topic_limits import TopicLimits
 from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.contracts.topics import how_to_create
 from stripwatch.worker.model.loaded_model import decode_limits, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
@@ -125,7 +126,7 @@ def optional_topics(topics: Topics, existing: Collection[str]) -> list[str]:
     log.info(
         "states of cameras are not published: the topic does not exist, or ACLs hide it",
         topic=topics.cameras,
-        hint="the topic is optional; to use it, create it with 'stripwatch topics' and restart the worker",
+        hint=f"the topic is optional; to use it, {how_to_create([topics.cameras])}, and restart the worker",
     )
     return []
 

@@ -21,6 +21,7 @@ from stripwatch.worker.broker.connection import client_config
 from stripwatch.worker.broker.consumers import list_topics, open_group_member, require_topics
 from stripwatch.worker.common.errors import BrokerUnavailableError, StripwatchError
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.topics import how_to_create
 from stripwatch.worker.service.check import Report
 from stripwatch.worker.service.startup import required_topics
 
@@ -58,7 +59,7 @@ def _check_existing(report: Report, settings: Settings, consumer: Any) -> set[st
         report.fail("Kafka topics", error)
     for topic, purpose in _optional(settings).items():
         if existing and topic not in existing:
-            detail = f"missing, or hidden by ACLs: {purpose}; create it with 'stripwatch topics'"
+            detail = f"missing, or hidden by ACLs: {purpose}; {how_to_create([topic])}"
             report.add(f"topic {topic}", "warning", detail)
     return existing
 

@@ -48,7 +48,10 @@ def test_all_missing_topics_are_named_and_none_is_created(broker: BrokerHandle) 
     given = line(broker, results=results, cameras=cameras)
     _, report = checked(given)
     assert [type(error) for error in report.errors] == [BrokerUnavailableError]
-    assert f"the broker has no topic '{results}'; create it" in problems(report)["Kafka topics"]
+    assert (
+        f"the broker has no topic '{results}', or ACLs hide it from this client; correct the name"
+        in problems(report)["Kafka topics"]
+    )
     assert "missing, or hidden by ACLs: states of cameras" in problems(report)[f"topic {cameras}"]
     _, report = checked(given | {"topics": given["topics"] | {"results": broker.new_topic(1)}})
     assert report.errors == []

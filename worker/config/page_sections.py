@@ -158,7 +158,7 @@ class ViewSettings(Section):
         try:
             ZoneInfo(value)
         except (ValueError, OSError, ZoneInfoNotFoundError) as error:
-            raise ValueError(f"must be the IANA name of a time zone, such as Europe/Berlin, not {value!r}") from error
+            raise ValueError("must be the IANA name of a time zone, such as Europe/Berlin") from error
         return value
 
     @model_validator(mode="after")

@@ -139,7 +139,7 @@ def _check_model(report: Report, start: Start) -> None:
         return
     report.model |= _facts(model)
     session, manifest = model.session, model.session.bundle.manifest
-    best = max(batch.frames_per_second for batch in session.batches)
+    best = next(each.frames_per_second for each in session.batches if each.frames == session.best_batch_frames)
     report.add(
         "model",
         "ok",

@@ -26,7 +26,7 @@ LOCKS = {
 PAIR = ("test", "peers")
 # The lock files have an equivalent package; see requirements/*.in.
 IN_PLACE_OF = {"opencv-python": "opencv-python-headless", "tensorflow": "tensorflow-cpu"}
-BROUGHT_BY = {"keras": "tensorflow", "pydantic": "pydantic-settings"}
+BROUGHT_BY = {"keras": "tensorflow", "pydantic": "pydantic-settings", "pydantic-core": "pydantic-settings"}
 
 
 def read_pins(lock: str) -> list[Requirement]:

@@ -158,6 +158,10 @@ class WorkerProcess:
         self.await_log("partitions assigned")
         return port
 
+    def last(self, event: str) -> dict[str, Any]:
+        """Return the newest log line with this event. Raises StopIteration without one."""
+        return next(entry for entry in reversed(self.lines) if entry.get("event") == event)
+
     def stop(self, number: signal.Signals = signal.SIGTERM) -> int:
         self.process.send_signal(number)
         code = self.process.wait(STOP_S_MAX)

@@ -35,7 +35,7 @@ def test_a_restart_repeats_nothing(line: Line, bundle: Path) -> None:
         one.await_ready()
         line.read("results", 100)
         assert one.stop() == 0
-        assert one.lines[-1]["everything_settled"] is True
+        assert one.last("stopped")["everything_settled"] is True
     with running_worker(line, bundle, "g", *named("one")) as one:
         one.await_ready()
         line.read("results", 600)

@@ -95,7 +95,7 @@ def test_a_stop_under_load_publishes_and_commits_all_frames_in_flight(line: Line
         worker.await_ready()
         line.read("results", 1)
         assert worker.stop() == 0
-        assert worker.lines[-1]["everything_settled"] is True
+        assert worker.last("stopped")["everything_settled"] is True
         assert worker.lines[-1]["seconds"] < Settings.model_fields["drain_s_max"].default  # the documented deadline
     results = line.read_all("results")
     committed = line.committed("g")

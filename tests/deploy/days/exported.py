@@ -11,6 +11,7 @@ from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.metrics import Metrics
+from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 
@@ -36,6 +37,11 @@ def exported_by_coils() -> list[Exported]:
     return _series_of(CoilMetrics(CollectorRegistry()).registry)
 
 
+def exported_by_page(lines: Iterable[str]) -> list[Exported]:
+    """Return the series of `stripwatch view` with a running coil on each of these lines."""
+    return _series_of(_view_metrics(lines).registry)
+
+
 def _series_of(registry: CollectorRegistry) -> list[Exported]:
     return [
         Exported(sample.name, sample.labels, family.type in ("counter", "histogram"))
@@ -47,8 +53,11 @@ def _series_of(registry: CollectorRegistry) -> list[Exported]:
 
 
 def families() -> dict[str, bool]:
-    """Return every metric of a worker and of `stripwatch coils`, and whether it has a series here."""
-    registries = (_metrics(["top-1"], "sha-1").registry, CoilMetrics(CollectorRegistry()).registry)
+    """Return every metric of a worker, of `stripwatch coils` and of the page, and whether it has a series here."""
+    registries = (
+        *(_metrics(["top-1"], "sha-1").registry, CoilMetrics(CollectorRegistry()).registry),
+        _view_metrics(["l1"]).registry,
+    )
     return {family.name: bool(family.samples) for registry in registries for family in registry.collect()}
 
 
@@ -80,6 +89,14 @@ def _metrics(cameras: Sequence[str], bundle: str) -> Metrics:
     for swaps in (metrics.bundle_swaps, metrics.shadow_swaps):
         swaps.labels("swapped")
         swaps.labels("refused")
+    return metrics
+
+
+def _view_metrics(lines: Iterable[str]) -> ViewMetrics:
+    metrics = ViewMetrics(CollectorRegistry())
+    for line in lines:
+        for gauge in (metrics.coil_state, metrics.alarms, metrics.unacknowledged):
+            gauge.labels(line)
     return metrics
 
 

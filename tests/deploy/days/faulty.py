@@ -6,6 +6,7 @@ from tests.deploy.days.day import ALWAYS, CAMERAS, FOREVER, Change, Day, Line, W
 
 _AT = 10  # minutes, when the fault begins
 _A = {"instance": "a"}
+_PAGE = {"instance": "page"}
 
 
 def _counted(alert: str, metric: str, once: int = 1, **labels: str) -> Day:
@@ -122,4 +123,22 @@ COILS = (
     _fault("CoilsNotSummarized", Change("stripwatch_coils_caught_up", _COILS, _AT, value=0), minutes=30),
 )
 
-DAYS = (*WORKERS, *KAFKA, *MODEL, *FRAMES, *COILS)
+PAGE = (
+    _fault(
+        "AlarmUnacknowledged",
+        Change("stripwatch_view_alarms_unacknowledged", {**_PAGE, "line": "l1"}, _AT, value=1),
+        minutes=30,
+    ),
+    _fault(
+        "PageWritesFail",
+        Change("stripwatch_view_failed_writes_total", {**_PAGE, "kind": "correction"}, _AT, once=1),
+    ),
+    _fault(
+        "HistorySearchesFail",
+        Change("stripwatch_view_failed_searches_total", {**_PAGE, "reason": "kafka"}, _AT, once=1),
+    ),
+    _fault("PageNotLive", Change("stripwatch_view_live", _PAGE, _AT, value=0)),
+    _fault("LimitsUnknownClass", Change("stripwatch_view_unknown_labels", _PAGE, _AT, value=1), minutes=30),
+)
+
+DAYS = (*WORKERS, *KAFKA, *MODEL, *FRAMES, *COILS, *PAGE)

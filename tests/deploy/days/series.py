@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from tests.deploy.days.day import Change, Day, Labels, Line, Span, Worker
-from tests.deploy.days.exported import Exported, exported, exported_by_coils
+from tests.deploy.days.day import ALWAYS, Change, Day, Labels, Line, Span, Worker
+from tests.deploy.days.exported import Exported, exported, exported_by_coils, exported_by_page
 
 JOB = "stripwatch-worker"
 COILS_JOB = "stripwatch-coils"
+VIEW_JOB = "stripwatch-view"
 PARTITIONS = 8
 FRAMES_PER_MINUTE = 600  # per camera
 _SLOW_S = 3
@@ -32,6 +33,7 @@ _GAUGES = {
     "stripwatch_shadow_info": 1,
     "stripwatch_broker_silence_seconds": 1,
     "stripwatch_coils_caught_up": 1,
+    "stripwatch_view_live": 1,
 }
 
 
@@ -52,17 +54,31 @@ def series_of(day: Day) -> Iterator[Series]:
     """Return all series of a day in promtool's format."""
     minutes = np.arange(int(day.minutes * 60 / day.step_s) + 1) * day.step_s / 60
     scraped = ~_within(minutes, day.unscraped)
-    for each in chain(_of_coils(day, minutes), *(_LineSeries(day, line, minutes).all() for line in day.lines)):
+    for each in chain(
+        _of_coils(day, minutes), _of_page(day, minutes), *(_LineSeries(day, line, minutes).all() for line in day.lines)
+    ):
         changed = _with_gauges(each, [c for c in day.changes if c.value is not None], minutes)
         yield Series(changed.name, changed.labels, np.where(scraped, changed.values, np.nan), changed.stale & scraped)
 
 
 def _of_coils(day: Day, minutes: Values) -> Iterator[Series]:
     """Return the series of `stripwatch coils`, which runs once per plant."""
-    target, there = {"job": COILS_JOB, "instance": "coils"}, _within(minutes, day.coils)
+    return _of_service({"job": COILS_JOB, "instance": "coils"}, exported_by_coils(), day.coils, day, minutes)
+
+
+def _of_page(day: Day, minutes: Values) -> Iterator[Series]:
+    """Return the series of `stripwatch view`, which runs all day."""
+    lines = [line.name for line in day.lines]
+    return _of_service({"job": VIEW_JOB, "instance": "page"}, exported_by_page(lines), ALWAYS, day, minutes)
+
+
+def _of_service(
+    target: Labels, metrics: Sequence[Exported], spans: Sequence[Span], day: Day, minutes: Values
+) -> Iterator[Series]:
+    there = _within(minutes, spans)
     yield _while_there("up", target, np.ones(len(minutes)), there)
-    yield _while_there("process_start_time_seconds", target, _starts(minutes, day.coils), there)
-    for each in exported_by_coils():
+    yield _while_there("process_start_time_seconds", target, _starts(minutes, spans), there)
+    for each in metrics:
         labels = {**target, **each.labels}
         added = _with_changes(np.zeros(len(minutes)), each.name, labels, day, minutes)
         gauge = np.full(len(minutes), float(_GAUGES.get(each.name, 0)))

@@ -118,5 +118,5 @@ def test_leaves_a_finished_run_and_foreign_files_untouched(
 
 def test_names_a_file_that_blocks_the_run_folder(tmp_path: Path) -> None:
     (tmp_path / "run").touch()
-    with pytest.raises(InputError, match=r"cannot use .*run as run folder"):
+    with pytest.raises(InputError, match=r"cannot create the folder .*run: File exists"):
         claim_folder(tmp_path / "run")

@@ -16,6 +16,7 @@ from stripwatch.worker.contracts.coil_summary import CoilSummary
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.replay_mark import replay_mark_headers
 from tests.e2e.line import Line, fetch
+from tests.waiting import wait_until
 from tests.worker.coils.process import running_coils, stopped, topic_arguments
 from tests.worker.coils.samples import result
 from tests.worker.conftest import CommandLine, last_json
@@ -92,6 +93,8 @@ def test_late_frames_correct_their_summary_across_a_restart(coil_line: Line) -> 
         (first,) = coil_line.read("coils", 1)
         publish(coil_line, results("C1", range(3, 8)))
         _, second = coil_line.read("coils", 2)
+        # The acknowledgement arrives after the record can be read.
+        wait_until(lambda: 'stripwatch_coils_summaries_total{kind="corrected"} 1.0' in fetch(port, "/metrics")[1])
         metrics = fetch(port, "/metrics")[1]
         assert fetch(port, "/healthz")[0] == 200
         counts = stopped(process)

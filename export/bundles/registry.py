@@ -259,7 +259,7 @@ def _locked(folder: Path, make: bool = False) -> Iterator[None]:
         file = (folder / _LOCK_FILE).open("ab")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write to the registry {folder}: {getattr(error, 'strerror', error)}") from error
-    with file, _removed_if_new(folder, new):
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
@@ -268,12 +268,16 @@ def _locked(folder: Path, make: bool = False) -> Iterator[None]:
             raise InputError(
                 f"cannot lock {folder}: {error.strerror}; put the registry on a drive that supports file locks"
             ) from error
-        yield
+        with _removed_if_new(folder, new):
+            yield
 
 
 @contextmanager
 def _removed_if_new(folder: Path, new: bool) -> Iterator[None]:
-    """Remove the lock file from a new folder after an error, so that the folder is empty and can be removed."""
+    """Remove the lock file from a new folder after an error, so that the folder is empty and can be removed.
+
+    Only the holder of the lock may do so: the file could be that of another first promotion.
+    """
     try:
         yield
     except BaseException:

@@ -1,10 +1,12 @@
 """Registry: promotions, rollbacks, and their history."""
 
+import fcntl
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 
 import msgspec
@@ -192,6 +194,24 @@ def test_rejects_a_promotion_while_another_is_in_progress(store: Path, tmp_path:
         other.kill()
     promote(store, tmp_path / "1.onnx")
     assert in_force(store) == "1"
+
+
+def test_a_rejected_promotion_keeps_the_lock_of_another_first_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The other one creates the folder in the moment in which this one would."""
+    folder = tmp_path / "store" / "tiny"
+    with ExitStack() as other:
+
+        def overtaken(path: Path) -> None:
+            path.mkdir(parents=True)
+            lock = other.enter_context((path / ".lock").open("ab"))
+            fcntl.flock(lock, fcntl.LOCK_EX)
+
+        monkeypatch.setattr(stored, "make_folder", overtaken)
+        with pytest.raises(InputError, match="another promotion or rollback of"):
+            promote(tmp_path / "store", version(tmp_path, "1"))
+        assert [path.name for path in folder.iterdir()] == [".lock"]
 
 
 def test_concurrent_promotions_succeed_or_are_rejected(store: Path, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from stripwatch.training.fitting.fit_settings import DecodeName
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
-    "densenet121"
+    "efficientnetlite0, densenet121"
 )
 DataFolders = Annotated[
     list[Path],

@@ -9,12 +9,13 @@ import keras
 from keras import applications
 
 from stripwatch.training.networks.efficientnet import build_efficientnetb0
+from stripwatch.training.networks.efficientnet_lite import build_efficientnet_lite0, scale_pixels
 from stripwatch.worker.common.errors import SettingsError
 
 
 @dataclass(frozen=True, slots=True)
 class Network:
-    """A network of keras.applications (https://keras.io/api/applications/).
+    """A network of keras.applications (https://keras.io/api/applications/), or one built like them.
 
     side_px: side of the square input it was published with. side_px_min: smallest side that Keras accepts.
     build: called with weights ("imagenet" or None), include_top, input_shape, and alpha if has_alpha; returns the
@@ -51,6 +52,7 @@ NETWORKS = {
             "efficientnetv2b0", 224, 32, applications.EfficientNetV2B0, applications.efficientnet_v2.preprocess_input
         ),
         Network("resnet50v2", 224, 32, applications.ResNet50V2, applications.resnet_v2.preprocess_input),
+        Network("efficientnetlite0", 224, 32, build_efficientnet_lite0, scale_pixels),
         Network("densenet121", 224, 32, applications.DenseNet121, applications.densenet.preprocess_input),
     )
 }

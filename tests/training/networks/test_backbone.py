@@ -1,6 +1,7 @@
 import math
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import NETWORKS, find_network
+from stripwatch.training.networks.efficientnet_lite import build_efficientnet_lite0
 from stripwatch.worker.common.errors import InputError, SettingsError
 from tests.lively import enliven
 
@@ -135,6 +137,8 @@ def test_efficientnet_from_a_file_equals_the_imagenet_network_of_keras(
         ("inceptionv3_to_mixed8.weights.h5", "inceptionv3", 96, "mixed7", 768),
         ("vgg19_to_block3.weights.h5", "vgg19", 64, "block3_pool", 256),
         ("mobilenet_1.0_to_conv_dw_13.weights.h5", "mobilenet", 64, "conv_dw_13_relu", 1024),
+        ("efficientnet_lite0_notop.weights.h5", "efficientnetlite0", 64, "", 1280),
+        ("efficientnet_lite0_notop.weights.h5", "efficientnetlite0", 64, "block10_add", 112),
     ],
 )
 def test_loads_the_shared_weights(shared: Path, file: str, name: str, side_px: int, cut: str, channels: int) -> None:
@@ -154,3 +158,25 @@ def test_accepts_a_weights_file_with_layers_after_the_cut(shared: Path) -> None:
     inner = keras.Model(deeper.inputs, deeper.get_layer("mixed7").output)
     frames = np.random.default_rng(0).uniform(-1, 1, (1, 96, 96, 3)).astype(np.float32)
     assert_same_maps(cut.predict(frames, verbose=0), inner.predict(frames, verbose=0))
+
+
+@pytest.mark.parametrize(("include_top", "weights"), [(True, None), (False, "imagenet")])
+def test_efficientnet_lite0_has_neither_a_top_nor_weights_for_download(include_top: bool, weights: str | None) -> None:
+    with pytest.raises(ValueError, match="EfficientNet-Lite0"):
+        build_efficientnet_lite0(weights, include_top, (64, 64, 3))
+
+
+@pytest.mark.long
+def test_efficientnet_lite0_computes_the_published_features(shared: Path) -> None:
+    path = str(shared / "weights" / "efficientnet_lite0_notop.weights.h5")
+    backbone = build("efficientnetlite0", (224, 224, 3), path)
+    assert backbone.count_params() == 3_413_024
+    image = cv2.imread(str(shared / "data" / "neu-det" / "images" / "crazing_1.jpg"))
+    frame = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (224, 224), interpolation=cv2.INTER_LINEAR)
+    pixels = find_network("efficientnetlite0").preprocess(frame[None].astype(np.float32))
+    head = backbone.predict(pixels, verbose=0).mean(axis=(1, 2))[0]
+    assert head.mean() == pytest.approx(0.0936, abs=5e-5)
+    assert head[2] == pytest.approx(1.22542, abs=2e-5)
+    cut = build("efficientnetlite0", (224, 224, 3), path, "block10_add")
+    features = cut.predict(pixels, verbose=0).mean(axis=(1, 2))[0]
+    np.testing.assert_allclose(features[:5], [-0.81497, 1.19034, -0.03947, 1.91265, -2.308], atol=2e-5)

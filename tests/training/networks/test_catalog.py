@@ -1,4 +1,4 @@
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import keras
 import numpy as np
@@ -12,8 +12,8 @@ from stripwatch.worker.common.errors import SettingsError
 
 pytestmark = pytest.mark.training
 
-# Modules of keras.applications with the preprocessing of each network, listed independently of the tested catalog.
-MODULES: dict[str, ModuleType] = {
+# Modules with the preprocessing of each network, listed independently of the tested catalog.
+MODULES: dict[str, ModuleType | SimpleNamespace] = {
     "vgg19": applications.vgg19,
     "efficientnetb0": applications.efficientnet,
     "xception": applications.xception,
@@ -22,6 +22,7 @@ MODULES: dict[str, ModuleType] = {
     "mobilenetv3large": applications.mobilenet_v3,
     "efficientnetv2b0": applications.efficientnet_v2,
     "resnet50v2": applications.resnet_v2,
+    "efficientnetlite0": SimpleNamespace(preprocess_input=lambda pixels: (pixels - 127) / 128),
     "densenet121": applications.densenet,
 }
 

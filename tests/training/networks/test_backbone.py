@@ -172,6 +172,7 @@ def test_efficientnet_lite0_computes_the_published_features(shared: Path) -> Non
     backbone = build("efficientnetlite0", (224, 224, 3), path)
     assert backbone.count_params() == 3_413_024
     image = cv2.imread(str(shared / "data" / "neu-det" / "images" / "crazing_1.jpg"))
+    assert image is not None
     frame = cv2.resize(cv2.cvtColor(image, cv2.COLOR_BGR2RGB), (224, 224), interpolation=cv2.INTER_LINEAR)
     pixels = find_network("efficientnetlite0").preprocess(frame[None].astype(np.float32))
     head = backbone.predict(pixels, verbose=0).mean(axis=(1, 2))[0]

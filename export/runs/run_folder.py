@@ -2,6 +2,7 @@
 
 model.keras   the model of the kept epoch, preprocessing included
 history.csv   one row per epoch
+novelty.npz   the novelty detector, unless it is disabled
 run.json      everything else; written last, so a folder that contains it is complete
 """
 
@@ -23,6 +24,7 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
+NOVELTY_FILE = "novelty.npz"
 MODEL_PART = "model.part.keras"  # Keras requires this suffix
 # Files that a killed fit can continue from; deleted when the run is finished.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
@@ -124,12 +126,28 @@ class AnnotationFacts(msgspec.Struct, frozen=True):
     images: int
 
 
+class NoveltyFacts(msgspec.Struct, frozen=True):
+    """The novelty detector of a run, which is stored in novelty.npz.
+
+    threshold: a frame with a novelty score above it is novel. false_alarm_rate: share of known frames above the
+    threshold that it was chosen for. method: short description of the score. frames: number of training frames, each
+    scored by a detector that had not seen it, that the threshold was chosen on. sha256: of novelty.npz.
+    """
+
+    threshold: float
+    false_alarm_rate: float
+    method: str
+    frames: int
+    sha256: str
+
+
 class Run(msgspec.Struct, frozen=True):
     """Content of run.json. Later versions may add fields; unknown fields are ignored.
 
     data: the data folder at the time of the fit. seconds: duration of each step. best_epoch: counted from 1.
     heatmaps: None if the head has none. marks: None if the fit used no annotations. trained: sizes and scale of the
-    training frames; None in runs of versions that did not record them.
+    training frames; None in runs of versions that did not record them. novelty: None if the run has no novelty
+    detector.
     """
 
     schema: str
@@ -151,6 +169,7 @@ class Run(msgspec.Struct, frozen=True):
     heatmaps: HeatmapFacts | None = None
     marks: AnnotationFacts | None = None
     trained: TrainedFrames | None = None
+    novelty: NoveltyFacts | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:
@@ -162,9 +181,9 @@ class Run(msgspec.Struct, frozen=True):
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and check that model.keras is the model it describes.
+    """Read run.json and check that model.keras and novelty.npz are the files it describes.
 
-    Raises InputError if the folder is not a finished run, or run.json and model.keras do not match.
+    Raises InputError if the folder is not a finished run, or run.json does not match one of these files.
     """
     if not folder.is_dir():
         raise InputError(f"run folder {folder} does not exist")
@@ -175,12 +194,18 @@ def read_run(folder: Path) -> Run:
             "'fit --resume'"
         )
     run = _decode(record)
-    if file_sha256(folder / MODEL_FILE) != run.model_sha256:
-        raise InputError(
-            f"{folder / MODEL_FILE} is not the model that {RECORD_FILE} describes: its SHA-256 differs; restore the "
-            "file or fit the model again"
-        )
+    _check_file(folder / MODEL_FILE, run.model_sha256, "model")
+    if run.novelty is not None:
+        _check_file(folder / NOVELTY_FILE, run.novelty.sha256, "novelty detector")
     return run
+
+
+def _check_file(path: Path, sha256: str, content: str) -> None:
+    if file_sha256(path) != sha256:
+        raise InputError(
+            f"{path} is not the {content} that {RECORD_FILE} describes: its SHA-256 differs; restore the file or fit "
+            "the model again"
+        )
 
 
 def claim_folder(folder: Path, resume: bool = False) -> None:
@@ -206,7 +231,7 @@ def _is_run_file(name: str) -> bool:
     if is_temporary(name):
         return True
     bare = name.removesuffix(PART)
-    known = {MODEL_FILE, MODEL_PART, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
+    known = {MODEL_FILE, MODEL_PART, NOVELTY_FILE, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
     return bare in known or name.endswith(STATE_SUFFIX) or (bare.startswith(FEATURES_STEM) and bare.endswith(".npy"))
 
 

@@ -4,7 +4,9 @@ import msgspec
 import pytest
 
 from stripwatch.export.runs.run_folder import (
+    NoveltyFacts,
     claim_folder,
+    file_sha256,
     read_run,
     write_run,
 )
@@ -56,6 +58,27 @@ def test_rejects_a_model_that_does_not_match_the_record(folder: Path) -> None:
         read_run(folder)
 
 
+@pytest.fixture
+def with_novelty(folder: Path) -> Path:
+    (folder / "novelty.npz").write_bytes(b"a detector")
+    facts = NoveltyFacts(1.5, 0.01, "neighbours", 40, file_sha256(folder / "novelty.npz"))
+    write_run(folder, msgspec.structs.replace(RUN, novelty=facts))
+    return folder
+
+
+def test_rejects_a_novelty_detector_that_does_not_match_the_record(with_novelty: Path) -> None:
+    assert read_run(with_novelty).novelty is not None
+    (with_novelty / "novelty.npz").write_bytes(b"another")
+    with pytest.raises(InputError, match=r"novelty\.npz is not the novelty detector that run\.json describes"):
+        read_run(with_novelty)
+
+
+def test_names_a_missing_novelty_detector(with_novelty: Path) -> None:
+    (with_novelty / "novelty.npz").unlink()
+    with pytest.raises(InputError, match=r"cannot read .*novelty\.npz"):
+        read_run(with_novelty)
+
+
 def test_names_a_missing_folder_or_model(folder: Path) -> None:
     with pytest.raises(InputError, match=r"run folder .*nowhere does not exist"):
         read_run(folder / "nowhere")
@@ -74,6 +97,7 @@ def test_reads_the_old_head_name_as_the_new_one(folder: Path) -> None:
 LEFT = (
     "model.keras",
     "model.part.keras",
+    "novelty.npz",
     "history.csv",
     "history.csv.part",
     "run.json.part",

@@ -9,6 +9,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import msgspec
 import pytest
 
 import stripwatch
@@ -20,7 +21,7 @@ from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.simulator.scene import KINDS, encode_jpeg, frame_seed, render
 from tests.e2e.line import run_cli
-from tests.tiny import build_model, encode_frame, write_bundle
+from tests.tiny import build_model, encode_frame, tiny_contract, write_bundle
 
 FRAMES = 12
 EVENT = Path(__file__).parent / "contract" / "golden" / "result-1-defect.json"
@@ -124,6 +125,13 @@ def test_a_model_gives_the_same_results_as_the_command(
     flagged = {name for name, event in events.items() if event.flags == (FrameFlag.SIZE,)}
     assert flagged == {f"{number:02}.jpg" for number in range(1, FRAMES, 4)}
     assert any(d.box_px for event in events.values() for d in event.defects)
+
+
+@pytest.mark.parametrize("trained_for", [None, "anomaly"])
+def test_results_state_what_the_model_was_trained_for(trained_for: Any, tmp_path: Path) -> None:
+    manifest = msgspec.structs.replace(tiny_contract(), trained_for=trained_for)
+    model = stripwatch.load_model(write_bundle(tmp_path / "tiny.onnx", manifest))
+    assert model.info.task == trained_for
 
 
 def test_a_batch_gives_the_same_results_as_single_frames(model: LoadedModel, frames: dict[str, bytes]) -> None:

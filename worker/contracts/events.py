@@ -19,6 +19,7 @@ State = Literal["inspected", "skipped"]
 Verdict = Literal["clean", "unsure", "defect"]
 StripDirection = Literal["forward", "reverse"]
 ThresholdSource = Literal["bundle", "settings"]
+ModelTask = Literal["anomaly"]
 
 STATES: dict[str, str] = {
     "inspected": "The model classified the frame.",
@@ -36,6 +37,9 @@ STRIP_DIRECTIONS: dict[str, str] = {
 THRESHOLD_SOURCES: dict[str, str] = {
     "bundle": "The thresholds are those of the bundle.",
     "settings": "The setting `thresholds` overrides at least one of them.",
+}
+MODEL_TASKS: dict[str, str] = {
+    "anomaly": "The model was trained on clean frames only. It finds whatever differs from them, without naming it.",
 }
 
 
@@ -88,6 +92,13 @@ class ModelInfo(msgspec.Struct, frozen=True):
         Meta(
             description='Label that means "no defect"; null if the bundle has none, and in events of versions before '
             "this field existed."
+        ),
+    ] = None
+    task: Annotated[
+        ModelTask | None,
+        Meta(
+            description=f"What the model was trained for, if it is not a classifier. {list_values(MODEL_TASKS)} Null "
+            "for a classifier, and in events of versions before this field existed."
         ),
     ] = None
 

@@ -9,7 +9,9 @@ from typing import Annotated, Literal
 import msgspec
 from msgspec import Meta
 
+from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
 from stripwatch.worker.contracts.model_record import Fidelity, Provenance, ThresholdFigures, Validation
 from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -157,6 +159,13 @@ class Manifest(msgspec.Struct, frozen=True):
         Meta(
             description="Precision and recall of each label at its thresholds, measured with the bundle on validation "
             "frames; null in older bundles."
+        ),
+    ] = None
+    trained_for: Annotated[
+        ModelTask | None,
+        Meta(
+            description=f"What the model was trained for, if it is not a classifier. {list_values(MODEL_TASKS)} Its "
+            "labels and scores have the same meaning as in any multiclass bundle. Null for a classifier."
         ),
     ] = None
 

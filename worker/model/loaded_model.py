@@ -238,7 +238,15 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
     )
     source: Literal["bundle", "settings"] = "settings" if policy.overridden else "bundle"
     return LoadedModel(
-        info=ModelInfo(manifest.name, manifest.version, bundle.sha256, source, session.provider, manifest.clean_label),
+        info=ModelInfo(
+            manifest.name,
+            manifest.version,
+            bundle.sha256,
+            source,
+            session.provider,
+            manifest.clean_label,
+            manifest.trained_for,
+        ),
         session=session,
         decode=_frame_decoder(manifest.decode, decode_limits(settings.frames)),
         batch_policy=BatchPolicy(

@@ -91,7 +91,7 @@ def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
             "strip_direction": None,
         },
         "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None}
-        | {"no_defect": None},
+        | {"no_defect": None, "task": None},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
         "evidence": None,
         "flags": [],

@@ -13,13 +13,26 @@ from onnx import TensorProto, helper, numpy_helper
 from stripwatch.worker.contracts.model_record import ClassFigures, Provenance, Validation
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import SCHEMA, CellGrid, GoldenFrame, Manifest, Threshold, encode_manifest
+from stripwatch.worker.model.bundle import (
+    NOVELTY_NAME,
+    SCHEMA,
+    CellGrid,
+    GoldenFrame,
+    Manifest,
+    NoveltySpec,
+    Threshold,
+    encode_manifest,
+)
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]
 CENTRES = (0.1, 0.5, 0.9)
 SPEC = DecodeSpec(height_px=16, width_px=24)
+NOVELTY = NoveltySpec(
+    threshold=0.3, false_alarm_rate=0.01, method="range of the samples", frames=100, tolerance=1e-4, measured_share=0.0
+)
+NOISY = 60.0  # noise of encode_frame with which a frame is novel; with the usual noise it is not
 CELL_PX = 8  # height and width of a heatmap cell, in pixels
 _SHARPNESS = 20.0
 # Statistics of frames of encode_frame(0.5), and of a model that gave two of its three labels.
@@ -51,13 +64,23 @@ def expected_scores(encoded: bytes, spec: DecodeSpec = SPEC, sharpness: float = 
     return np.asarray(exponents / exponents.sum(), np.float32)
 
 
+def expected_novelty(encoded: bytes, spec: DecodeSpec = SPEC) -> float:
+    """Compute the tiny model's novelty score in numpy: largest minus smallest sample, 0 to 1."""
+    samples = decode(encoded, spec).pixels.astype(np.float32) / np.float32(255)
+    return float(samples.max() - samples.min())
+
+
 def build_model(
     spec: DecodeSpec = SPEC,
     metadata: dict[str, str] | None = None,
     heatmaps: bool = False,
     sharpness: float = _SHARPNESS,
+    novelty: bool = False,
 ) -> onnx.ModelProto:
-    """Build the model. heatmaps: adds the scores of each 8x8 pixel cell as output. sharpness: tells models apart."""
+    """Build the model. heatmaps: adds the scores of each 8x8 pixel cell as output. sharpness: tells models apart.
+
+    novelty: adds the range of the samples as output.
+    """
     centres = np.array([CENTRES])
     weights = np.repeat(sharpness * 2 * centres / spec.channels, spec.channels, axis=0).astype(np.float32)
     bias = (-sharpness * centres[0] ** 2).astype(np.float32)
@@ -82,6 +105,13 @@ def build_model(
         ]
         shape: list[str | int | None] = ["batch", rows, columns, len(LABELS)]
         outputs.append(helper.make_tensor_value_info("heatmaps", TensorProto.FLOAT, shape))
+    if novelty:
+        nodes += [
+            helper.make_node("ReduceMax", ["scaled"], ["highest"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("ReduceMin", ["scaled"], ["lowest"], axes=[1, 2, 3], keepdims=0),
+            helper.make_node("Sub", ["highest", "lowest"], [NOVELTY_NAME]),
+        ]
+        outputs.append(helper.make_tensor_value_info(NOVELTY_NAME, TensorProto.FLOAT, ["batch"]))
     graph = helper.make_graph(
         nodes,
         "tiny",
@@ -130,7 +160,8 @@ def endless_model(mean_above: float = -1.0) -> onnx.ModelProto:
 
 def tiny_contract(**changes: Any) -> Manifest:
     spec = changes.get("decode", SPEC)
-    golden = [_golden(label, brightness, spec) for label, brightness in zip(LABELS, CENTRES, strict=True)]
+    novel = changes.get("novelty") is not None
+    golden = [_golden(label, brightness, spec, novel) for label, brightness in zip(LABELS, CENTRES, strict=True)]
     fields: dict[str, Any] = {
         "schema": SCHEMA,
         "name": "tiny",
@@ -158,9 +189,16 @@ def mapped_contract(**changes: Any) -> Manifest:
     return tiny_contract(**({"heatmaps": "place", "grid": grid} | changes))
 
 
+def watchful_contract(**changes: Any) -> Manifest:
+    """Return the manifest of a model with a novelty score."""
+    return tiny_contract(**({"novelty": NOVELTY} | changes))
+
+
 def write_bundle(path: Path, manifest: Manifest | None = None, model: onnx.ModelProto | None = None) -> Path:
     manifest = manifest or tiny_contract()
-    model = model or build_model(manifest.decode, heatmaps=manifest.heatmaps is not None)
+    model = model or build_model(
+        manifest.decode, heatmaps=manifest.heatmaps is not None, novelty=manifest.novelty is not None
+    )
     helper.set_model_props(model, encode_manifest(manifest))
     path.write_bytes(add_checksum(model.SerializeToString()))
     return path
@@ -178,6 +216,7 @@ def write_frames(folder: Path, brightnesses: Sequence[float]) -> list[Path]:
     return paths
 
 
-def _golden(label: str, brightness: float, spec: DecodeSpec) -> GoldenFrame:
+def _golden(label: str, brightness: float, spec: DecodeSpec, novel: bool) -> GoldenFrame:
     encoded = encode_frame(brightness)
-    return GoldenFrame(f"{label}.png", label, encoded, expected_scores(encoded, spec).tolist())
+    scores = expected_scores(encoded, spec).tolist()
+    return GoldenFrame(f"{label}.png", label, encoded, scores, expected_novelty(encoded, spec) if novel else None)

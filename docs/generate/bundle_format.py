@@ -14,6 +14,7 @@ from stripwatch.worker.model.bundle import (
     HEATMAPS_NAME,
     INPUT_NAME,
     MANIFEST_KEY,
+    NOVELTY_NAME,
     SCHEMA,
     SCORES_NAME,
     SIDE_PX_MAX,
@@ -46,6 +47,8 @@ with 3 channels for `rgb` and 1 for `grey`. The graph contains the rest of the p
 | output `{SCORES_NAME}` | float32 | batch, labels | Scores in the order of `labels`, 0 to 1, not calibrated. |
 | output `{HEATMAPS_NAME}` | float32 | batch, rows, columns, labels | Heatmap of each label. Required if `heatmaps` \
 is not null. |
+| output `{NOVELTY_NAME}` | float32 | batch | Novelty score: the higher, the less a frame resembles the training \
+frames. Required if `novelty` is not null. |
 
 The batch size is variable; all other dimensions are fixed. Height and width are 1 to {SIDE_PX_MAX} pixels. The graph
 has no other input. The worker computes heatmaps only if `grid` is present, because it cannot place a box without it.
@@ -67,7 +70,9 @@ Golden frames are validation frames with the scores that Keras computed. By defa
 label, at most twelve in all, but never fewer than one per label. A label without a frame that the model classifies
 correctly by a clear margin has none. When a bundle is loaded, the self-test decodes and classifies the golden frames on
 the provider in use. The bundle is rejected if a score differs by more than `score_tolerance`, if a multiclass bundle
-predicts another label, or if a heatmap is not finite.
+predicts another label, or if a heatmap is not finite. If the bundle has a novelty score, the scores of the golden
+frames must also agree with those of Keras to within `novelty.tolerance`, and be on the same side of
+`novelty.threshold`.
 
 ## Drift reference
 

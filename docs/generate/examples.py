@@ -15,7 +15,7 @@ from stripwatch.worker.config.plant_sections import Camera
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.contracts.coil_summary import CoilSummary
-from stripwatch.worker.contracts.events import Box, FrameFlag, ModelInfo, Reject, Result, TimingMs
+from stripwatch.worker.contracts.events import Box, ModelInfo, Reject, Result, TimingMs, UnsureReason
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.frame_headers import Headers, event_headers
 from stripwatch.worker.contracts.line.acknowledgement import (
@@ -42,7 +42,7 @@ from stripwatch.worker.simulator.scene import encode_jpeg
 
 CAMERA, LINE, COIL = "top-1", "/plant/hot-rolling/line-1", "C4711"
 _CAPTURED_MS = parse_rfc3339("2026-11-23T02:00:00.123Z")
-_MODEL = ModelInfo("plant-a", "7", "5f1b0c7e" * 8, "bundle", "CPUExecutionProvider", "clean")
+_MODEL = ModelInfo("plant-a", "7", "5f1b0c7e" * 8, "bundle", "CPUExecutionProvider", "clean", novelty_threshold=3.18)
 _JPEG = encode_jpeg(np.full((256, 1600), 128, np.uint8))
 _CUT_JPEG = _JPEG[:4]
 _BUILDER = EventBuilder({CAMERA: Camera(mm_per_px=0.5, side="top", lane_offset_mm=200)})
@@ -99,12 +99,13 @@ def frame(number: int = 0, encoded: bytes = _JPEG) -> Frame:
     return read_record(record, "MkU3OEVBNTcwNTJENDM2Qk", received_s=0.0, now_ms=sent_ms + 10)
 
 
-def _inspection(pits: float, box: Box | None = None, flags: tuple[FrameFlag, ...] = ()) -> Inspection:
+def _inspection(pits: float, box: Box | None = None, novelty: float = 1.12408) -> Inspection:
     label, score = ("pits", pits) if pits >= 0.5 else ("clean", 1 - pits)
     defects = (DetectedDefect("pits", pits, box),) if box else ()
-    verdict = "defect" if defects else "unsure" if flags or pits >= 0.3 else "clean"
+    reason = UnsureReason.SCORE if not defects and pits >= 0.3 else None
+    verdict = "defect" if defects else "unsure" if reason else "clean"
     scores = {"clean": round(1 - pits, 6), "pits": pits}
-    return Inspection(cast(Any, verdict), label, score, scores, defects, 1600, 256, flags)
+    return Inspection(cast(Any, verdict), label, score, scores, defects, 1600, 256, reason=reason, novelty=novelty)
 
 
 def _result(number: int, inspection: Inspection) -> Result:

@@ -29,6 +29,9 @@ def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement |
     known = prediction((0.1, 0.9), strip_position_mm=120_000, **_FRAME)
     running = replace(MODEL, info=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider"))
     shown = replace(known, model=running)
+    novelty_info = msgspec.structs.replace(running.info, novelty_threshold=3.0)
+    watchful = replace(running, info=novelty_info, policy=replace(running.policy, novelty_threshold=3.0))
+    novel = replace(known, model=watchful, novelty=4.75)
     refusal = RejectedFrame(
         known.frame, MODEL, FrameRejected(RejectReason.TRUNCATED, "the file ends after 5 of 9 bytes")
     )
@@ -41,6 +44,7 @@ def made_events() -> dict[str, Result | Reject | CoilSummary | Acknowledgement |
         "result-1-defect": maker.result(known, now_s=100.0162),
         "result-1-clean": maker.result(prediction((0.9, 0.1), strip_position_mm=None, **_FRAME), now_s=100.01),
         "result-1-evidence": msgspec.structs.replace(maker.result(shown, now_s=100.0162), evidence=True),
+        "result-1-novel": maker.result(novel, now_s=100.0162),
         "result-1-skipped": maker.skipped(Skipped(known.frame, MODEL), now_s=100.002),
         "reject-1-truncated": maker.reject(refusal),
         "coil-1-ended": log.summary("next-coil"),

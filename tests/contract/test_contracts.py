@@ -94,7 +94,7 @@ def test_golden_events_are_valid_and_readable(path: Path) -> None:
 
 @pytest.mark.parametrize("path", GOLDEN_FILES, ids=lambda path: path.stem)
 def test_the_code_still_writes_the_golden_events(path: Path) -> None:
-    assert contains(msgspec.to_builtins(made_events()[path.stem]), load(path))
+    assert contains(json.loads(msgspec.json.encode(made_events()[path.stem])), load(path))
 
 
 def test_the_headers_match_the_document() -> None:

@@ -183,6 +183,23 @@ class FramesSettings(Section):
     )
 
 
+class NoveltySettings(Section):
+    """Frames unlike those that the model was trained on. Only for a bundle with a novelty score."""
+
+    verdict: Literal["unsure", "ignore"] = Field(
+        default="unsure",
+        description="Treatment of a frame whose novelty score is above the threshold. unsure: publish verdict `unsure` "
+        "with the reason `novel`; ignore: publish the score, but decide as if there were none.",
+    )
+    threshold: float | None = Field(
+        default=None,
+        allow_inf_nan=False,
+        description="Novelty score above which a frame is novel. Higher: fewer novel frames. Unset: the threshold of "
+        "the bundle. The scale of the score differs between bundles, so check this value with each new bundle. It does "
+        "not apply to the shadow.",
+    )
+
+
 class RejectsSettings(Section):
     """Frames that could not be inspected."""
 

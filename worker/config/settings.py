@@ -25,6 +25,7 @@ from stripwatch.worker.config.sections import (
     InflightSettings,
     LogSettings,
     MetricsSettings,
+    NoveltySettings,
     RejectsSettings,
     ReviewSettings,
     ShadowSettings,
@@ -206,6 +207,7 @@ class Settings(CheckedModel, BaseSettings):
     )
 
     frames: FramesSettings = Field(default_factory=FramesSettings)
+    novelty: NoveltySettings = Field(default_factory=NoveltySettings)
     rejects: RejectsSettings = Field(default_factory=RejectsSettings)
     evidence: EvidenceSettings = Field(default_factory=EvidenceSettings)
     review: ReviewSettings = Field(default_factory=ReviewSettings)
@@ -298,6 +300,7 @@ SECTIONS: dict[str, type[BaseModel]] = {
     "security": Security,
     "inflight": InflightSettings,
     "frames": FramesSettings,
+    "novelty": NoveltySettings,
     "rejects": RejectsSettings,
     "evidence": EvidenceSettings,
     "review": ReviewSettings,

@@ -27,7 +27,7 @@ STATES: dict[str, str] = {
 }
 VERDICTS: dict[str, str] = {
     "clean": "The model found no defect.",
-    "unsure": "The scores are too low for a decision, or the frame has a flag; a person should look at it.",
+    "unsure": "The model cannot decide, for the reason in `reason`; a person should look at the frame.",
     "defect": "At least one defect was found.",
 }
 STRIP_DIRECTIONS: dict[str, str] = {
@@ -36,7 +36,7 @@ STRIP_DIRECTIONS: dict[str, str] = {
 }
 THRESHOLD_SOURCES: dict[str, str] = {
     "bundle": "The thresholds are those of the bundle.",
-    "settings": "The setting `thresholds` overrides at least one of them.",
+    "settings": "The settings `thresholds` or `novelty` override at least one of them.",
 }
 MODEL_TASKS: dict[str, str] = {
     "anomaly": "The model was trained on clean frames only. It finds whatever differs from them, without naming it.",
@@ -59,6 +59,14 @@ class FrameFlag(DescribedEnum):
         "second_image",
         "A second image follows in the record. It was not inspected, and the headers may belong to either.",
     )
+
+
+class UnsureReason(DescribedEnum):
+    """Reason for the verdict unsure. If several apply, the first one in this order is stated."""
+
+    FLAG = "flag", "The frame has flags, so that the scores say little."
+    NOVEL = "novel", "The frame shows something unlike the training frames: `novelty` exceeds its threshold."
+    SCORE = "score", "The scores are too low for a decision."
 
 
 class Box(msgspec.Struct, frozen=True):
@@ -99,6 +107,13 @@ class ModelInfo(msgspec.Struct, frozen=True):
         Meta(
             description=f"What the model was trained for, if it is not a classifier. {list_values(MODEL_TASKS)} Null "
             "for a classifier, and in events of versions before this field existed."
+        ),
+    ] = None
+    novelty_threshold: Annotated[
+        float | None,
+        Meta(
+            description="Novelty score above which a frame is novel; null if the bundle has no novelty score, if "
+            "`novelty.verdict` is ignore, and in events of versions before this field existed."
         ),
     ] = None
 
@@ -319,6 +334,22 @@ class Result(msgspec.Struct, frozen=True):
             + list_values({flag.value: flag.description for flag in FrameFlag})
         ),
     ] = ()
+    reason: Annotated[
+        UnsureReason | None,
+        Meta(
+            description="Why the verdict is `unsure`; null for any other verdict, and in events of versions before "
+            "this field existed. If several reasons apply, the first one in this order. "
+            + list_values({reason.value: reason.description for reason in UnsureReason})
+        ),
+    ] = None
+    novelty: Annotated[
+        float | None,
+        Meta(
+            description="Novelty score, rounded to six significant digits: the higher, the less the frame resembles "
+            "the training frames. Its scale depends on the bundle. Null if the bundle has no novelty score, and for a "
+            "skipped frame."
+        ),
+    ] = None
 
 
 class Reject(msgspec.Struct, frozen=True):

@@ -1,5 +1,6 @@
 """The bundle: one ONNX file whose metadata (the manifest) contains everything that a worker needs to run it."""
 
+import math
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +26,7 @@ SCHEMA = "stripwatch.bundle/1"
 INPUT_NAME = "frames"
 SCORES_NAME = "scores"
 HEATMAPS_NAME = "heatmaps"
+NOVELTY_NAME = "novelty"
 LABELS_MAX, LABEL_CHARS_MAX = 1000, 200
 SIDE_PX_MAX = 8192
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
@@ -54,6 +56,41 @@ class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
         list[float],
         Meta(description="Scores that Keras gave, 0 to 1, not calibrated, one per label in the order of `labels`."),
     ]
+    novelty: Annotated[
+        float | None,
+        Meta(description="Novelty score that Keras gave, in the unit of `novelty.threshold`; null where `novelty` is."),
+    ] = None
+
+
+class NoveltySpec(msgspec.Struct, frozen=True):
+    """The novelty score of a bundle, and the threshold above which a frame is novel."""
+
+    threshold: Annotated[
+        float, Meta(description="Value above which a frame is novel, in the unit of the output `novelty`.")
+    ]
+    false_alarm_rate: Annotated[
+        float,
+        Meta(description="Share of frames of the known kind, above 0 and below 1, for which the threshold was chosen."),
+    ]
+    method: Annotated[str, Meta(description="How the score is computed, in a few words.")]
+    frames: Annotated[
+        int,
+        Meta(
+            description="Number of training frames that chose the threshold, each scored by a detector that was fitted "
+            "without it."
+        ),
+    ]
+    tolerance: Annotated[
+        float,
+        Meta(description="Largest difference from the golden novelty scores that the self-test accepts, above 0."),
+    ]
+    measured_share: Annotated[
+        float | None,
+        Meta(
+            description="Share of the validation frames above the threshold, 0 to 1, measured with the bundle; null if "
+            "it was not measured."
+        ),
+    ] = None
 
 
 class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -168,6 +205,13 @@ class Manifest(msgspec.Struct, frozen=True):
             "labels and scores have the same meaning as in any multiclass bundle. Null for a classifier."
         ),
     ] = None
+    novelty: Annotated[
+        NoveltySpec | None,
+        Meta(
+            description="Threshold of the novelty score; null in older bundles and for models without a novelty score, "
+            "for which frames unlike the training frames are not detected."
+        ),
+    ] = None
 
     @property
     def lacks(self) -> list[str]:
@@ -175,6 +219,7 @@ class Manifest(msgspec.Struct, frozen=True):
         costs = {
             "reference": (self.reference, "drift is not measured"),
             "trained": (self.trained, "frames of untrained sizes are not detected"),
+            "novelty": (self.novelty, "frames unlike the training frames are not detected"),
         }
         return [f"{name}: {cost}" for name, (value, cost) in costs.items() if value is None]
 
@@ -285,6 +330,24 @@ def _check(manifest: Manifest) -> None:
     for frame in manifest.golden:
         if frame.label not in labels or len(frame.scores) != len(manifest.labels):
             raise BundleError(f"its golden frame {frame.name!r} does not match its labels")
+    if manifest.novelty is not None:
+        _check_novelty(manifest.novelty, manifest.golden)
+
+
+def _check_novelty(spec: NoveltySpec, golden: list[GoldenFrame]) -> None:
+    if not math.isfinite(spec.threshold):
+        raise BundleError(f"its novelty threshold is {spec.threshold:g}; it must be a finite number")
+    if not 0 < spec.false_alarm_rate < 1:
+        raise BundleError(f"its false-alarm rate is {spec.false_alarm_rate:g}; it must be above 0 and below 1")
+    if spec.frames < 0:
+        raise BundleError(f"its novelty threshold was chosen with {spec.frames} frames; the number must be 0 or more")
+    if spec.measured_share is not None and not 0 <= spec.measured_share <= 1:
+        raise BundleError(f"its measured share of novel frames is {spec.measured_share:g}; it must be 0 to 1")
+    if not 0 < spec.tolerance < math.inf:
+        raise BundleError(f"its novelty tolerance is {spec.tolerance:g}; it must be a finite number above 0")
+    for frame in golden:
+        if frame.novelty is None or not math.isfinite(frame.novelty):
+            raise BundleError(f"its golden frame {frame.name!r} has no finite novelty score, but it has a threshold")
 
 
 def _check_decode(spec: DecodeSpec) -> None:

@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Box, FrameFlag, Verdict
+from stripwatch.worker.contracts.events import Box, FrameFlag, UnsureReason, Verdict
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
-from stripwatch.worker.model.verdict import DecisionPolicy
+from stripwatch.worker.model.verdict import Decision, DecisionPolicy
 
 _ROUNDING_MAX = 0.01  # a softmax in fp16 or int8 may pass 1 a little
 
@@ -37,7 +37,8 @@ class Inspection:
     """The result of inspecting one frame.
 
     Attributes:
-        verdict: "clean", "unsure" or "defect" according to the thresholds; "unsure" for a frame with flags.
+        verdict: "clean", "unsure" or "defect" according to the thresholds; "unsure" for a frame with flags and for a
+            novel one.
         label: The label with the highest score, which may be the one that means "no defect".
         score: The score of `label`, 0 to 1, calibrated and rounded to six places.
         scores: The score of every label, in the order of the bundle's labels.
@@ -46,6 +47,10 @@ class Inspection:
         width_px: Width of the source image, in pixels.
         height_px: Height of the source image, in pixels.
         flags: Reasons why the verdict is "unsure" regardless of the scores; empty for an ordinary frame.
+        reason: Why the verdict is "unsure": "flag" for a frame with flags, "novel" if the novelty score is above its
+            threshold, or "score" if the scores are too low. None for any other verdict.
+        novelty: Novelty score, rounded to six significant digits; the higher, the less the frame resembles the training
+            frames. None if the bundle has no novelty score.
     """
 
     verdict: Verdict
@@ -56,6 +61,8 @@ class Inspection:
     width_px: int
     height_px: int
     flags: tuple[FrameFlag, ...] = ()
+    reason: UnsureReason | None = None
+    novelty: float | None = None
 
 
 def interpret(
@@ -66,11 +73,13 @@ def interpret(
     width_px: int,
     height_px: int,
     flags: tuple[FrameFlag, ...] = (),
+    novelty: float | None = None,
 ) -> Inspection:
     """Turn the output of a model for one frame into an inspection.
 
-    A frame with flags is unsure and has no defects, because the model was not trained on such frames. Its label and
-    scores are kept for the person who reviews it.
+    A frame with flags and a novel frame are unsure and have no defects, because the model was not trained on such
+    frames. Their labels and scores are kept for the person who reviews them. The novelty score is rounded before it is
+    compared with the threshold, so that readers of events come to the same result.
 
     Args:
         policy: Thresholds and calibration.
@@ -80,23 +89,39 @@ def interpret(
         width_px: Width of the source image.
         height_px: Height of the source image.
         flags: Flags of the decoded image.
+        novelty: Novelty score; None if the model has none.
     """
     decision = policy.decide(raw_scores)
+    novelty = None if novelty is None else float(f"{novelty:.6g}")
+    reason = _unsure_reason(policy, decision, flags, novelty)
     boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
     return Inspection(
-        verdict="unsure" if flags else decision.verdict,
+        verdict="unsure" if reason else decision.verdict,
         label=decision.label,
         score=_rounded(decision.score),
         scores={label: _rounded(score) for label, score in zip(policy.labels, decision.scores, strict=True)},
         defects=tuple(
             DetectedDefect(policy.labels[at], _rounded(decision.scores[at]), box)
-            for at in (() if flags else decision.defects)
+            for at in (() if reason else decision.defects)
             for box in boxes(at)
         ),
         width_px=width_px,
         height_px=height_px,
         flags=flags,
+        reason=reason,
+        novelty=novelty,
     )
+
+
+def _unsure_reason(
+    policy: DecisionPolicy, decision: Decision, flags: tuple[FrameFlag, ...], novelty: float | None
+) -> UnsureReason | None:
+    """Return the first reason that applies; None if the verdict is certain."""
+    if flags:
+        return UnsureReason.FLAG
+    if policy.is_novel(novelty):
+        return UnsureReason.NOVEL
+    return UnsureReason.SCORE if decision.verdict == "unsure" else None
 
 
 def _boxes(
@@ -123,6 +148,19 @@ def valid_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:
             RejectReason.INFERENCE_FAILED, f"a score is not between 0 and 1: {max(values, key=abs):.6g}"
         )
     return tuple(min(1.0, max(0.0, value)) for value in values)
+
+
+def valid_novelty(novelty: NDArray[np.float32] | None, at: int) -> float | None:
+    """Return the novelty score of the frame at this index; None if the model has none.
+
+    novelty: float32 [n]. Raises FrameRejected if the score is not finite: it could not be compared with a threshold.
+    """
+    if novelty is None:
+        return None
+    value = float(novelty[at])
+    if not math.isfinite(value):
+        raise FrameRejected(RejectReason.INFERENCE_FAILED, "the novelty score is not a finite number")
+    return value
 
 
 def _rounded(score: float) -> float:

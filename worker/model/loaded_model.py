@@ -24,7 +24,7 @@ from stripwatch.worker.model.batch_policy import BatchPolicy
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
-from stripwatch.worker.model.inspection import Inspection, interpret, valid_scores
+from stripwatch.worker.model.inspection import Inspection, interpret, valid_novelty, valid_scores
 from stripwatch.worker.model.providers import ExecutionOptions, Provider
 from stripwatch.worker.model.reference import Reference
 from stripwatch.worker.model.session import Output, Session, open_session
@@ -165,9 +165,10 @@ class LoadedModel:
         width_px: int,
         height_px: int,
         flags: tuple[FrameFlag, ...] = (),
+        novelty: float | None = None,
     ) -> Inspection:
         """Interpret the output of the session for one frame; see `inspection.interpret`."""
-        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags)
+        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags, novelty)
 
     def _decode(self, encoded: bytes) -> Image:
         if not isinstance(encoded, bytes):
@@ -182,8 +183,8 @@ class LoadedModel:
 
     def _read_output(self, output: Output, at: int, image: Image) -> Inspection:
         heatmaps = None if output.heatmaps is None else output.heatmaps[at]
-        scores = valid_scores(output.scores[at])
-        return self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags)
+        scores, novelty = valid_scores(output.scores[at]), valid_novelty(output.novelty, at)
+        return self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags, novelty)
 
 
 def _or_rejected(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | FrameRejected:
@@ -214,7 +215,13 @@ def open_model(
         seconds=round(time.monotonic() - started_s, 2),
     )
     if lacks := bundle.manifest.lacks:
-        log.info("bundle was exported by an older version", bundle=str(bundle.path), lacks=lacks)
+        log.info("bundle lacks optional parts", bundle=str(bundle.path), lacks=lacks)
+    if settings.novelty.threshold is not None and bundle.manifest.novelty is None:
+        log.warning(
+            "setting has no effect: the bundle has no novelty score",
+            setting="novelty.threshold",
+            bundle=str(bundle.path),
+        )
     return model
 
 
@@ -229,7 +236,7 @@ def load_bundle(path: Path, provider: Provider = "auto") -> LoadedModel:
 
 def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], None]) -> LoadedModel:
     manifest = bundle.manifest
-    policy = decision_policy(manifest, settings.thresholds)
+    policy = decision_policy(manifest, settings.thresholds, settings.novelty)
     folder = cache_folder(settings)
     engines = folder / "tensorrt" if folder else None
     execution = ExecutionOptions(settings.cuda_run, settings.batches_in_flight, engines, settings.device_id or 0)
@@ -246,6 +253,7 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
             session.provider,
             manifest.clean_label,
             manifest.trained_for,
+            policy.novelty_threshold,
         ),
         session=session,
         decode=_frame_decoder(manifest.decode, decode_limits(settings.frames)),

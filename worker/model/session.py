@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from queue import SimpleQueue
+from typing import cast
 
 import numpy as np
 import onnxruntime as ort
@@ -15,7 +16,14 @@ import onnxruntime as ort
 from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError, StripwatchError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.model.bundle import (
+    HEATMAPS_NAME,
+    INPUT_NAME,
+    NOVELTY_NAME,
+    SCORES_NAME,
+    Bundle,
+    NoveltySpec,
+)
 from stripwatch.worker.model.io_binding import Floats
 from stripwatch.worker.model.providers import (
     CPU,
@@ -45,10 +53,19 @@ class WarmedBatch:
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """Output of a model for n frames: scores [n, labels] and heatmaps [n, h, w, labels] (None without heatmaps)."""
+    """Output of a model for n frames, float32.
+
+    scores: [n, labels]. heatmaps: [n, h, w, labels]; None without heatmaps. novelty: [n]; None without a novelty score.
+    """
 
     scores: Floats
     heatmaps: Floats | None = None
+    novelty: Floats | None = None
+
+    def first(self, n: int) -> Output:
+        """Return the output for the first n frames."""
+        heatmaps = None if self.heatmaps is None else self.heatmaps[:n]
+        return Output(self.scores[:n], heatmaps, None if self.novelty is None else self.novelty[:n])
 
 
 @dataclass(slots=True)
@@ -75,10 +92,10 @@ class Session:
             frames = _pad(frames, next((b.frames for b in self.batches if b.frames >= n), n))
         runner = self._free.get()
         try:
-            scores, *heatmaps = _run(runner, frames, output_names(self.bundle))
+            output = _run(runner, frames, output_names(self.bundle))
         finally:
             self._free.put(runner)
-        return Output(scores[:n], heatmaps[0][:n] if heatmaps else None)
+        return output.first(n)
 
     @property
     def padded(self) -> bool:
@@ -162,8 +179,9 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
         frames = np.stack([decode(golden.encoded, manifest.decode).pixels for golden in manifest.golden])
     except FrameRejected as error:
         raise BundleError(f"{bundle.path}: a golden frame cannot be decoded: {error}") from error
-    scores, *heatmaps = _run(session, frames, output_names(bundle))
-    _check_outputs(bundle, scores, heatmaps)
+    output = _run(session, frames, output_names(bundle))
+    _check_outputs(bundle, output)
+    scores = output.scores
     expected = np.array([golden.scores for golden in manifest.golden], np.float32)
     differences = np.abs(scores - expected).max(axis=1)
     worst = int(np.argmax(differences))
@@ -179,16 +197,35 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
                 f"{bundle.path} failed its self-test: golden frame {golden.name!r} is labelled {label!r}, "
                 f"expected {golden.label!r}"
             )
+    if manifest.novelty is not None and output.novelty is not None:
+        _verify_golden_novelty(bundle, manifest.novelty, output.novelty)
     return float(differences[worst])
 
 
-def _check_outputs(bundle: Bundle, scores: Floats, heatmaps: list[Floats]) -> None:
+def _verify_golden_novelty(bundle: Bundle, spec: NoveltySpec, novelty: Floats) -> None:
+    """Check that novelty scores of golden frames are those of Keras and on the same side of the threshold."""
+    for golden, value in zip(bundle.manifest.golden, novelty.tolist(), strict=True):
+        expected = cast(float, golden.novelty)
+        difference = abs(value - expected)
+        if not difference <= spec.tolerance:  # NaN fails too
+            raise BundleError(
+                f"{bundle.path} failed its self-test: the novelty score of golden frame {golden.name!r} differs by "
+                f"{difference:.2g}, allowed is {spec.tolerance:.2g}"
+            )
+        if (value > spec.threshold) != (expected > spec.threshold):
+            raise BundleError(
+                f"{bundle.path} failed its self-test: golden frame {golden.name!r} has the novelty score {value:.6g} "
+                f"and Keras gave {expected:.6g}, on the other side of the threshold {spec.threshold:.6g}"
+            )
+
+
+def _check_outputs(bundle: Bundle, output: Output) -> None:
     """Check the shapes of the actual outputs, which may differ from those that the graph declares."""
-    manifest = bundle.manifest
+    manifest, scores = bundle.manifest, output.scores
     shape = (len(manifest.golden), len(manifest.labels))
     if scores.shape != shape:
         raise BundleError(f"{bundle.path}: its scores have the shape {scores.shape}, expected {shape}")
-    for values in heatmaps:
+    if (values := output.heatmaps) is not None:
         if values.ndim != 4 or (values.shape[0], values.shape[3]) != shape:
             raise BundleError(
                 f"{bundle.path}: its heatmaps have the shape {values.shape}, expected [batch, h, w, labels]"
@@ -196,6 +233,8 @@ def _check_outputs(bundle: Bundle, scores: Floats, heatmaps: list[Floats]) -> No
         for golden, heatmap in zip(manifest.golden, values, strict=True):
             if not np.isfinite(heatmap).all():
                 raise BundleError(f"{bundle.path}: the heatmap of golden frame {golden.name!r} is not finite")
+    if output.novelty is not None and output.novelty.shape != shape[:1]:
+        raise BundleError(f"{bundle.path}: its novelty scores have the shape {output.novelty.shape}, expected [batch]")
 
 
 def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
@@ -211,11 +250,19 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
     labels = len(bundle.manifest.labels)
     if SCORES_NAME not in outputs or outputs[SCORES_NAME].shape[1:] != [labels]:
         raise BundleError(f"{bundle.path}: it must have an output {SCORES_NAME!r} with {labels} scores per frame")
-    if bundle.manifest.heatmaps is None:
-        return
-    shape = outputs[HEATMAPS_NAME].shape if HEATMAPS_NAME in outputs else []
-    if len(shape) != 4 or shape[3] != labels or not all(isinstance(side, int) for side in shape[1:]):
-        raise BundleError(f"{bundle.path}: it must have an output {HEATMAPS_NAME!r} of shape [batch, h, w, {labels}]")
+    if bundle.manifest.heatmaps is not None:
+        shape = outputs[HEATMAPS_NAME].shape if HEATMAPS_NAME in outputs else []
+        if len(shape) != 4 or shape[3] != labels or not all(isinstance(side, int) for side in shape[1:]):
+            raise BundleError(
+                f"{bundle.path}: it must have an output {HEATMAPS_NAME!r} of shape [batch, h, w, {labels}]"
+            )
+    if bundle.manifest.novelty is not None:
+        novelty = outputs.get(NOVELTY_NAME)
+        if novelty is None or len(novelty.shape) != 1 or novelty.type != "tensor(float)":
+            raise BundleError(
+                f"{bundle.path}: its manifest has a novelty threshold, so it must have an output {NOVELTY_NAME!r}, "
+                "float32 of shape [batch]"
+            )
 
 
 def _warm_up(
@@ -236,12 +283,17 @@ def _warm_up(
 
 
 def output_names(bundle: Bundle) -> list[str]:
-    """Return the outputs to compute: the scores, and the heatmaps if the geometry of their cells is known."""
-    with_maps = bundle.manifest.heatmaps is not None and bundle.manifest.grid is not None
-    return [SCORES_NAME, HEATMAPS_NAME] if with_maps else [SCORES_NAME]
+    """Return the outputs to compute: scores, heatmaps if the geometry of their cells is known, and novelty."""
+    manifest = bundle.manifest
+    wanted = {
+        SCORES_NAME: True,
+        HEATMAPS_NAME: manifest.heatmaps is not None and manifest.grid is not None,
+        NOVELTY_NAME: manifest.novelty is not None,
+    }
+    return [name for name, computed in wanted.items() if computed]
 
 
-def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> list[Floats]:
+def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> Output:
     try:
         found: list[Floats] = session.run(names, {INPUT_NAME: frames})
     except MemoryError:
@@ -250,7 +302,8 @@ def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> list[Flo
         if _NO_MEMORY.search(str(error)):
             raise MemoryError(first_line(error)) from error
         raise InferenceError(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
-    return found
+    by_name = dict(zip(names, found, strict=True))
+    return Output(by_name[SCORES_NAME], by_name.get(HEATMAPS_NAME), by_name.get(NOVELTY_NAME))
 
 
 def _pad(frames: Pixels, size: int) -> Pixels:

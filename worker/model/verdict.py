@@ -5,9 +5,11 @@ from dataclasses import dataclass
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.plant_sections import ThresholdOverride
+from stripwatch.worker.config.sections import NoveltySettings
 from stripwatch.worker.contracts.events import Verdict
 from stripwatch.worker.model.bundle import Manifest, Threshold
 
+BUNDLE_NOVELTY = NoveltySettings()  # the threshold of the bundle applies
 _TINY = 1e-7  # float32 scores saturate at 0 and 1
 
 
@@ -32,7 +34,10 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class DecisionPolicy:
-    """Labels of a bundle, the thresholds in use, and the temperature that calibrates the scores."""
+    """Labels of a bundle, the thresholds in use, and the temperature that calibrates the scores.
+
+    novelty_threshold: novelty score above which a frame is novel; None if no frame is.
+    """
 
     labels: tuple[str, ...]
     clean_label: str | None
@@ -40,6 +45,11 @@ class DecisionPolicy:
     thresholds: tuple[Threshold, ...]
     overridden: bool
     temperature: float = 1.0
+    novelty_threshold: float | None = None
+
+    def is_novel(self, novelty: float | None) -> bool:
+        """Return whether the novelty score of a frame is above the threshold; False if either is None."""
+        return novelty is not None and self.novelty_threshold is not None and novelty > self.novelty_threshold
 
     def decide(self, raw_scores: Sequence[float]) -> Decision:
         """Decide the verdict of one frame.
@@ -94,8 +104,13 @@ def calibrate(scores: Sequence[float], temperature: float, single_label: bool) -
     return tuple(power / (power + other) for power, other in zip(powers, opposite, strict=True))
 
 
-def decision_policy(manifest: Manifest, overrides: Mapping[str, ThresholdOverride]) -> DecisionPolicy:
-    """Apply overrides from the settings to the thresholds of the bundle. Raises SettingsError for an unknown label."""
+def decision_policy(
+    manifest: Manifest, overrides: Mapping[str, ThresholdOverride], novelty: NoveltySettings = BUNDLE_NOVELTY
+) -> DecisionPolicy:
+    """Apply overrides from the settings to the thresholds of the bundle. Raises SettingsError for an unknown label.
+
+    novelty: has no effect on a bundle without a novelty score.
+    """
     for label in overrides:
         if label not in manifest.labels:
             raise SettingsError(
@@ -106,9 +121,16 @@ def decision_policy(manifest: Manifest, overrides: Mapping[str, ThresholdOverrid
         clean_label=manifest.clean_label,
         single_label=manifest.task == "multiclass",
         thresholds=tuple(_threshold(manifest.thresholds[label], overrides.get(label)) for label in manifest.labels),
-        overridden=bool(overrides),
+        overridden=bool(overrides) or (manifest.novelty is not None and novelty != BUNDLE_NOVELTY),
         temperature=manifest.temperature,
+        novelty_threshold=_novelty_threshold(manifest, novelty),
     )
+
+
+def _novelty_threshold(manifest: Manifest, settings: NoveltySettings) -> float | None:
+    if manifest.novelty is None or settings.verdict == "ignore":
+        return None
+    return manifest.novelty.threshold if settings.threshold is None else settings.threshold
 
 
 def _threshold(stated: Threshold, override: ThresholdOverride | None) -> Threshold:

@@ -91,11 +91,15 @@ class ShadowDeployment(FrameObserver):
 
 
 def shadow_settings(settings: Settings) -> Settings:
-    """Return the settings for the shadow: one thread, single frames, and the thresholds of its own bundle."""
+    """Return the settings for the shadow: one thread, single frames, and the thresholds of its own bundle.
+
+    `novelty.verdict` applies to both bundles, so that their verdicts can be compared.
+    """
     changes: dict[str, Any] = {
         "bundle": settings.shadow.bundle,
         "inference_threads": 1,
         "batch_frames_max": 1,
         "thresholds": {},
+        "novelty": settings.novelty.model_copy(update={"threshold": None}),
     }
     return settings.model_copy(update=changes)

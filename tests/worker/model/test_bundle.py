@@ -22,7 +22,7 @@ from stripwatch.worker.model.bundle import (
 )
 from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, add_checksum
 from stripwatch.worker.model.reference import ClassScores
-from tests.tiny import LABELS, TINY_REFERENCE, build_model, tiny_contract, write_bundle
+from tests.tiny import LABELS, NOVELTY, TINY_REFERENCE, build_model, tiny_contract, watchful_contract, write_bundle
 
 
 def test_reads_a_bundle_as_it_was_written(tmp_path: Path) -> None:
@@ -144,3 +144,42 @@ def test_a_contract_that_is_nested_without_end_is_refused() -> None:
     text = encode_manifest(tiny_contract())[MANIFEST_KEY]
     with pytest.raises(BundleError, match="malformed"):
         decode_manifest({MANIFEST_KEY: '{"new": ' + "[" * 100_000 + "]" * 100_000 + ", " + text[1:]})
+
+
+def test_keeps_the_novelty_threshold_and_accepts_older_bundles_without_one(tmp_path: Path) -> None:
+    manifest = watchful_contract()
+    assert read_bundle(write_bundle(tmp_path / "a.onnx", manifest)).manifest == manifest
+    older = json.loads(encode_manifest(tiny_contract())[MANIFEST_KEY])
+    del older["novelty"]
+    for frame in older["golden"]:
+        del frame["novelty"]
+    read = decode_manifest({MANIFEST_KEY: json.dumps(older)})
+    assert read.novelty is None
+    assert "novelty: frames unlike the training frames are not detected" in read.lacks
+    assert not any(each.startswith("novelty") for each in manifest.lacks)
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"threshold": math.nan}, "its novelty threshold is nan"),
+        ({"threshold": math.inf}, "its novelty threshold is inf"),
+        ({"false_alarm_rate": 0.0}, "its false-alarm rate is 0"),
+        ({"false_alarm_rate": 1.0}, "its false-alarm rate is 1"),
+        ({"tolerance": 0.0}, "its novelty tolerance is 0"),
+        ({"tolerance": math.inf}, "its novelty tolerance is inf"),
+        ({"measured_share": 1.5}, r"its measured share of novel frames is 1\.5"),
+        ({"frames": -1}, "its novelty threshold was chosen with -1 frames"),
+    ],
+)
+def test_rejects_an_invalid_novelty_threshold(changes: dict[str, Any], sentence: str) -> None:
+    with pytest.raises(BundleError, match=sentence):
+        encode_manifest(tiny_contract(novelty=replace(NOVELTY, **changes)))
+
+
+@pytest.mark.parametrize("novelty", [None, math.nan])
+def test_rejects_a_golden_frame_without_the_novelty_score_that_the_threshold_needs(novelty: float | None) -> None:
+    manifest = watchful_contract()
+    golden = [replace(manifest.golden[0], novelty=novelty), *manifest.golden[1:]]
+    with pytest.raises(BundleError, match=r"its golden frame 'dark\.png' has no finite novelty score"):
+        encode_manifest(replace(manifest, golden=golden))

@@ -7,9 +7,9 @@ from numpy.typing import NDArray
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.model.heatmaps import heatmap_decoder
-from stripwatch.worker.model.inspection import DetectedDefect, interpret, valid_scores
+from stripwatch.worker.model.inspection import DetectedDefect, interpret, valid_novelty, valid_scores
 from stripwatch.worker.model.verdict import decision_policy
-from tests.tiny import mapped_contract
+from tests.tiny import mapped_contract, watchful_contract
 
 MANIFEST = mapped_contract()
 DARK = (0.9, 0.1, 0.0)
@@ -67,3 +67,46 @@ def test_a_frame_with_flags_is_unsure_and_keeps_its_scores() -> None:
     assert plain.verdict == "defect"
     assert (flagged.verdict, flagged.defects, flagged.flags) == ("unsure", (), (FrameFlag.SIZE,))
     assert (flagged.label, flagged.score, flagged.scores) == (plain.label, plain.score, plain.scores)
+
+
+def test_a_novel_frame_is_unsure_without_defects_even_if_a_class_is_certain() -> None:
+    policy = decision_policy(watchful_contract(), {})
+    known = interpret(policy, None, DARK, None, 48, 32, novelty=0.29)
+    novel = interpret(policy, None, DARK, None, 48, 32, novelty=0.31)
+    assert (known.verdict, known.reason, known.novelty) == ("defect", None, 0.29)
+    assert (novel.verdict, novel.reason, novel.novelty, novel.defects) == ("unsure", "novel", 0.31, ())
+    assert (novel.label, novel.score, novel.scores) == (known.label, known.score, known.scores)
+
+
+@pytest.mark.parametrize(
+    ("scores", "flags", "novelty", "reason"),
+    [
+        (DARK, (), 0.1, None),
+        ((0.4, 0.3, 0.3), (), 0.1, "score"),
+        ((0.4, 0.3, 0.3), (), 0.9, "novel"),
+        (DARK, (FrameFlag.SIZE,), 0.9, "flag"),
+        ((0.4, 0.3, 0.3), (FrameFlag.SIZE,), None, "flag"),
+        ((0.4, 0.3, 0.3), (), None, "score"),
+    ],
+)
+def test_states_the_first_reason_of_an_unsure_verdict(
+    scores: tuple[float, ...], flags: tuple[FrameFlag, ...], novelty: float | None, reason: str | None
+) -> None:
+    seen = interpret(decision_policy(watchful_contract(), {}), None, scores, None, 48, 32, flags, novelty)
+    assert seen.reason == reason
+    assert (seen.verdict == "unsure") == (reason is not None)
+
+
+def test_compares_the_published_novelty_score_with_the_threshold() -> None:
+    """0.30000004 is above the threshold of 0.3, but is published as 0.3."""
+    seen = interpret(decision_policy(watchful_contract(), {}), None, DARK, None, 48, 32, novelty=0.30000004)
+    assert (seen.novelty, seen.reason) == (0.3, None)
+
+
+def test_rejects_a_novelty_score_that_is_not_finite() -> None:
+    assert valid_novelty(None, 0) is None
+    assert valid_novelty(np.array([0.25, np.nan], np.float32), 0) == 0.25
+    for wrong in (np.nan, np.inf, -np.inf):
+        with pytest.raises(FrameRejected, match="the novelty score is not a finite number") as caught:
+            valid_novelty(np.array([0.25, wrong], np.float32), 1)
+        assert caught.value.reason is RejectReason.INFERENCE_FAILED

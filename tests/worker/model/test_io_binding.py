@@ -10,14 +10,14 @@ import pytest
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
 from stripwatch.worker.model.io_binding import IoBindingRunner
 from stripwatch.worker.model.session import output_names, verify_golden
-from tests.tiny import tiny_contract, write_bundle
+from tests.tiny import NOVELTY, mapped_contract, write_bundle
 
 SIZES = (1, 2, 4)
 
 
 @pytest.fixture(scope="module")
 def bundle(tmp_path_factory: pytest.TempPathFactory) -> Bundle:
-    return read_bundle(write_bundle(tmp_path_factory.mktemp("bound") / "tiny.onnx", tiny_contract()))
+    return read_bundle(write_bundle(tmp_path_factory.mktemp("bound") / "tiny.onnx", mapped_contract(novelty=NOVELTY)))
 
 
 @pytest.fixture(scope="module")

@@ -20,12 +20,16 @@ from stripwatch.worker.model.session import Session, WarmedBatch, open_session
 from tests.jpeg_files import DAMAGES, encode, texture
 from tests.tiny import (
     LABELS,
+    NOISY,
+    NOVELTY,
     SPEC,
     build_model,
     encode_frame,
+    expected_novelty,
     expected_scores,
     mapped_contract,
     tiny_contract,
+    watchful_contract,
     write_bundle,
 )
 
@@ -206,3 +210,76 @@ def test_rejects_a_bundle_with_a_fixed_batch_size(tmp_path: Path) -> None:
 def test_a_failed_run_is_an_inference_error(tmp_path: Path) -> None:
     with pytest.raises(InferenceError, match="batch of 1"):
         opened(tmp_path).predict(np.zeros((1, 3, 3, 3), np.uint8))
+
+
+def test_returns_novelty_scores_of_the_model(tmp_path: Path) -> None:
+    encoded = [encode_frame(0.5, seed=1), encode_frame(0.5, noise=NOISY), encode_frame(0.9, seed=2)]
+    frames = np.stack([decode(each, SPEC).pixels for each in encoded])
+    novelty = opened(tmp_path, watchful_contract()).predict(frames).novelty
+    assert novelty is not None
+    assert novelty.dtype == np.float32
+    assert novelty.shape == (3,)
+    np.testing.assert_allclose(novelty, [expected_novelty(each) for each in encoded], atol=1e-6)
+    assert (novelty > NOVELTY.threshold).tolist() == [False, True, False]
+    assert opened(tmp_path, tiny_contract()).predict(frames).novelty is None
+
+
+def test_returns_novelty_scores_next_to_heatmaps(tmp_path: Path) -> None:
+    output = opened(tmp_path, mapped_contract(novelty=NOVELTY)).predict(np.zeros((2, *SPEC.shape), np.uint8))
+    assert output.heatmaps is not None
+    assert output.heatmaps.shape == (2, 2, 3, 3)
+    assert output.novelty is not None
+    assert output.novelty.tolist() == [0.0, 0.0]
+
+
+def test_a_padded_batch_has_one_novelty_score_per_frame(tmp_path: Path) -> None:
+    session = opened(tmp_path, watchful_contract())
+    padded = dataclasses.replace(session, provider="CUDAExecutionProvider")
+    output = padded.predict(np.zeros((3, *SPEC.shape), np.uint8))
+    assert output.novelty is not None
+    assert (len(output.scores), len(output.novelty)) == (3, 3)
+
+
+def test_rejects_a_bundle_without_the_declared_novelty_score(tmp_path: Path) -> None:
+    with pytest.raises(BundleError, match=r"must have an output 'novelty', float32 of shape \[batch\]"):
+        opened(tmp_path, watchful_contract(), build_model())
+
+
+def test_rejects_novelty_scores_of_another_shape(tmp_path: Path) -> None:
+    model = build_model(novelty=True)
+    shape = model.graph.output[1].type.tensor_type.shape
+    shape.dim.add().dim_value = 1
+    with pytest.raises(BundleError, match="must have an output 'novelty'"):
+        opened(tmp_path, watchful_contract(), model)
+
+
+def test_golden_frames_catch_a_changed_novelty_score(tmp_path: Path) -> None:
+    model = build_model(novelty=True)
+    next(node for node in model.graph.node if node.output[0] == "novelty").op_type = "Add"
+    with pytest.raises(
+        BundleError, match=r"novelty score of golden frame 'dark\.png' differs by .*, allowed is 0\.0001"
+    ):
+        opened(tmp_path, watchful_contract(), model)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_golden_frames_catch_a_novelty_score_that_is_not_finite(tmp_path: Path, value: float) -> None:
+    model = build_model(novelty=True)
+    node = next(node for node in model.graph.node if node.output[0] == "novelty")
+    node.output[0] = "sound"
+    model.graph.node.append(onnx.helper.make_node("Add", ["sound", "broken"], ["novelty"]))
+    model.graph.initializer.append(numpy_helper.from_array(np.array(value, np.float32), "broken"))
+    with pytest.raises(BundleError, match="novelty score of golden frame"):
+        opened(tmp_path, watchful_contract(), model)
+
+
+def test_golden_frames_must_be_on_the_same_side_of_the_novelty_threshold(tmp_path: Path) -> None:
+    manifest = watchful_contract()
+    stated = manifest.golden[0].novelty
+    assert stated is not None
+    golden = [replace(manifest.golden[0], novelty=stated + 0.02), *manifest.golden[1:]]
+    novelty = replace(NOVELTY, threshold=stated + 0.01, tolerance=0.1)
+    with pytest.raises(
+        BundleError, match=r"golden frame 'dark\.png' has the novelty score .* other side of the thresh"
+    ):
+        opened(tmp_path, replace(manifest, golden=golden, novelty=novelty))

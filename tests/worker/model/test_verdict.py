@@ -9,9 +9,10 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.config.plant_sections import ThresholdOverride
+from stripwatch.worker.config.sections import NoveltySettings
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.verdict import DecisionPolicy, calibrate, decision_policy
-from tests.tiny import tiny_contract
+from tests.tiny import NOVELTY, tiny_contract, watchful_contract
 
 LABELS = ("clean", "pits", "scratch")
 
@@ -113,3 +114,20 @@ def test_settings_override_thresholds_and_events_show_it() -> None:
 def test_rejects_an_override_for_an_unknown_label() -> None:
     with pytest.raises(SettingsError, match=r"thresholds\.pink"):
         decision_policy(tiny_contract(), {"pink": ThresholdOverride(sure=0.2)})
+
+
+def test_settings_replace_the_novelty_threshold_or_switch_it_off() -> None:
+    manifest = watchful_contract()
+    by_bundle = decision_policy(manifest, {})
+    assert (by_bundle.novelty_threshold, by_bundle.overridden) == (NOVELTY.threshold, False)
+    by_settings = decision_policy(manifest, {}, NoveltySettings(threshold=0.5))
+    assert (by_settings.novelty_threshold, by_settings.overridden) == (0.5, True)
+    ignored = decision_policy(manifest, {}, NoveltySettings(verdict="ignore", threshold=0.5))
+    assert (ignored.novelty_threshold, ignored.overridden) == (None, True)
+    assert [by_settings.is_novel(score) for score in (None, 0.5, 0.51)] == [False, False, True]
+    assert not ignored.is_novel(9.0)
+
+
+def test_novelty_settings_have_no_effect_on_a_bundle_without_a_novelty_score() -> None:
+    policy = decision_policy(tiny_contract(), {}, NoveltySettings(threshold=0.5))
+    assert (policy.novelty_threshold, policy.overridden) == (None, False)

@@ -38,7 +38,12 @@ class EventBuilder:
     def result(self, prediction: Prediction, now_s: float) -> Result:
         frame, model = prediction.frame, prediction.model
         inspection = model.interpret(
-            prediction.scores, prediction.heatmaps, prediction.width_px, prediction.height_px, prediction.flags
+            prediction.scores,
+            prediction.heatmaps,
+            prediction.width_px,
+            prediction.height_px,
+            prediction.flags,
+            prediction.novelty,
         )
         timing = timing_ms(frame, now_s, prediction.decode_s, prediction.queue_s, prediction.inference_s)
         return self.inspected(frame, model.info, inspection, timing)
@@ -67,6 +72,8 @@ class EventBuilder:
             model=model,
             timing_ms=timing,
             flags=inspection.flags,
+            reason=inspection.reason,
+            novelty=inspection.novelty,
         )
 
     def skipped(self, skipped: Skipped, now_s: float) -> Result:

@@ -9,7 +9,7 @@ from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import FrameRejected, InferenceError, RejectReason
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.inspection import valid_scores
+from stripwatch.worker.model.inspection import valid_novelty, valid_scores
 from stripwatch.worker.model.session import Output
 from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, FrameOutcome, Prediction, RejectedFrame
@@ -18,7 +18,7 @@ from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, F
 class Predictor(Protocol):
     """A session that runs a model.
 
-    predict: map images, uint8 [n, height, width, channels], to scores and heatmaps. Raises InferenceError.
+    predict: map images, uint8 [n, height, width, channels], to scores, heatmaps and novelty. Raises InferenceError.
     """
 
     def predict(self, frames: Pixels) -> Output: ...
@@ -76,7 +76,7 @@ def _infer_alone(item: Decoded, predictor: Predictor) -> FrameOutcome:
 
 def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference_s: float) -> FrameOutcome:
     try:
-        scores = valid_scores(output.scores[at])
+        scores, novelty = valid_scores(output.scores[at]), valid_novelty(output.novelty, at)
     except FrameRejected as error:
         return RejectedFrame(item.frame, item.model, error)
     return Prediction(
@@ -91,4 +91,5 @@ def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference
         heatmaps=None if output.heatmaps is None else output.heatmaps[at],
         flags=item.image.flags,
         statistics=item.statistics,
+        novelty=novelty,
     )

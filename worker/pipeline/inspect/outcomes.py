@@ -62,7 +62,7 @@ class Prediction:
     """Output of the model for one frame.
 
     scores: in the order of the labels. heatmaps: float32 [h, w, labels]. queue_s: seconds decoded and waiting for the
-    device. inference_s: seconds for the whole batch.
+    device. inference_s: seconds for the whole batch. novelty: novelty score; None if the model has none.
     """
 
     frame: Frame
@@ -76,6 +76,7 @@ class Prediction:
     heatmaps: NDArray[np.float32] | None = None
     flags: tuple[FrameFlag, ...] = ()
     statistics: FrameStatistics | None = None
+    novelty: float | None = None
 
 
 DecodedFrame = Decoded | Skipped | RejectedFrame  # input of a batch

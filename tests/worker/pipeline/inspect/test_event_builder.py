@@ -91,10 +91,12 @@ def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
             "strip_direction": None,
         },
         "model": {"name": "neu", "version": "3", "sha256": "f" * 64, "thresholds": "bundle", "provider": None}
-        | {"no_defect": None, "task": None},
+        | {"no_defect": None, "task": None, "novelty_threshold": None},
         "timing_ms": {"decode": 1.1, "queue": 4.0, "inference": 9.7, "total": 16.2},
         "evidence": None,
         "flags": [],
+        "reason": None,
+        "novelty": None,
     }
 
 
@@ -127,6 +129,18 @@ def test_strip_span_depends_on_mount_and_strip_direction(
     assert strip_span(frame, 1600, Box(100, 0, 200, 10), camera) == StripSpan(*span)
     assert strip_span(frame, 1600, None, camera) == StripSpan(1000, 1800)
     assert frame_info(frame, 1600, 256, camera).strip_direction == direction
+
+
+def test_an_unsure_result_states_its_reason_and_the_novelty_score() -> None:
+    policy = replace(MODEL.policy, novelty_threshold=3.0)
+    info = msgspec.structs.replace(MODEL.info, novelty_threshold=3.0)
+    seen = replace(prediction((0.1, 0.9)), model=make_model(policy=policy, info=info), novelty=4.7512345678)
+    event = EventBuilder(CAMERAS).result(seen, 0.0)
+    assert (event.verdict, event.reason, event.novelty, event.defects) == ("unsure", "novel", 4.75123, [])
+    assert event.model.novelty_threshold == 3.0
+    assert msgspec.json.decode(msgspec.json.encode(event))["reason"] == "novel"
+    known = EventBuilder(CAMERAS).result(replace(seen, novelty=2.0), 0.0)
+    assert (known.verdict, known.reason, known.novelty) == ("defect", None, 2.0)
 
 
 def test_a_clean_frame_has_no_defects() -> None:

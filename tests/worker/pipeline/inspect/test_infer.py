@@ -13,7 +13,7 @@ from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, P
 from tests.frames import make_frame
 from tests.models import make_model
 
-POISON, NAN = 66, 77
+POISON, NAN, UNKNOWN = 66, 77, 88
 MODEL = make_model()
 
 
@@ -31,7 +31,8 @@ class ScriptedModel:
             raise InferenceError("the device says no")
         scores = np.where(first == NAN, np.nan, first / 100).astype(np.float32)
         heatmaps = np.broadcast_to(first[:, None, None, None], (len(frames), 1, 1, 2)).astype(np.float32)
-        return Output(np.stack([scores, 1 - scores], axis=1), heatmaps)
+        novelty = np.where(first == UNKNOWN, np.nan, first * 2).astype(np.float32)
+        return Output(np.stack([scores, 1 - scores], axis=1), heatmaps, novelty)
 
 
 def decoded(offset: int, pixel: int) -> Decoded:
@@ -53,6 +54,7 @@ def test_outcomes_are_in_order_and_rejects_pass_through() -> None:
     assert (outcomes[2].width_px, outcomes[2].height_px) == (20, 10)
     assert outcomes[2].heatmaps is not None
     assert (outcomes[2].heatmaps == 30).all()
+    assert outcomes[2].novelty == 60
     assert model.batches == [2]
 
 
@@ -142,3 +144,11 @@ def test_a_broken_device_raises() -> None:
 def test_rejects_a_frame_whose_score_is_not_a_number() -> None:
     outcomes = infer_batch([decoded(0, NAN), decoded(1, 20)], ScriptedModel())
     assert [type(outcome) for outcome in outcomes] == [RejectedFrame, Prediction]
+
+
+def test_rejects_a_frame_whose_novelty_score_is_not_a_number() -> None:
+    outcomes = infer_batch([decoded(0, UNKNOWN), decoded(1, 20)], ScriptedModel())
+    assert isinstance(outcomes[0], RejectedFrame)
+    assert outcomes[0].error.reason is RejectReason.INFERENCE_FAILED
+    assert outcomes[0].error.detail == "the novelty score is not a finite number"
+    assert isinstance(outcomes[1], Prediction)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
+from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import path_text
@@ -34,7 +35,7 @@ class DataSet:
 
 
 def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> DataSet:
-    """Find the labelled images in a folder without opening them.
+    """Find the labelled images in a folder without opening them, except for a few that seem to be masks.
 
     also: additional folders, each with its own layout. Their images are named relative to the first folder, as in
     "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that contain each other,
@@ -76,6 +77,9 @@ def _read_folder(root: Path, layout: str) -> _Folder:
     found = scan_folder(root)
     if not samples:
         raise InputError(no_images_text(found))
+    if layout in ("folder", "prefix"):
+        check_annotation_folders(root, [sample.name for sample in samples])
+        check_masks(found)
     notes, unused = found.notes, len(found.files) - len(samples)
     if unused > 0:
         notes.append(f"note: {unused} of {len(found.files)} image files in {root} are not used in layout {layout!r}")

@@ -76,7 +76,9 @@ def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
         if not slash:
             raise DataError(f"{path} is not in a folder named after its class")
         found[name] = label
-    if found and {label.lower() for label in found.values()} <= _PART_NAMES:
+    kinds = {label.lower() for label in found.values()}
+    parts = kinds & _PART_NAMES
+    if parts and (parts == kinds or len(parts) > 1):
         raise DataError(
             f"{root} contains the folders {_few(found.values())}, which are parts and not classes; pass one of them as "
             "data folder"

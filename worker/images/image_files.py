@@ -8,6 +8,8 @@ from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.images.folders.mask_files import find_masks
+from stripwatch.worker.images.folders.tool_files import why_left, why_written
 
 CONTENT_TYPES = {
     **dict.fromkeys((".jpg", ".jpeg", ".jfif", ".jpe"), "image/jpeg"),
@@ -22,6 +24,7 @@ SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif", "webp"
 _SIDECAR_NAMES = frozenset({"truth.jsonl", "classes.txt", "data.yaml", "data.yml"})
 _SIDECAR_OF_IMAGE = frozenset({".xml", ".txt", ".json"})
 _SPECIAL = "pipe, socket or device"
+_MASK = "mask of another image"
 _NAMED_MAX = 3
 
 
@@ -47,12 +50,14 @@ class ImageFolder:
         files: Files with the suffix of an image, sorted by name. Their content is not checked.
         skipped: Files, folders and links that are not read, without the annotations that belong to images.
         same_names: Groups of names, as text, that differ only by suffix or case. All of these files are read.
+        masks: Skipped files that are masks of other images by their names, sorted.
     """
 
     root: Path
     files: tuple[Path, ...]
     skipped: tuple[SkippedFile, ...]
     same_names: tuple[tuple[str, ...], ...]
+    masks: tuple[Path, ...] = ()
 
     @property
     def notes(self) -> list[str]:
@@ -102,20 +107,44 @@ def no_images_text(found: ImageFolder) -> str:
 
 
 def scan_folder(root: Path) -> ImageFolder:
-    """Scan a folder and its subfolders. Hidden files and folders are skipped, and links to folders are not followed."""
-    files: list[Path] = []
-    others: list[Path] = []
+    """Scan a folder and its subfolders.
+
+    Skipped are hidden files and folders, links to folders, masks of other images, and what systems and tools leave in
+    folders of images, such as @eaDir, __MACOSX and thumbnails.
+    """
     skipped: list[SkippedFile] = []
 
     def skip(path: Path, why: str) -> None:
         skipped.append(SkippedFile(name_below(root, path), why))
 
+    files, others = _walk(root, skip)
+    masks = set(find_masks(root, files))
+    for path in masks:
+        skip(path, _MASK)
+    files = sorted(path for path in files if path not in masks)
+    for path in _without_sidecars(others, files):
+        skip(path, f"type {path_text(path.suffix.lower())}" if path.suffix else "no suffix")
+    skipped.sort(key=lambda each: each.name)
+    return ImageFolder(root, tuple(files), tuple(skipped), _same_names(root, files), tuple(sorted(masks)))
+
+
+Skip = Callable[[Path, str], None]
+
+
+def _walk(root: Path, skip: Skip) -> tuple[list[Path], list[Path]]:
+    """Return the files with the suffix of an image, and the other ones. skip: called for what is not visited."""
+    files: list[Path] = []
+    others: list[Path] = []
     folders = [root]
     while folders:
         folder = folders.pop()
-        for entry in _entries(folder, skip):
-            path = folder / entry.name
-            kind = _kind(entry)
+        entries = _entries(folder, skip)
+        written = None if folder == root else why_written([entry.name for entry in entries])
+        if written is not None:
+            skip(folder, written)
+            continue
+        for entry in entries:
+            path, kind = folder / entry.name, _kind(entry)
             if kind == "file":
                 (files if path.suffix.lower() in CONTENT_TYPES else others).append(path)
             elif kind == "folder":
@@ -124,13 +153,10 @@ def scan_folder(root: Path) -> ImageFolder:
                     skip(path, "folder named like an image")
             else:
                 skip(path, kind)
-    for path in _without_sidecars(others, files):
-        skip(path, f"type {path_text(path.suffix.lower())}" if path.suffix else "no suffix")
-    skipped.sort(key=lambda each: each.name)
-    return ImageFolder(root, tuple(sorted(files)), tuple(skipped), _same_names(root, files))
+    return files, others
 
 
-def _entries(folder: Path, skip: Callable[[Path, str], None]) -> list["os.DirEntry[str]"]:
+def _entries(folder: Path, skip: Skip) -> list["os.DirEntry[str]"]:
     try:
         with os.scandir(folder) as entries:
             return list(entries)
@@ -148,11 +174,11 @@ def _kind(entry: "os.DirEntry[str]") -> str:
             if entry.is_dir():
                 return "link to a folder (not followed)"
             if entry.is_file():
-                return "file"
+                return why_left(entry.name, is_folder=False) or "file"
             return _SPECIAL if Path(entry.path).exists() else "broken link"
         if entry.is_dir():
-            return "folder"
-        return "file" if entry.is_file() else _SPECIAL
+            return why_left(entry.name, is_folder=True) or "folder"
+        return (why_left(entry.name, is_folder=False) or "file") if entry.is_file() else _SPECIAL
     except OSError as error:
         return f"broken link ({error.strerror})"
 

@@ -27,9 +27,14 @@ def _reason(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].split(". ")[0]
 
 
+def find_backbone(model: keras.Model) -> keras.Model:
+    """Return the nested backbone model."""
+    return next(layer for layer in model.layers if isinstance(layer, keras.Model))
+
+
 def backbone_name(model: keras.Model) -> str:
     """Return the name of the nested backbone model, which is part of its ONNX node names after conversion."""
-    return next(str(layer.name) for layer in model.layers if isinstance(layer, keras.Model))
+    return str(find_backbone(model).name)
 
 
 def exported_view(model: keras.Model, head: Head) -> keras.Model:

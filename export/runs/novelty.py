@@ -20,6 +20,12 @@ from stripwatch.worker.common.errors import InputError
 
 NOVELTY_SCHEMA = "stripwatch.novelty/1"
 _COMBINATIONS = ("max", "mean")
+_VARIANCE_MIN = 1e-12  # the derivative of the root at 0 is infinite, and rounding may make a variance negative
+_STATISTICS: dict[str, Callable[[Any, Any], Any]] = {
+    "mean": lambda maps, ops: ops.mean(maps, axis=(1, 2)),
+    "deviation": lambda maps, ops: ops.sqrt(ops.maximum(ops.var(maps, axis=(1, 2)), _VARIANCE_MIN)),
+    "max": lambda maps, ops: ops.max(maps, axis=(1, 2)),
+}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,7 +34,8 @@ class NoveltyDetector:
 
     taps: names of the layers of the backbone whose feature maps are read. components: how distances are measured.
     offset, factor: float32 [components], standardisation: a distance d counts as (d - offset) * factor, so that
-    components are comparable. combination: "max" or "mean" of the standardised distances.
+    components are comparable. combination: "max" or "mean" of the standardised distances. statistics: how maps are
+    pooled, see `pool`.
     """
 
     taps: tuple[str, ...]
@@ -36,6 +43,7 @@ class NoveltyDetector:
     offset: Array
     factor: Array
     combination: str = "max"
+    statistics: tuple[str, ...] = ("mean",)
 
     def score(self, pooled: Sequence[Array], scores: Array) -> Array:
         """Return the novelty score of each frame, float32 [n]; higher is more novel.
@@ -59,6 +67,7 @@ class NoveltyDetector:
             "offset": self.offset,
             "factor": self.factor,
             "combination": self.combination,
+            "statistics": np.array(self.statistics, np.str_),
         }
         for at, each in enumerate(self.components):
             arrays |= {_key(at, field.name): getattr(each, field.name) for field in fields(each)}
@@ -80,12 +89,13 @@ class NoveltyDetector:
             raise InputError(f"{path} is malformed: {_reason(error)}; fit the model again") from error
 
 
-def pool(maps: Any, ops: Any) -> Any:
-    """Return the pooled features of one tap, [n, c]: the mean of each channel over the places.
+def pool(maps: Any, statistics: Sequence[str], ops: Any) -> Any:
+    """Return the pooled features of one tap: statistics of each channel over the places, [n, statistics * c].
 
-    maps: feature maps, float32 [n, h, w, c]. ops: numpy or keras.ops.
+    maps: feature maps, float32 [n, h, w, c]. statistics: any of "mean", "deviation" and "max", side by side in this
+    order. ops: numpy or keras.ops.
     """
-    return ops.mean(maps, axis=(1, 2))
+    return ops.concatenate([_STATISTICS[name](maps, ops) for name in statistics], axis=1)
 
 
 def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any], scores: Any) -> Any:
@@ -100,7 +110,8 @@ def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any], scores: Any) 
     """
     import keras
 
-    return _combined(detector, [pool(each, keras.ops) for each in maps], scores, keras.ops)
+    pooled = [pool(each, detector.statistics, keras.ops) for each in maps]
+    return _combined(detector, pooled, scores, keras.ops)
 
 
 def _combined(detector: NoveltyDetector, pooled: Sequence[Any], scores: Any, ops: Any) -> Any:
@@ -125,9 +136,12 @@ def _decoded(arrays: dict[str, Any]) -> NoveltyDetector:
         raise ValueError("the numbers of taps, components, offsets and factors do not match")
     if combination not in _COMBINATIONS:
         raise ValueError(f"the combination is {combination!r}, but must be one of {', '.join(_COMBINATIONS)}")
+    statistics = tuple(str(name) for name in arrays["statistics"])
+    if not statistics or not set(statistics) <= set(_STATISTICS):
+        raise ValueError(f"its statistics {', '.join(statistics) or '(none)'} are unknown to this version")
     if any(getattr(each, "tap", 0) not in range(len(taps)) for each in components):
         raise ValueError("a component reads a tap that the file does not name")
-    return NoveltyDetector(taps, components, _finite(offset), _finite(factor), combination)
+    return NoveltyDetector(taps, components, _finite(offset), _finite(factor), combination, statistics)
 
 
 def _component(arrays: dict[str, Any], at: int, kind: str) -> Component:

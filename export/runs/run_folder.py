@@ -132,6 +132,7 @@ class NoveltyFacts(msgspec.Struct, frozen=True):
     threshold: a frame with a novelty score above it is novel. false_alarm_rate: share of known frames above the
     threshold that it was chosen for. method: short description of the score. frames: number of training frames, each
     scored by a detector that had not seen it, that the threshold was chosen on. sha256: of novelty.npz.
+    validation_share: share of the validation frames above the threshold.
     """
 
     threshold: float
@@ -139,6 +140,7 @@ class NoveltyFacts(msgspec.Struct, frozen=True):
     method: str
     frames: int
     sha256: str
+    validation_share: float | None = None
 
 
 class Run(msgspec.Struct, frozen=True):

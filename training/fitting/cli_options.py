@@ -167,6 +167,18 @@ Cache = Annotated[
         "Default: the run folder, until the run is finished."
     ),
 ]
+NoveltyFalseAlarms = Annotated[
+    float | None,
+    typer.Option(
+        "--novelty-false-alarms",
+        metavar="SHARE",
+        help="Share of frames of known kinds that the worker may report as novel, greater than 0 and less than 0.5. "
+        "The threshold of the novelty score is chosen for it on training frames. Default: 0.01.",
+    ),
+]
+NoNovelty = Annotated[
+    bool, typer.Option("--no-novelty", help="Fit no novelty detector, so that the model has no novelty score.")
+]
 MmPerPx = Annotated[
     list[float] | None,
     typer.Option(

@@ -17,6 +17,8 @@ from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.progress import duration
 
+_FALSE_ALARMS = 0.01
+
 
 def fit(
     data: options.DataFolders,
@@ -63,6 +65,8 @@ def fit(
     cache: options.Cache = None,
     precision: options.PrecisionOption = "auto",
     mm_per_px: options.MmPerPx = None,
+    novelty_false_alarms: options.NoveltyFalseAlarms = None,
+    no_novelty: options.NoNovelty = False,
     resume: options.Resume = False,
     json_file: JsonFile = None,
 ) -> None:
@@ -72,7 +76,11 @@ def fit(
     so additional epochs cost very little. --fine-tune also fits the last layers of the backbone afterwards. With
     --weights none every layer is fitted.
 
-    The run folder contains model.keras, run.json and history.csv. --resume continues a fit that was killed.
+    A novelty detector is fitted on the training frames, so that the worker can report frames unlike them. It changes
+    neither the classifier nor its scores.
+
+    The run folder contains model.keras, novelty.npz, run.json and history.csv. --resume continues a fit that was
+    killed.
 
     Images of more than 36,000,000 bytes or pixels, the default limits of the worker, are an error.
 
@@ -89,11 +97,18 @@ def fit(
     """
     given = dict(locals())
     height_px, width_px = _parse_size(input_size)
+    given["novelty_false_alarms"] = _false_alarms(novelty_false_alarms, no_novelty)
     load_tensorflow()
     require("sklearn")
     run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
     summary = {"run": str(out), "epochs": epochs, **_summary(run)}
     finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
+
+
+def _false_alarms(rate: float | None, no_novelty: bool) -> float | None:
+    if no_novelty and rate is not None:
+        raise SettingsError("--novelty-false-alarms has no effect with --no-novelty; omit one of them")
+    return None if no_novelty else _FALSE_ALARMS if rate is None else rate
 
 
 def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
@@ -130,9 +145,20 @@ def _facts(out: Path, run: Run) -> dict[str, str]:
         "frames": f"{len(run.split.train):,} for training, {run.validation.frames:,} for validation",
         "labels": f"{len(run.labels)}: {as_text(run.labels)}",
         "validation accuracy": f"{run.validation.accuracy:.4f} in epoch {run.best_epoch} of {epochs}, which is kept",
+        **_novelty_fact(run),
         "time": f"{duration(seconds['total'])} (features {duration(seconds['features'])}, "
         f"epochs {duration(seconds['epochs'] + seconds['fine_tune'])})",
     }
+
+
+def _novelty_fact(run: Run) -> dict[str, str]:
+    facts = run.novelty
+    if facts is None:
+        return {}
+    text = f"threshold {facts.threshold:.4g}, for {facts.false_alarm_rate:.2%} false alarms on {facts.frames:,} frames"
+    if facts.validation_share is not None:
+        text += f"; {facts.validation_share:.2%} of the validation frames are above it"
+    return {"novelty": text}
 
 
 def _parse_size(text: str) -> tuple[int | None, int | None]:

@@ -25,6 +25,15 @@ def features_name(configuration: Configuration, spec: DecodeSpec, data_sha256: s
     return f"{FEATURES_STEM}{hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]}.npy"
 
 
+def taps_name(features: str, positions: Sequence[int], statistics: Sequence[str]) -> str:
+    """Return the file name for features of taps. features: name of the file for the head's features of these frames.
+
+    positions: of the taps in the backbone. statistics: how their maps are pooled.
+    """
+    identity = hashlib.sha256(msgspec.json.encode((positions, statistics))).hexdigest()[:8]
+    return f"{features.removesuffix('.npy')}-taps-{identity}.npy"
+
+
 def keepable(model: keras.Model, frames: int) -> bool:
     """Return whether the features of this many frames take at most 4 GB, so that an ordinary machine can hold them."""
     return 4 * frames * int(np.prod(model.output_shape[1:])) <= _BYTES_MAX

@@ -23,6 +23,7 @@ from stripwatch.export.runs.run_folder import (
     Configuration,
     FitPrecision,
     HeatmapFacts,
+    NoveltyFacts,
     Run,
     claim_folder,
     file_sha256,
@@ -35,14 +36,17 @@ from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
-from stripwatch.training.fitting.feature_cache import features_name, keepable
+from stripwatch.training.fitting.feature_cache import Features, features_name, keepable, taps_name
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
+from stripwatch.training.fitting.frame_features import FeatureFiles, TapFile
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
+from stripwatch.training.fitting.novelty_stage import read_taps, write_novelty
 from stripwatch.training.fitting.train_loop import TrainingJob, TrainingOutcome, fit_model, predict
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.novelty.taps import STATISTICS, choose_taps
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_text
@@ -107,9 +111,10 @@ def fit(settings: FitSettings) -> Run:
         model = load_model(settings.out)  # measure the saved model, not the one in memory
         scores = predict(model, job.data, job.data.validation, progress, "validating")
         heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
+        novelty = _fit_novelty(settings, model, job, scores)
     targets = job.data.validation.targets
     validation = measure_scores(plan.dataset.labels, targets, scores, settings.task)
-    run = _record(plan, job.data, fitted, validation, heatmaps, time.perf_counter() - started)
+    run = _record(plan, job.data, fitted, validation, heatmaps, novelty, time.perf_counter() - started)
     checkpoint.clear(settings.out)
     write_run(settings.out, run)
     return run
@@ -191,8 +196,25 @@ def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
     if settings.cache is not None:
         make_folder(settings.cache)
     name = features_name(configuration, prepared.spec, prepared.data_sha256, weights_sha256)
-    features_file = (settings.cache or settings.out) / name if plan.from_features else None
-    return TrainingJob(plan.classifier, plan.kept, prepared, configuration, settings.out, features_file, progress)
+    files = _feature_files(plan, settings.cache or settings.out, name) if plan.from_features else None
+    return TrainingJob(plan.classifier, plan.kept, prepared, configuration, settings.out, files, progress)
+
+
+def _feature_files(plan: _FitPlan, folder: Path, name: str) -> FeatureFiles:
+    """Return the files of cached features. Fine-tuning changes the features that the novelty detector reads."""
+    if plan.settings.novelty_false_alarms is None or plan.settings.fine_tune:
+        return FeatureFiles(folder / name)
+    taps = choose_taps(plan.classifier.backbone)
+    return FeatureFiles(folder / name, TapFile(folder / taps_name(name, taps.positions, STATISTICS), taps))
+
+
+def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob, scores: Features) -> NoveltyFacts | None:
+    """Fit the novelty detector unless it is disabled. scores: of the validation frames."""
+    rate = settings.novelty_false_alarms
+    if rate is None:
+        return None
+    columns = read_taps(model, job.data, job.feature_files, job.progress)
+    return write_novelty(settings.out, columns, job.data, scores, rate, settings.seed, job.progress)
 
 
 def _record(
@@ -201,6 +223,7 @@ def _record(
     fitted: TrainingOutcome,
     validation: Validation,
     heatmaps: HeatmapFacts | None,
+    novelty: NoveltyFacts | None,
     total_s: float,
 ) -> Run:
     seconds = {
@@ -229,6 +252,7 @@ def _record(
         heatmaps=heatmaps,
         marks=_marks_facts(plan),
         trained=_trained(plan.settings, prepared),
+        novelty=novelty,
     )
 
 

@@ -31,6 +31,7 @@ _WHOLE_LEARNING_RATE = 3e-3
 # Weight decay of a gap head on cached features, and of everything else. The decay of 1 was measured against 0 for four
 # networks (docs/explanation/benchmarks.md, "Weight decay of the gap head").
 _HEAD_DECAY, _DECAY = 1.0, 0.004
+_FALSE_ALARMS_LIMIT = 0.5
 _SETTLED = {"layout", "weights", "learning_rate", "weight_decay", "precision"}
 _NO_FILE = ("imagenet", "none")
 
@@ -44,6 +45,8 @@ class FitSettings:
     later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
     levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
     scale. mm_per_px: millimetres per pixel along the strip, for all folders or for each one in order; None if unknown.
+    novelty_false_alarms: share of known frames, between 0 and 0.5, that the novelty detector may take for novel; None
+    fits no novelty detector.
     """
 
     data: Path
@@ -88,6 +91,7 @@ class FitSettings:
     mm_per_px: tuple[float, ...] | None = None
     bit_depth: int | None = None
     levels: str = "full"
+    novelty_false_alarms: float | None = 0.01
 
     @property
     def frozen(self) -> bool:
@@ -141,6 +145,12 @@ def check(settings: FitSettings) -> None:
         )
     if not all(0 < scale < math.inf for scale in settings.mm_per_px or ()):
         raise SettingsError("--mm-per-px must be a positive number")
+    rate = settings.novelty_false_alarms
+    if rate is not None and not 0 < rate < _FALSE_ALARMS_LIMIT:
+        raise SettingsError(
+            f"--novelty-false-alarms {rate:g} must be greater than 0 and less than {_FALSE_ALARMS_LIMIT:g}, such as "
+            "0.01; use --no-novelty to fit no novelty detector"
+        )
     check_bit_depth(settings.bit_depth)
     parse_levels(settings.levels)
     if settings.fine_tune and not settings.frozen:

@@ -1,7 +1,7 @@
 """Stages of a fit: the head alone on cached features, or layers of the whole model on frames."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,25 +13,24 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.run_folder import HISTORY_FILE, MODEL_FILE, MODEL_PART, Configuration
 from stripwatch.training.fitting.checkpoint import Checkpoint, restore, state_path
-from stripwatch.training.fitting.feature_cache import Features, read_features, write_features
+from stripwatch.training.fitting.feature_cache import Features
+from stripwatch.training.fitting.frame_features import PREDICT_BATCH, FeatureFiles, cache_features, read_cached
 from stripwatch.training.fitting.optimizers import FINE_TUNE_DECAY, class_weight, compile_model, rate_callbacks
 from stripwatch.training.fitting.training_history import Row, TrainingHistory, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, thaw
 from stripwatch.training.preparation.input_pipeline import cell_batches, read_batches, shuffled_batches
-from stripwatch.training.preparation.prepared_data import PreparedData, Subset, join_subsets
+from stripwatch.training.preparation.prepared_data import PreparedData, Subset
 from stripwatch.worker.common.errors import InputError
 
 _FINE_TUNE = "fine-tune"
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the overhead of starting it
-_PREDICT_BATCH = 32  # independent of --batch: 64 frames of VGG19 at 224x224 already take 800 MB per layer
 
 
 @dataclass(frozen=True, slots=True)
 class TrainingJob:
     """Everything that a stage needs.
 
-    kept: the model that is saved, in float32. features_file: file of the cached features, which need not exist yet;
-    None if frames are read in each epoch.
+    kept: the model that is saved, in float32. feature_files: None if frames are read in each epoch.
     """
 
     classifier: Classifier
@@ -39,7 +38,7 @@ class TrainingJob:
     data: PreparedData
     configuration: Configuration
     folder: Path
-    features_file: Path | None
+    feature_files: FeatureFiles | None
     progress: Progress
 
 
@@ -73,8 +72,9 @@ def fit_model(job: TrainingJob) -> TrainingOutcome:
     started = time.perf_counter()
     stage = TrainingStage("head" if configuration.frozen else "all", configuration.epochs, configuration.learning_rate)
     if not state_path(job.folder, _FINE_TUNE).exists():
-        if job.features_file is not None:
-            train, validation = _features(job, job.features_file)
+        if job.feature_files is not None:
+            cache_features(job.feature_files, job.classifier.features, job.data, job.progress)
+            train, validation = read_cached(job.feature_files.head, job.data)
             features_s = time.perf_counter() - started
             rows = _fit_head(job, stage, train, validation)
         else:
@@ -85,27 +85,6 @@ def fit_model(job: TrainingJob) -> TrainingOutcome:
         rows = _fit_frames(job, TrainingStage(_FINE_TUNE, configuration.fine_tune, configuration.fine_tune_rate), rows)
     best_epoch = TrainingHistory(history, configuration, rows).best_epoch
     return TrainingOutcome(best_epoch, features_s, main_s - features_s, time.perf_counter() - started - main_s)
-
-
-def _features(job: TrainingJob, file: Path) -> tuple[Features, Features]:
-    """Return the features of training and validation frames, float32 [n, ...], from the cache if it has them."""
-    prepared, model = job.data, job.classifier.features
-    frames = prepared.split.train + prepared.split.validation
-    order = sorted(range(len(frames)), key=lambda at: frames[at].name)  # makes the file independent of the split
-    if not file.exists():
-        every = join_subsets(prepared.train, prepared.validation, order)
-        write_features(file, _predicted(model, job, every), (len(frames), *model.output_shape[1:]))
-    kept, row = read_features(file), np.argsort(order)
-    split_at = len(prepared.split.train)
-    return kept[row[:split_at]], kept[row[split_at:]]
-
-
-def _predicted(model: keras.Model, job: TrainingJob, part: Subset) -> Iterator[Features]:
-    batches = read_batches(part, job.data.spec, _PREDICT_BATCH)
-    task = job.progress.add_task("features", total=len(part.files))
-    for frames, _ in batches:
-        yield np.asarray(model.predict_on_batch(frames), np.float32)
-        job.progress.advance(task, len(frames))
 
 
 def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validation: Features) -> list[Row]:
@@ -144,7 +123,7 @@ def _inputs(job: TrainingJob, part: Subset, features: Features) -> Features | li
     cells = job.classifier.cell_targets
     if cells is None:
         return features
-    batches = cell_batches(part, job.data.spec, _PREDICT_BATCH, cells)
+    batches = cell_batches(part, job.data.spec, PREDICT_BATCH, cells)
     return [features, np.concatenate(list(batches.as_numpy_iterator()))]
 
 
@@ -176,7 +155,7 @@ def _fit_frames(job: TrainingJob, stage: TrainingStage, rows: list[Row]) -> list
 
 def predict(model: keras.Model, prepared: PreparedData, part: Subset, progress: Progress, title: str) -> Features:
     """Return the outputs of a model for each frame of a part, in order."""
-    batches = read_batches(part, prepared.spec, _PREDICT_BATCH)
+    batches = read_batches(part, prepared.spec, PREDICT_BATCH)
     task = progress.add_task(title, total=len(batches))
     advance = keras.callbacks.LambdaCallback(on_predict_batch_end=lambda *_, **__: progress.advance(task))
     found: Features = model.predict(batches, callbacks=[advance], verbose=0)

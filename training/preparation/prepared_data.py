@@ -46,6 +46,7 @@ class PreparedData:
     """A data set that is split and ready for fitting.
 
     spec: the given decode spec, with the levels chosen on the training part. trained: sizes of the training frames.
+    groups: group number of each training frame, see group_frames.
     """
 
     spec: DecodeSpec
@@ -53,6 +54,7 @@ class PreparedData:
     train: Subset
     validation: Subset
     trained: TrainedFrames
+    groups: list[int]
 
     @property
     def data_sha256(self) -> str:
@@ -100,13 +102,14 @@ def prepare_data(
     sizes = {frame.name: (found.width_px, found.height_px) for frame, found in zip(frames, digests, strict=True)}
     trained = TrainedFrames.of([sizes[frame.name] for frame in split.train])
     _warn_of_sizes(trained, [sizes[frame.name] for frame in split.validation])
-    train, validation = (_subset(dataset, frames, find_marks) for frames in (split.train, split.validation))
+    train, validation = (_subset(dataset, part, find_marks) for part in (split.train, split.validation))
     if plan.auto_levels:
         levels = choose_levels(dataset.root, [frame.name for frame in split.train], spec.bit_depth)
         say(f"levels: black at {levels.black:.4f}, white at {levels.white:.4f} of the full scale")
         spec = msgspec.structs.replace(spec, levels=levels)
         check_levels([sample.name for sample in dataset.samples], [found.depth for found in digests], spec)
-    return PreparedData(spec, split, train, validation, trained)
+    number = {frame.name: group for frame, group in zip(frames, groups, strict=True)}
+    return PreparedData(spec, split, train, validation, trained, [number[frame.name] for frame in split.train])
 
 
 def _warn(labels: Sequence[str], split: Split) -> None:

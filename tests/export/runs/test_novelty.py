@@ -74,14 +74,22 @@ def test_the_score_combines_standardised_distances(combination: str) -> None:
     np.testing.assert_allclose(novelty.score(pooled, scores), expected, rtol=1e-5)
 
 
+def test_pooling_puts_statistics_of_the_places_side_by_side() -> None:
+    maps = random_floats(9, 4, 5, 6)
+    found = pool(maps, ("deviation", "max", "mean"), np)
+    places = maps.reshape(9, 20, 6)
+    expected = np.concatenate([places.std(axis=1), places.max(axis=1), places.mean(axis=1)], axis=1)
+    np.testing.assert_allclose(found, expected, rtol=1e-5)
+
+
 @pytest.mark.parametrize("combination", ["max", "mean"])
 def test_keras_and_numpy_agree(combination: str) -> None:
-    novelty = detector(combination=combination)
+    novelty = detector(channels=(18, 24), combination=combination, statistics=("mean", "deviation", "max"))
     maps, scores = [random_floats(9, 4, 5, 6), random_floats(9, 2, 2, 8)], random_floats(9, 3)
     inputs = [keras.Input(each.shape[1:]) for each in (*maps, scores)]
     model = keras.Model(inputs, novelty_tensor(novelty, inputs[:2], inputs[2]))
     assert model.output_shape == (None,)
-    expected = novelty.score([pool(each, np) for each in maps], scores)
+    expected = novelty.score([pool(each, novelty.statistics, np) for each in maps], scores)
     np.testing.assert_allclose(model.predict([*maps, scores], verbose=0), expected, atol=1e-5)
 
 
@@ -94,7 +102,7 @@ def test_tf2onnx_converts_the_score_with_a_dynamic_batch(fitted_run: Path) -> No
     proto = to_onnx(keras.Model(view.inputs, [scores, novelty_tensor(novelty, maps, scores)]))
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     known, *found = view.predict(pixels, verbose=0)
-    expected = novelty.score([pool(each, np) for each in found], known)
+    expected = novelty.score([pool(each, novelty.statistics, np) for each in found], known)
     for batch in (1, len(pixels)):
         result = session.run(None, {"frames": pixels[:batch]})[1]
         np.testing.assert_allclose(result, expected[:batch], atol=1e-4)
@@ -113,10 +121,10 @@ def test_rejects_a_tap_that_the_backbone_lacks(fitted_run: Path) -> None:
 
 
 def test_reads_what_it_wrote(tmp_path: Path) -> None:
-    novelty, path = detector(combination="mean"), tmp_path / "novelty.npz"
+    novelty, path = detector(combination="mean", statistics=("max",)), tmp_path / "novelty.npz"
     novelty.write(path)
     found = NoveltyDetector.read(path)
-    assert (found.taps, found.combination) == (TAPS, "mean")
+    assert (found.taps, found.combination, found.statistics) == (TAPS, "mean", ("max",))
     pooled, scores = [random_floats(9, 6), random_floats(9, 8)], random_floats(9, 3)
     np.testing.assert_array_equal(found.score(pooled, scores), novelty.score(pooled, scores))
 
@@ -142,6 +150,8 @@ def test_rejects_a_file_that_is_no_archive(tmp_path: Path, content: bytes) -> No
         ({"schema": "other/9"}, "its schema is 'other/9'"),
         ({"kinds": ["neighbours", "psychic", "uncertainty"]}, "component 'psychic' is unknown"),
         ({"combination": "median"}, "combination is 'median'"),
+        ({"statistics": ["mean", "mode"]}, "statistics mean, mode are unknown"),
+        ({"statistics": np.array([], np.str_)}, r"statistics \(none\) are unknown"),
         ({"taps": ["only"]}, "a tap that the file does not name"),
         ({"offset": np.zeros(2, np.float32)}, "do not match"),
         ({"factor": np.array([1, 2, np.nan], np.float32)}, "not finite"),

@@ -97,7 +97,7 @@ def test_a_killed_run_can_be_started_again(textures: Path, tmp_path: Path, rando
     (out / "history.csv.part").write_bytes(b"half")
     fit(tiny_fit(textures, out, weights=str(random_weights), epochs=1))
     assert read_run(out).configuration.epochs == 1
-    assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+    assert sorted(path.name for path in out.iterdir()) == ["history.csv", "model.keras", "novelty.npz", "run.json"]
 
 
 @pytest.mark.parametrize(

@@ -23,6 +23,8 @@ from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training
 
+FINISHED = ["history.csv", "model.keras", "novelty.npz", "run.json"]
+
 
 class KilledError(Exception):
     """Simulates a kill: no code of the project catches it."""
@@ -71,7 +73,7 @@ def test_fine_tuning_changes_the_last_layers_but_not_batch_norm(settings: FitSet
         "conv_dw_13",
         "conv_pw_13",
     }
-    assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+    assert sorted(path.name for path in settings.out.iterdir()) == FINISHED
 
 
 def test_rejects_an_unknown_fine_tuning_layer_before_reading_frames(settings: FitSettings) -> None:
@@ -121,7 +123,7 @@ def test_a_killed_fit_continues_from_its_checkpoint(
     # The cosine schedule continued to its end, so the optimizer state was restored.
     assert rows[-1]["learning_rate"] < 1e-4
     assert run.configuration.epochs == plain.epochs
-    assert sorted(path.name for path in settings.out.iterdir()) == ["history.csv", "model.keras", "run.json"]
+    assert sorted(path.name for path in settings.out.iterdir()) == FINISHED
 
 
 @pytest.mark.long

@@ -1,0 +1,122 @@
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from stripwatch.export.runs.novelty_components import Neighbours
+from stripwatch.training.novelty import components
+from stripwatch.training.novelty.components import fit_components
+from stripwatch.training.novelty.detector import FRAMES_MIN, NoveltyFit, choose_threshold, fit_detector
+from stripwatch.training.novelty.taps import Taps
+
+pytestmark = pytest.mark.training
+
+TAPS = Taps(("one", "two"), (3, 7), (8, 12))
+Floats = NDArray[np.float32]
+CENTRES = {channels: 4 * np.random.default_rng(channels).normal(size=(4, channels)) for channels in TAPS.channels}
+
+
+def frames_of(classes: Sequence[int], seed: int = 0) -> list[Floats]:
+    """Features of both taps: clusters around one centre for each class."""
+    rng = np.random.default_rng(seed)
+    return [
+        (CENTRES[channels][list(classes)] + rng.normal(size=(len(classes), channels))).astype(np.float32)
+        for channels in TAPS.channels
+    ]
+
+
+def targets_of(classes: Sequence[int]) -> Floats:
+    return np.eye(3, dtype=np.float32)[list(classes)]
+
+
+KNOWN = [0, 1, 2] * 100
+
+
+def fitted(rate: float = 0.01, groups: Sequence[int] = range(len(KNOWN)), **changes: Any) -> NoveltyFit:
+    pooled = changes.get("pooled", frames_of(KNOWN))
+    fit = fit_detector(TAPS, pooled, changes.get("targets", targets_of(KNOWN)), groups, rate, seed=0)
+    assert fit is not None
+    return fit
+
+
+def test_frames_of_a_new_class_score_above_the_threshold() -> None:
+    fit = fitted()
+    known, novel = frames_of(KNOWN, seed=1), frames_of([3] * 50, seed=2)
+    scores = np.empty((0, 3), np.float32)
+    assert (fit.detector.score(novel, scores) > fit.threshold).all()
+    assert (fit.detector.score(known, scores) > fit.threshold).mean() < 0.03
+
+
+@pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
+def test_the_rate_of_false_alarms_is_the_one_aimed_for(rate: float) -> None:
+    fit = fitted(rate)
+    known = frames_of([0, 1, 2] * 1000, seed=1)
+    share = (fit.detector.score(known, np.empty((0, 3), np.float32)) > fit.threshold).mean()
+    assert rate / 3 < share < 2 * rate
+
+
+def test_held_out_scores_come_from_detectors_that_have_not_seen_the_frame() -> None:
+    fit = fitted()
+    seen = fit.detector.score(frames_of(KNOWN), np.empty((0, 3), np.float32))
+    assert (fit.held_out > seen).mean() > 0.9
+
+
+def test_a_duplicate_in_the_same_group_is_not_a_neighbour() -> None:
+    once = frames_of(KNOWN)
+    twice = [np.repeat(each, 12, axis=0) for each in once]  # more copies than the rank of the neighbour
+    targets = np.repeat(targets_of(KNOWN), 12, axis=0)
+    together = fitted(pooled=twice, targets=targets, groups=np.repeat(range(len(KNOWN)), 12).tolist())
+    apart = fitted(pooled=twice, targets=targets, groups=range(len(targets)))
+    neighbours = 0  # the first component
+    assert apart.detector.offset[neighbours] < 1e-6  # the typical distance of a frame to its own copies
+    assert together.detector.offset[neighbours] > 0.001
+
+
+def test_the_same_seed_gives_the_same_detector() -> None:
+    first, second = fitted(), fitted()
+    np.testing.assert_array_equal(first.held_out, second.held_out)
+    assert first.threshold == second.threshold
+
+
+def test_multilabel_frames_without_labels_and_with_rare_sets_are_allowed() -> None:
+    targets = targets_of(KNOWN)
+    targets[:50] = 0
+    targets[100] = 1
+    assert np.isfinite(fitted(targets=targets).held_out).all()
+
+
+def test_constant_features_give_finite_scores() -> None:
+    pooled = [np.ones((len(KNOWN), channels), np.float32) for channels in TAPS.channels]
+    fit = fitted(pooled=pooled)
+    assert np.isfinite(fit.held_out).all()
+    assert np.isfinite(fit.detector.score(frames_of([3] * 5), np.empty((0, 3), np.float32))).all()
+
+
+def test_too_few_groups_give_no_detector() -> None:
+    few = KNOWN[:FRAMES_MIN]
+    pooled, targets = frames_of(few), targets_of(few)
+    assert fit_detector(TAPS, pooled, targets, range(FRAMES_MIN), 0.01, 0) is not None
+    assert fit_detector(TAPS, pooled, targets, [0, *range(FRAMES_MIN - 1)], 0.01, 0) is None
+
+
+def test_the_memory_is_limited(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(components, "MEMORY_MAX", 40)
+    found = fit_components(frames_of(KNOWN), targets_of(KNOWN), seed=0)
+    memories = [each.memory for each in found if isinstance(each, Neighbours)]
+    assert [each.shape for each in memories] == [(40, 8), (40, 12)]
+    assert len(np.unique(memories[0], axis=0)) == 40
+
+
+@pytest.mark.parametrize(
+    ("frames", "rate", "rank"),
+    [(999, 0.01, 990), (99, 0.01, 99), (100, 0.05, 96), (1000, 0.25, 751)],
+)
+def test_the_threshold_has_the_rank_of_split_conformal_prediction(frames: int, rate: float, rank: int) -> None:
+    scores = np.random.default_rng(0).permutation(np.arange(1, frames + 1)).astype(np.float32)
+    assert choose_threshold(scores, rate) == (rank, False)
+
+
+def test_with_too_few_frames_the_threshold_is_the_highest_score() -> None:
+    assert choose_threshold(np.array([1, 3, 2], np.float32), 0.01) == (3, True)

@@ -1,0 +1,87 @@
+import keras
+import numpy as np
+import pytest
+
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import NETWORKS, find_network
+from stripwatch.training.novelty.taps import choose_taps, with_pooled_taps
+from stripwatch.worker.common.errors import InputError
+
+pytestmark = pytest.mark.training
+
+
+def backbone(network: str, cut: str = "", side: int = 96) -> keras.Model:
+    return build_backbone(find_network(network), (side, side, 3), 1.0, "none", cut)
+
+
+@pytest.mark.parametrize(
+    ("network", "cut", "taps"),
+    [
+        ("mobilenet", "", ("conv_pw_11_relu", "conv_pw_13_relu")),
+        ("mobilenet", "conv_pw_7_relu", ("conv_pw_5_relu", "conv_pw_7_relu")),
+        ("mobilenet", "conv_pad_12", ("conv_pw_5_relu", "conv_pw_11_relu")),  # padding adds no features
+        ("mobilenet", "conv1_relu", ("conv1_relu",)),
+        ("efficientnetlite0", "block10_add", ("block5_expand_relu", "block10_add")),
+        ("inceptionv3", "mixed8", ("mixed7", "mixed8")),
+    ],
+)
+def test_taps_are_the_last_layers_of_the_two_coarsest_scales(network: str, cut: str, taps: tuple[str, ...]) -> None:
+    found = choose_taps(backbone(network, cut))
+    assert found.names == taps
+
+
+def bypasses(network: keras.Model, avoided: keras.layers.Layer) -> bool:
+    """Return whether a path from the input to the output does not pass through a layer."""
+    paths, seen = [network.outputs[0]._keras_history.operation], set()
+    while paths:
+        layer = paths.pop()
+        if isinstance(layer, keras.layers.InputLayer):
+            return True
+        if layer is not avoided and layer.name not in seen:
+            seen.add(layer.name)
+            paths += [node.operation for node in layer._inbound_nodes[0].parent_nodes]
+    return False
+
+
+def test_a_branch_bypasses_only_the_other_branches() -> None:
+    network = backbone("mobilenetv3large")
+    assert bypasses(network, network.get_layer("expanded_conv_2_depthwise"))
+    assert not bypasses(network, network.get_layer("expanded_conv_2_add"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", NETWORKS)
+def test_every_network_has_taps_that_all_paths_pass_through(name: str) -> None:
+    network = backbone(name)
+    taps = choose_taps(network)
+    assert len(taps.names) == 2
+    for tap, at, channels in zip(taps.names, taps.positions, taps.channels, strict=True):
+        layer = network.layers[at]
+        assert (layer.name, layer.output.shape[-1]) == (tap, channels)
+        assert not bypasses(network, layer)
+
+
+def test_positions_are_those_of_another_build_with_other_layer_names() -> None:
+    first, second = (choose_taps(backbone("xception")) for _ in range(2))
+    assert first.positions == second.positions
+
+
+def test_pooled_taps_are_means_of_the_maps_side_by_side() -> None:
+    network = backbone("mobilenet", "conv_pw_7_relu", side=32)
+    frames = keras.Input((32, 32, 3))
+    model = keras.Model(frames, keras.layers.GlobalMaxPooling2D()(network(frames)))
+    taps = choose_taps(network)
+    pixels = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
+    found, pooled = with_pooled_taps(model, taps).predict(pixels, verbose=0)
+    np.testing.assert_array_equal(found, model.predict(pixels, verbose=0))
+    maps = keras.Model(network.inputs, [network.get_layer(name).output for name in taps.names])
+    expected = [each.mean(axis=(1, 2)) for each in maps.predict(pixels, verbose=0)]
+    for columns, mean in zip(taps.split(pooled), expected, strict=True):
+        np.testing.assert_allclose(columns, mean, rtol=1e-4, atol=1e-6)
+
+
+def test_with_pooled_taps_names_a_layer_that_is_missing() -> None:
+    deep, shallow = backbone("mobilenet", side=32), backbone("mobilenet", "conv_pw_7_relu", side=32)
+    frames = keras.Input((32, 32, 3))
+    with pytest.raises(InputError, match="reads layer 'conv_pw_11_relu', which the backbone lacks"):
+        with_pooled_taps(keras.Model(frames, shallow(frames)), choose_taps(deep))

@@ -1,0 +1,71 @@
+"""Last stage of a fit: the novelty detector, on features of the training frames."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+from rich.progress import Progress
+
+from stripwatch.export.runs.keras_model import find_backbone
+from stripwatch.export.runs.run_folder import NOVELTY_FILE, NoveltyFacts, file_sha256
+from stripwatch.training.fitting.feature_cache import Features
+from stripwatch.training.fitting.frame_features import FeatureFiles, read_cached
+from stripwatch.training.fitting.train_loop import predict
+from stripwatch.training.novelty.detector import FRAMES_MIN, METHOD, fit_detector
+from stripwatch.training.novelty.taps import Taps, choose_taps, with_pooled_taps
+from stripwatch.training.preparation.prepared_data import PreparedData
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.progress import one_step
+
+
+@dataclass(frozen=True, slots=True)
+class TapColumns:
+    """Pooled features of the taps, side by side, of training and validation frames. [n, features]."""
+
+    taps: Taps
+    train: Features
+    validation: Features
+
+
+def read_taps(model: keras.Model, prepared: PreparedData, files: FeatureFiles | None, progress: Progress) -> TapColumns:
+    """Return the features of the taps, from the cache if the fit wrote them, else from the finished model."""
+    taps = choose_taps(find_backbone(model))
+    if files is not None and files.taps is not None:
+        return TapColumns(taps, *read_cached(files.taps.path, prepared))
+    view = with_pooled_taps(model, taps)
+    pooled = keras.Model(view.inputs, view.outputs[-1])
+    found = [predict(pooled, prepared, part, progress, "novelty") for part in (prepared.train, prepared.validation)]
+    return TapColumns(taps, *found)
+
+
+def write_novelty(
+    folder: Path,
+    columns: TapColumns,
+    prepared: PreparedData,
+    validation_scores: Features,
+    rate: float,
+    seed: int,
+    progress: Progress,
+) -> NoveltyFacts | None:
+    """Fit the detector, write novelty.npz and return its facts; None if there are too few training frames."""
+    pooled = columns.taps.split(columns.train)
+    with one_step(progress, "fitting the novelty detector"):
+        fit = fit_detector(columns.taps, pooled, prepared.train.targets, prepared.groups, rate, seed)
+    if fit is None:
+        say(
+            f"note: no novelty detector, because it needs at least {FRAMES_MIN} different training images; the model "
+            "will not recognize frames unlike them"
+        )
+        return None
+    frames = len(fit.held_out)
+    if fit.limited:
+        say(
+            f"note: {frames} training frames are too few for a novelty threshold with {rate:.2%} false alarms; it is "
+            f"their highest score, so expect up to {1 / (frames + 1):.1%} false alarms"
+        )
+    path = folder / NOVELTY_FILE
+    fit.detector.write(path)
+    novelty = fit.detector.score(columns.taps.split(columns.validation), validation_scores)
+    share = float(np.mean(novelty > fit.threshold))
+    return NoveltyFacts(fit.threshold, rate, METHOD, frames, file_sha256(path), share)

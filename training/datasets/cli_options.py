@@ -19,6 +19,14 @@ TaskOption = Annotated[
     Task,
     typer.Option("--task", help="Kind of labels. multiclass: one per frame. multilabel: any number per frame."),
 ]
+MergeLabels = Annotated[
+    bool,
+    typer.Option(
+        "--merge-labels",
+        help="Merge classes whose names differ only in case, blanks, '-', '_' or the encoding of accents, such as "
+        "'Pits' and 'pits'. The spelling of most images is kept.",
+    ),
+]
 ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class used for validation.")]
 CleanLabel = Annotated[
     str | None,

@@ -25,7 +25,14 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, Row]]]:
     header = text.partition("\n")[0]
     separator = ";" if header.count(";") > header.count(",") else ","
     reader = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
-    return [column.strip() for column in reader.fieldnames or []], _rows(path, reader)
+    try:
+        columns = [column.strip() for column in reader.fieldnames or []]
+    except csv.Error as error:
+        raise DataError(f"{path} line 1 is not valid CSV: {error}") from error
+    repeated = next((column for column in columns if column and columns.count(column) > 1), None)
+    if repeated is not None:
+        raise DataError(f"{path} line 1 has the column {repeated} more than once; rename or delete one of them")
+    return columns, _rows(path, reader)
 
 
 def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str, Row]]:

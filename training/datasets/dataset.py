@@ -1,13 +1,15 @@
 """Labelled data sets, independent of their layout on disk."""
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stripwatch.export.runs.run_folder import Task
+from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
+from stripwatch.training.datasets.problems import nearest_text
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import path_text
@@ -23,7 +25,9 @@ class DataSet:
     """A labelled data set.
 
     samples: sorted by name. labels: sorted; each has at least one sample. layout: the layout it was read with.
-    skipped: other files in the folders. notes: messages about files that are not used.
+    skipped: other files in the folders. notes: messages about files that are not used, and labels that look alike.
+    alike: groups of labels that look alike and were not merged, with the number of images.
+    merged: labels that look alike were merged.
     """
 
     root: Path
@@ -32,14 +36,17 @@ class DataSet:
     layout: str
     skipped: tuple[SkippedFile, ...] = ()
     notes: tuple[str, ...] = ()
+    alike: tuple[Mapping[str, int], ...] = ()
+    merged: bool = False
 
 
-def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> DataSet:
+def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = (), merge_labels: bool = False) -> DataSet:
     """Find the labelled images in a folder without opening them, except for a few that seem to be masks.
 
     also: additional folders, each with its own layout. Their images are named relative to the first folder, as in
-    "../review/pits/7.jpg". Raises SettingsError for an unknown layout and for folders that contain each other,
-    InputError for a missing folder, DataError if the files cannot be used for training.
+    "../review/pits/7.jpg". merge_labels: merge labels that look alike, such as "Pits" and "pits ". Raises SettingsError
+    for an unknown layout and for folders that contain each other, InputError for a missing folder, DataError if the
+    files cannot be used for training.
     """
     folders = [_read_folder(root, layout)]
     samples = list(folders[0].samples)
@@ -50,8 +57,12 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = ()) -> D
         samples += [replace(each, name=f"{prefix}/{each.name}") for each in folders[-1].samples]
     samples.sort(key=lambda sample: sample.name)
     skipped = tuple(each for folder in folders for each in folder.skipped)
-    notes = tuple(note for folder in folders for note in folder.notes)
-    dataset = DataSet(root, samples, _labels_of(samples), folders[0].layout, skipped, notes)
+    alike = find_alike(samples)
+    notes = [note for folder in folders for note in folder.notes] + alike_notes(alike, merge_labels)
+    if merge_labels:
+        samples, alike = merge_alike(samples, alike), []
+    labels, layout = _labels_of(samples), folders[0].layout
+    dataset = DataSet(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels)
     _check_labels(dataset)
     return dataset
 
@@ -69,7 +80,7 @@ class _Folder:
 def _read_folder(root: Path, layout: str) -> _Folder:
     if layout not in (AUTO, *LAYOUTS):
         raise SettingsError(f"--layout {layout!r} is unknown; choose from {', '.join((AUTO, *LAYOUTS))}")
-    if not root.is_dir():
+    if not _is_folder(root):
         raise InputError(f"data folder {root} does not exist")
     if layout == AUTO:
         layout = detect_layout(root)
@@ -84,6 +95,13 @@ def _read_folder(root: Path, layout: str) -> _Folder:
     if unused > 0:
         notes.append(f"note: {unused} of {len(found.files)} image files in {root} are not used in layout {layout!r}")
     return _Folder(layout, samples, found.skipped, notes)
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return path.is_dir()
+    except OSError as error:  # a name that is too long, or a folder above it that may not be read
+        raise InputError(f"cannot read the data folder {path}: {error.strerror}") from error
 
 
 def _check_apart(folder: Path, others: Sequence[Path]) -> None:
@@ -104,7 +122,10 @@ def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[Dat
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
     if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
-        raise SettingsError(f"--clean-label {clean_label!r} is not a label; choose from {', '.join(dataset.labels)}")
+        raise SettingsError(
+            f"--clean-label {clean_label!r} is not a label; choose from {', '.join(dataset.labels)}"
+            f"{nearest_text(clean_label, dataset.labels)}"
+        )
     if task == "multiclass":
         clean_label = clean_label or (CLEAN if unlabelled else None)
         samples = [replace(sample, labels=_only_label(dataset, sample, clean_label)) for sample in dataset.samples]

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.problems import Problems
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import path_of, path_text
@@ -18,7 +19,7 @@ def read_manifest(root: Path) -> Iterator[Sample]:
 
     file is a path relative to the data folder. An image with several labels has several rows, or one row with "a|b". An
     image with an empty label is clean. A column classes, with cells such as "3 4", may replace label. Images that are
-    not in the manifest are not used. Raises DataError, with the line, for a missing file or a malformed row.
+    not in the manifest are not used. Raises DataError, with all lines concerned, for a missing file or a malformed row.
     """
     path = root / CSV_FILE
     columns, rows = read_rows(path)
@@ -27,13 +28,19 @@ def read_manifest(root: Path) -> Iterator[Sample]:
         raise DataError(f"{path} needs the columns file and label, but has {', '.join(columns) or 'none'}")
     labels: dict[str, set[str]] = {}
     coils: dict[str, str | None] = {}
+    problems = Problems(str(path))
     for where, row in rows:
-        name = _checked_name(root, row["file"], where)
+        try:
+            name = _checked_name(root, row["file"], where)
+        except DataError as error:
+            problems.add(str(error))
+            continue
         found = (label.strip() for label in row[column].split(_LABEL_COLUMNS[column]))
         labels.setdefault(name, set()).update(label for label in found if label)
         coil = row.get("coil") or None
         if coils.setdefault(name, coil) != coil:
-            raise DataError(f"{where}: {name} belongs to coil {coil!r} here, but to coil {coils[name]!r} above")
+            problems.add(f"{where}: {name} belongs to coil {coil!r} here, but to coil {coils[name]!r} above")
+    problems.check()
     return (Sample(name, tuple(sorted(kept)), coils[name]) for name, kept in labels.items())
 
 

@@ -85,7 +85,8 @@ def measure_localization(
         return None
     if boxes is None and run.marks and run.marks.path:
         boxes = path_of(run.marks.path)
-    dataset, clean = for_task(read_dataset(scored.root, layout), run.configuration.task, run.clean_label)
+    found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels)
+    dataset, clean = for_task(found, run.configuration.task, run.clean_label)
     find = annotations_finder(read_annotations(dataset, boxes), clean)
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])

@@ -12,6 +12,7 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.datasets.problems import nearest_text
 from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
@@ -60,7 +61,7 @@ def score_frames(
 
 def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
     """Return every frame of another data folder. Raises DataError for a label that the run does not know."""
-    found = read_dataset(root)
+    found = read_dataset(root, merge_labels=run.configuration.merge_labels)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, run.configuration.task, run.clean_label)
@@ -69,6 +70,7 @@ def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFram
         if unknown:
             raise DataError(
                 f"{root / sample.name} has the label {unknown[0]!r}; the model only knows {', '.join(run.labels)}"
+                f"{nearest_text(unknown[0], run.labels)}"
             )
     task = progress.add_task("reading", total=len(dataset.samples))
     return read_frames(dataset, run.decode, lambda: progress.advance(task))[0]

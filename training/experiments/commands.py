@@ -11,7 +11,15 @@ import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, TaskOption, ValShare
+from stripwatch.training.datasets.cli_options import (
+    BitDepth,
+    CleanLabel,
+    Data,
+    Layout,
+    MergeLabels,
+    TaskOption,
+    ValShare,
+)
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.facts import interval_text
@@ -41,6 +49,7 @@ def crossval(
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
+    merge_labels: MergeLabels = False,
     bit_depth: BitDepth = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -61,6 +70,7 @@ def crossval(
     from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
 
     settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth)
+    settings = replace(settings, merge_labels=merge_labels)
     settings = replace(settings, command=_command("crossval", settings, ["--folds", str(folds)]))
     result = cross_validate(settings)
     report = out / "report.html"
@@ -102,6 +112,7 @@ def compare(
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,
+    merge_labels: MergeLabels = False,
     bit_depth: BitDepth = None,
     json_file: JsonFile = None,
 ) -> None:
@@ -127,6 +138,7 @@ def compare(
     settings = CompareSettings(
         folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args, bit_depth
     )
+    settings = replace(settings, merge_labels=merge_labels)
     own = ["--networks", networks, "--rule", rule, "--val-share", f"{val_share:g}"]
     own += [word for text in set_ or [] for word in ("--set", text)]
     board = run_compare(replace(settings, command=_command("compare", settings, own)))
@@ -152,6 +164,7 @@ def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Seque
         words += ["--clean-label", settings.clean_label]
     if settings.bit_depth is not None:
         words += ["--bit-depth", str(settings.bit_depth)]
+    words += ["--merge-labels"] if settings.merge_labels else []
     return command_text("train", name, "--data", settings.data, *own, *words, *settings.flags, "--out", settings.out)
 
 

@@ -50,6 +50,7 @@ class CompareSettings:
     flags: Sequence[str] = ()
     bit_depth: int | None = None
     command: str = ""
+    merge_labels: bool = False
 
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
@@ -91,7 +92,7 @@ def compare(settings: CompareSettings) -> Leaderboard:
     for candidate in settings.candidates:
         check_flags([*settings.flags, *candidate.flags], also=["--network"])
     frames, groups = read_split_frames(
-        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth
+        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
     )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = split_frames(label_sets, groups, settings.val_share, settings.seed, every)
@@ -109,7 +110,9 @@ def compare(settings: CompareSettings) -> Leaderboard:
 
 
 def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
-    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth)
+    common = common_flags(
+        settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
+    )
     flags = ["--network", candidate.network, *common, *settings.flags, *candidate.flags]
     folder = settings.out / candidate.name
     run_fit(candidate.name, folder, settings.data, split, flags)

@@ -47,6 +47,7 @@ class CrossvalSettings:
     flags: Sequence[str] = ()
     bit_depth: int | None = None
     command: str = ""
+    merge_labels: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,11 +69,13 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     require_outside("--out", settings.out, [settings.data])
     check_flags(settings.flags)
     frames, groups = read_split_frames(
-        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth
+        settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
     )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = fold_frames(label_sets, groups, settings.folds, settings.seed, every)
-    common = common_flags(settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth)
+    common = common_flags(
+        settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
+    )
     flags = ["--keep", "last", *common, *settings.flags]
     folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
     cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold

@@ -40,20 +40,23 @@ def check_flags(flags: Sequence[str], also: Sequence[str] = ()) -> None:
             raise SettingsError(f"{flag} is set by this command and cannot be passed to fit; omit it")
 
 
-def common_flags(seed: int, layout: str, task: Task, clean_label: str | None, bit_depth: int | None) -> list[str]:
+def common_flags(
+    seed: int, layout: str, task: Task, clean_label: str | None, bit_depth: int | None, merge_labels: bool = False
+) -> list[str]:
     """Return the options that the command takes itself and that fit needs, too."""
     flags = ["--seed", str(seed), "--layout", layout, "--task", task]
     if bit_depth is not None:
         flags += ["--bit-depth", str(bit_depth)]
+    flags += ["--merge-labels"] if merge_labels else []
     return flags if clean_label is None else [*flags, "--clean-label", clean_label]
 
 
 def read_split_frames(
-    data: Path, layout: str, task: Task, clean_label: str | None, bit_depth: int | None
+    data: Path, layout: str, task: Task, clean_label: str | None, bit_depth: int | None, merge_labels: bool = False
 ) -> tuple[list[SplitFrame], list[int]]:
     """Return the frames as fit reads them, and their group numbers. Raises what read_dataset and read_frames raise."""
     check_bit_depth(bit_depth)
-    found = read_dataset(data, layout)
+    found = read_dataset(data, layout, merge_labels=merge_labels)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, task, clean_label)

@@ -9,7 +9,7 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, TaskOption, ValShare
+from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, MergeLabels, TaskOption, ValShare
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
@@ -42,6 +42,7 @@ def fit(
     ] = None,
     keep: options.KeepOption = "best",
     clean_label: CleanLabel = None,
+    merge_labels: MergeLabels = False,
     augment: options.Augment = False,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Dropout rate of the head.")] = 0.2,
     learning_rate: options.LearningRate = None,

@@ -123,7 +123,7 @@ def fit(settings: FitSettings) -> Run:
 def _plan(settings: FitSettings) -> _FitPlan:
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, [settings.data, *settings.also])
-    found = read_dataset(settings.data, settings.layout, settings.also)
+    found = read_dataset(settings.data, settings.layout, settings.also, settings.merge_labels)
     for note in found.notes:
         say(note)
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)

@@ -44,7 +44,8 @@ class FitSettings:
     which the dense head is fitted on and evaluations use for localization. cache: folder in which features are kept for
     later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
     levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
-    scale. mm_per_px: millimetres per pixel along the strip, for all folders or for each one in order; None if unknown.
+    scale. merge_labels: merge labels that look alike. mm_per_px: millimetres per pixel along the strip, for all folders
+    or for each one in order; None if unknown.
     novelty_false_alarms: share of known frames, between 0 and 0.5, that the novelty detector may take for novel; None
     fits no novelty detector.
     """
@@ -92,6 +93,7 @@ class FitSettings:
     bit_depth: int | None = None
     levels: str = "full"
     novelty_false_alarms: float | None = 0.01
+    merge_labels: bool = False
 
     @property
     def frozen(self) -> bool:

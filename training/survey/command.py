@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.training.datasets.cli_options import Layout
+from stripwatch.training.datasets.cli_options import Layout, MergeLabels
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
@@ -31,6 +31,7 @@ def survey(
         typer.Option(help="Folder for survey.json and one contact sheet per class. Default: write no files."),
     ] = None,
     layout: Layout = "auto",
+    merge_labels: MergeLabels = False,
     json_file: JsonFile = None,
 ) -> None:
     """Report on a data set: class balance, image sizes, duplicates and unreadable files.
@@ -50,7 +51,7 @@ def survey(
     from stripwatch.training.survey.survey import survey as run_survey
 
     require_outside("--out", out, [data])
-    report = run_survey(data, layout)
+    report = run_survey(data, layout, merge_labels)
     if out is not None:
         write_survey(report, out)
     for message in report.unreadable[:_NAMED_MAX]:
@@ -62,7 +63,7 @@ def survey(
         )
     summary = summarize(report)
     files = {} if out is None else {"survey": out / "survey.json", "contact sheets": out}
-    step = _fit_command(data, layout, report)
+    step = _fit_command(data, layout, merge_labels, report)
     finish(Outcome(summary, _facts(summary), [_classes(report)], [step], files), json_file)
 
 
@@ -80,6 +81,7 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
         "images with several labels": summary["several_labels"],
         "coils": summary["coils"],
         "unreadable": summary["unreadable"],
+        "class names that look alike": sum(map(len, summary["alike_labels"])),
         "files skipped": summary["files_skipped"],
     }
     return facts | {name: f"{count:,}" for name, count in unusual.items() if count}
@@ -92,11 +94,13 @@ def _classes(report: Survey) -> Table:
     return table
 
 
-def _fit_command(data: Path, layout: str, report: Survey) -> str:
+def _fit_command(data: Path, layout: str, merge_labels: bool, report: Survey) -> str:
     """Return the command that trains a small network on the surveyed data, with the options that the data need."""
     words: list[str | Path] = ["--data", data]
     if layout != "auto":
         words += ["--layout", layout]
+    if merge_labels:
+        words += ["--merge-labels"]
     if CLEAN in report.balance:
         words += ["--clean-label", CLEAN]
     if any(len(sample.labels) > 1 for sample in report.samples):

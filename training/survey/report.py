@@ -63,6 +63,7 @@ def summarize(found: Survey) -> dict[str, Any]:
         "same": len(found.same),
         "similar": len(found.similar),
         "disputed": len(found.disputed),
+        "alike_labels": [list(group) for group in found.dataset.alike],
         "unreadable": len(found.unreadable),
         "files_skipped": len(found.dataset.skipped),
     }

@@ -70,12 +70,12 @@ class Survey:
         return [(a, b) for a, b in self.same + self.similar if labels[a] != labels[b]]
 
 
-def survey(root: Path, layout: str) -> Survey:
+def survey(root: Path, layout: str, merge_labels: bool = False) -> Survey:
     """Read every image of a data set once and report on it.
 
     Unreadable files are part of the result. Raises what read_dataset raises, and DataError if no image is readable.
     """
-    dataset = read_dataset(root, layout)
+    dataset = read_dataset(root, layout, merge_labels=merge_labels)
     for note in dataset.notes:
         say(note)
     with new_progress() as progress:

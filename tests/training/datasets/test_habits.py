@@ -1,5 +1,6 @@
 """Data sets as people have them: one small set per habit, with what `survey` reports and what `fit` reads."""
 
+import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -9,7 +10,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.training.datasets.dataset import read_dataset
+from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
 from stripwatch.training.survey.report import summarize
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import StripwatchError
@@ -107,18 +108,90 @@ def parts_with_a_class(root: Path) -> None:
     pictures(root, "train/pits/1.png", "val/pits/2.png", "rust/3.png")
 
 
+def names_in_two_spellings(root: Path) -> None:
+    two_classes(root)
+    pictures(root, "Pits/5.png", "pits /6.png", "Ru st/7.png")
+
+
+def accents_in_two_encodings(root: Path) -> None:
+    pictures(root, *(f"{name}/{at}.png" for at, name in enumerate(["Riss\u00e9", "Risse\u0301", "pits"])))
+
+
+SEVERSTAL_PX = (256, 1600)
+
+
+def strip(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full(SEVERSTAL_PX, value, np.uint8)
+    pixels[100:150, value * 5 :][:, :300] = 255 - value
+    cv2.imwrite(str(path), pixels)
+
+
+def severstal(root: Path, *lines: str) -> None:
+    for value, name in ((10, "a"), (60, "b"), (200, "c")):
+        strip(root / "train_images" / f"{name}.jpg", value)
+    (root / "train.csv").write_text("\n".join(lines) + "\n")
+
+
+def severstal_with_an_index(root: Path) -> None:
+    severstal(root, ",ImageId,ClassId,EncodedPixels", "0,a.jpg,1,1 3", "1,a.jpg,3,9 9", "2,b.jpg,4,5 6")
+
+
+def severstal_in_another_order(root: Path) -> None:
+    severstal(root, "EncodedPixels;ClassId;ImageId;defects", "1 3;1.0;a.jpg;2", "9 9;3.0;a.jpg;2", "5 6;4.0;b.jpg;1")
+
+
+def severstal_with_clean_rows(root: Path) -> None:
+    rows = ["a.jpg,1,1 3", "a.jpg,3,9 9", "a.jpg,2,nan", "b.jpg,4,5 6", "b.jpg,,", "c.jpg,0,", "c.jpg,nan,NaN"]
+    severstal(root, "ImageId,ClassId,EncodedPixels", *rows)
+
+
+def severstal_with_problems(root: Path) -> None:
+    rows = [
+        "a.jpg,1,1 3",
+        "z.jpg,1,1 3",
+        "a.jpg,7,1 3",
+        "b.jpg,0,1 3",
+        "c.jpg,1,3",
+        "c.jpg,2,409600 9",
+        "c.jpg,3,9 9 1 1",
+    ]
+    severstal(root, "ImageId,ClassId,EncodedPixels", *rows)
+
+
+def manifest(root: Path, *lines: str) -> None:
+    two_classes(root)
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+def a_quoted_header(root: Path) -> None:
+    manifest(root, '"file"x,label', "pits/1.png,pits")
+
+
+def a_column_twice(root: Path) -> None:
+    manifest(root, "file,label,label", "pits/1.png,pits,rust")
+
+
+def missing_files(root: Path) -> None:
+    manifest(root, "file,label", "pits/1.png,pits", "a" * 300 + ".png,rust", "gone.png,rust", "../1.png,rust")
+
+
 @dataclass(frozen=True, slots=True)
 class Habit:
     """make: writes the data set. classes: images per class. skipped: number of skipped entries by reason.
-    refused: pattern of the error of both commands.
+    refused: pattern of the error of both commands. notes: patterns of messages of both commands. merged: images per
+    class with --merge-labels.
     """
 
     make: Callable[[Path], None]
     classes: dict[str, int] = field(default_factory=dict)
     skipped: dict[str, int] = field(default_factory=dict)
     refused: str = ""
+    notes: tuple[str, ...] = ()
+    merged: dict[str, int] = field(default_factory=dict)
 
 
+STRIPS = {"defect_1": 1, "defect_3": 1, "defect_4": 1, "clean": 1}
 TWO = {"pits": 2, "rust": 2}
 HABITS = [
     Habit(
@@ -140,7 +213,37 @@ HABITS = [
         masks_of_nothing, refused=r"masks is named like annotations, but task-5-annotation-3\.png is not the mask of"
     ),
     Habit(parts_with_a_class, refused="rust, train, val, which are parts and not classes"),
+    Habit(
+        names_in_two_spellings,
+        {"pits": 2, "rust": 2, "Pits": 1, "pits ": 1, "Ru st": 1},
+        notes=(r"warning: the class names 'pits' \(2\) and 'Pits' \(1\) and 'pits ' \(1\) look alike \(blanks at",),
+        merged={"pits": 4, "rust": 2, "Ru st": 1},
+    ),
+    Habit(
+        accents_in_two_encodings,
+        {"Riss\u00e9": 1, "Risse\u0301": 1, "pits": 1},
+        notes=(r"look alike \(an accent is stored as one character or as two\) but are different classes",),
+        merged={"Riss\u00e9": 2, "pits": 1},
+    ),
+    Habit(severstal_with_an_index, STRIPS),
+    Habit(severstal_in_another_order, STRIPS),
+    Habit(severstal_with_clean_rows, STRIPS),
+    Habit(
+        severstal_with_problems,
+        refused=r"6 problems in .*train\.csv: .*line 3: the image .*z\.jpg does not exist; .*line 4: class '7' is unk.*"
+        r"line 5: b\.jpg has a mask but no class.*; and 1 more",
+    ),
+    Habit(a_quoted_header, refused=r"manifest\.csv line 1 is not valid CSV: ',' expected after"),
+    Habit(a_column_twice, refused=r"manifest\.csv line 1 has the column label more than once"),
+    Habit(
+        missing_files,
+        refused=r"3 problems in .*manifest\.csv: .*line 3: .*line 4: .*gone\.png does not .*line 5: '\.\./1",
+    ),
 ]
+
+
+def classes_of(dataset: DataSet) -> dict[str, int]:
+    return dict(Counter(label for sample in dataset.samples for label in sample.labels or (CLEAN,)))
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.make.__name__)
@@ -152,8 +255,14 @@ def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> No
                 read()
         return
     dataset = read_dataset(tmp_path)
-    assert Counter(label for sample in dataset.samples for label in sample.labels) == habit.classes
+    assert classes_of(dataset) == habit.classes
     assert Counter(each.why for each in dataset.skipped) == habit.skipped
+    for pattern in habit.notes:
+        assert any(re.search(pattern, note) for note in dataset.notes), dataset.notes
     summary = summarize(survey(tmp_path, "auto"))
     assert (summary["classes"], summary["unreadable"]) == (habit.classes, 0)
+    assert bool(summary["alike_labels"]) == bool(habit.merged)
+    if habit.merged:
+        merged = read_dataset(tmp_path, merge_labels=True)
+        assert (classes_of(merged), merged.alike) == (habit.merged, ())
     assert summary["files_skipped"] == sum(habit.skipped.values())

@@ -110,8 +110,11 @@ def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any], scores: Any) 
     """
     import keras
 
-    pooled = [pool(each, detector.statistics, keras.ops) for each in maps]
-    return _combined(detector, pooled, scores, keras.ops)
+    # A model of its own, because Keras names operations anew in each process, and names of a loaded model may collide.
+    inputs = [keras.Input(each.shape[1:], dtype="float32") for each in (*maps, scores)]
+    pooled = [pool(each, detector.statistics, keras.ops) for each in inputs[:-1]]
+    inner = keras.Model(inputs, _combined(detector, pooled, inputs[-1], keras.ops), name="novelty")
+    return inner([*maps, scores])
 
 
 def _combined(detector: NoveltyDetector, pooled: Sequence[Any], scores: Any, ops: Any) -> Any:

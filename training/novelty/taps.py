@@ -60,8 +60,11 @@ def choose_taps(backbone: keras.Model) -> Taps:
 def with_pooled_taps(model: keras.Model, taps: Taps) -> keras.Model:
     """Return a model that also returns the pooled features of all taps side by side, float32 [n, taps.features]."""
     view, count = with_taps(model, taps.names), len(model.outputs)
-    pooled = keras.ops.concatenate([pool(maps, STATISTICS, keras.ops) for maps in view.outputs[count:]], axis=1)
-    return keras.Model(view.inputs, [*view.outputs[:count], pooled])
+    maps = view.outputs[count:]
+    inputs = [keras.Input(each.shape[1:], dtype="float32") for each in maps]
+    pooled = keras.ops.concatenate([pool(each, STATISTICS, keras.ops) for each in inputs], axis=1)
+    pooling = keras.Model(inputs, pooled, name="pooled_taps")  # its operations may have the names of those of the model
+    return keras.Model(view.inputs, [*view.outputs[:count], pooling(maps)])
 
 
 def _main_path(backbone: keras.Model) -> Sequence[int]:

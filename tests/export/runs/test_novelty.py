@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.runs.frames import read_pixels
-from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.keras_model import find_backbone, load_model
 from stripwatch.export.runs.novelty import NoveltyDetector, novelty_tensor, pool
 from stripwatch.export.runs.novelty_components import Gaussian, Neighbours, Uncertainty
 from stripwatch.export.runs.run_folder import read_run
@@ -113,6 +113,19 @@ def test_taps_leave_the_scores_unchanged(fitted_run: Path) -> None:
     view = with_taps(model, TAPS)
     assert [each.shape[-1] for each in view.outputs] == [3, 64, 128]
     np.testing.assert_array_equal(view.predict(frames, verbose=0)[0], model.predict(frames, verbose=0))
+
+
+def test_names_of_operations_do_not_collide_in_a_new_process(fitted_run: Path) -> None:
+    keras.backend.clear_session()  # numbers the names of operations from the beginning, as a new process does
+    model = load_model(fitted_run)
+    names = {operation.name for operation in model.operations}
+    assert "cast" in names
+    view = with_taps(model, TAPS)
+    scores, *maps = view.outputs
+    novelty = detector(channels=tuple(each.shape[-1] for each in maps))
+    found = keras.Model(view.inputs, [scores, novelty_tensor(novelty, maps, scores)])
+    assert found.output_shape == [(None, 3), (None,)]
+    assert find_backbone(found).name == find_backbone(model).name
 
 
 def test_rejects_a_tap_that_the_backbone_lacks(fitted_run: Path) -> None:

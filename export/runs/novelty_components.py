@@ -71,6 +71,43 @@ class Gaussian:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class RelativeDistance:
+    """Distance to the nearest class, relative to the distance to all training frames, of the features of all taps.
+
+    The score is log(1 + D / p) - weight * log(1 + G / p). D: squared Mahalanobis distance to the nearest class mean,
+    with the covariance within classes. G: squared Mahalanobis distance to the mean of all frames, with their
+    covariance. The difference of both distances cancels directions in which all frames vary: Ren et al. 2021, "A Simple
+    Fix to Mahalanobis Distance for Improving Near-OOD Detection" (https://arxiv.org/abs/2106.09022). The logarithms are
+    those of densities with heavy tails (Student's t), so that neither distance dominates far from the training frames.
+
+    centre: [f], subtracted from the features. within, total: [f, p], whiten the features. means: [k, p], class means in
+    the space of `within`. weight: [1].
+    """
+
+    centre: Array
+    within: Array
+    total: Array
+    means: Array
+    weight: Array
+
+    def __post_init__(self) -> None:
+        """Raise ValueError if the shapes do not match."""
+        shape = (*self.centre.shape, self.means.shape[-1])
+        _check(self.within.shape == self.total.shape == shape, "centre, within, total and means do not match")
+        _check(self.means.ndim == 2 and len(self.means) > 0 and self.weight.shape == (1,), "means or weight is invalid")
+
+    def distance(self, pooled: Sequence[Any], _scores: Any, ops: Any) -> Any:
+        """Return the score, [n]."""
+        offset = ops.concatenate(list(pooled), axis=1) - self.centre
+        size = self.means.shape[1]
+        white = ops.matmul(offset, np.concatenate([self.within, self.total], axis=1))
+        gaps = ops.expand_dims(white[:, :size], 1) - self.means
+        near = ops.min(ops.sum(gaps * gaps, axis=2), axis=1)
+        far = ops.sum(white[:, size:] * white[:, size:], axis=1)
+        return ops.log(near / size + 1.0) - ops.log(far / size + 1.0) * float(self.weight[0])
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Uncertainty:
     """1 minus the best score of the classifier.
 
@@ -83,8 +120,13 @@ class Uncertainty:
         return 1.0 - ops.max(scores, axis=1)
 
 
-Component = Neighbours | Gaussian | Uncertainty
-COMPONENTS: dict[str, type[Component]] = {"neighbours": Neighbours, "gaussian": Gaussian, "uncertainty": Uncertainty}
+Component = Neighbours | Gaussian | RelativeDistance | Uncertainty
+COMPONENTS: dict[str, type[Component]] = {
+    "neighbours": Neighbours,
+    "gaussian": Gaussian,
+    "relative-distance": RelativeDistance,
+    "uncertainty": Uncertainty,
+}
 
 
 def _kth_largest(values: Any, rank: int, ops: ModuleType) -> Any:

@@ -26,6 +26,11 @@ def cell_grid(backbone: keras.Model) -> CellGrid:
     return CellGrid(first_px=(first_y, first_x), step_px=(step_y, step_x))
 
 
+def cell_step(tensor: Any) -> int:
+    """Return the distance of neighbouring cells of a feature map of a backbone, in pixels of the input."""
+    return round(_axis(tensor, 0)[1])
+
+
 def _axis(tensor: Any, axis: int) -> tuple[float, float]:
     """Return the centre of the first cell and the step to the next one, in input pixels. axis: 0 down, 1 across."""
     first, step = 0.0, 1.0

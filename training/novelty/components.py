@@ -1,49 +1,78 @@
-"""Fit of the components of the novelty score to training features."""
+"""Fit of the novelty score to training features."""
 
 from collections.abc import Sequence
 
 import numpy as np
+import scipy.linalg
 from numpy.typing import NDArray
-from sklearn.covariance import ledoit_wolf
 
-from stripwatch.export.runs.novelty_components import Array, Component, Gaussian, Neighbours
+from stripwatch.export.runs.novelty_components import Array, RelativeDistance
 
-RANK = 5  # neighbour whose distance counts: with the first one, a single mislabelled training frame hides novel frames
-MEMORY_MAX = 2000  # training vectors kept; bounds the size of the bundle and the time per frame
-_CLASS_FRAMES_MIN = 2  # the mean of a class with a single frame would be the frame itself
+Doubles = NDArray[np.float64]
+_AXES_MAX = 200  # principal components kept; bounds the size of the bundle and the time per frame
+_FRAMES_PER_AXIS = 4  # fewer frames per component leave the covariances undetermined
+_SHRINKAGE = 0.3  # of both covariances towards a multiple of the identity
+# Share of the distance to all frames, by number of classes, from 1. The fewer classes there are, the less that distance
+# differs from the one to the nearest class, until both cancel each other.
+_WEIGHTS = (0.0, 0.75, 0.9, 1.0)
+# Least deviation of a feature, as share of the mean deviation. With a smaller one, the rounding errors of a feature
+# that hardly varies would become a large distance.
+_DEVIATION_MIN = 1e-3
+_POSITIVE_MIN = 1e-9  # smaller deviations and variances are rounding errors of 0
 
 
-def fit_components(pooled: Sequence[Array], targets: Array, seed: int) -> tuple[Component, ...]:
-    """Return neighbours and a Gaussian for each tap.
+def fit_distance(pooled: Sequence[Array], targets: Array, weight: float) -> RelativeDistance:
+    """Return the relative distance for these training frames.
 
-    pooled: features of each tap, [n, f]. targets: [n, labels], 0 or 1. seed: selects the vectors to keep if there are
-    more than MEMORY_MAX.
+    pooled: features of each tap, [n, f]. targets: [n, labels], 0 or 1. weight: as returned by `weight_of`.
     """
-    classes = _classes(targets)
-    parts = [(_neighbours(at, each, seed), _gaussian(at, each, classes)) for at, each in enumerate(pooled)]
-    return tuple(part for pair in parts for part in pair)
+    features = np.concatenate(list(pooled), axis=1).astype(np.float64)
+    centre, deviation = features.mean(axis=0), features.std(axis=0)
+    least = _DEVIATION_MIN * deviation.mean()
+    # A constant feature is ignored, because any other value of it would be infinitely far away.
+    factor = np.where(deviation > _POSITIVE_MIN, 1 / np.maximum(deviation, max(least, _POSITIVE_MIN)), 0)
+    standard = (features - centre) * factor
+    axes = _principal_axes(standard)
+    values, classes = standard @ axes, label_sets(targets)
+    means = np.stack([values[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
+    within, total = (_whitening(each) for each in (values - means[classes], values))
+    to_axes = factor[:, None] * axes
+    arrays = (centre, to_axes @ within, to_axes @ total, means @ within, np.array([weight]))
+    return RelativeDistance(*(each.astype(np.float32) for each in arrays))
 
 
-def _neighbours(tap: int, features: Array, seed: int) -> Neighbours:
-    centre = features.mean(axis=0, dtype=np.float64).astype(np.float32)
-    kept = np.random.default_rng(seed).permutation(len(features))[:MEMORY_MAX]
-    offset = features[np.sort(kept)] - centre
-    length = np.maximum(np.linalg.norm(offset, axis=1, keepdims=True), 1e-6)
-    return Neighbours(tap, min(RANK, len(offset)), centre, (offset / length).astype(np.float32))
+def weight_of(targets: Array) -> float:
+    """Return the weight of the distance to all frames. targets: of all training frames, [n, labels]."""
+    return _WEIGHTS[min(label_sets(targets).max(), len(_WEIGHTS) - 1)]
 
 
-def _gaussian(tap: int, features: Array, classes: NDArray[np.intp]) -> Gaussian:
-    """Return a Gaussian with the covariance within classes, shrunk by the method of Ledoit and Wolf (2004)."""
-    features = features.astype(np.float64)
-    means = np.stack([features[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
-    covariance, _ = ledoit_wolf(features - means[classes], assume_centered=True)
-    variances, axes = np.linalg.eigh(covariance)
-    whitening = axes / np.sqrt(np.maximum(variances, 1e-12))
-    return Gaussian(tap, whitening.astype(np.float32), (means @ whitening).astype(np.float32))
-
-
-def _classes(targets: Array) -> NDArray[np.intp]:
-    """Return the class of each frame, from 0: its set of labels; frames with a rare set form one class."""
+def label_sets(targets: Array) -> NDArray[np.intp]:
+    """Return the class of each frame, from 0: its set of labels. Frames with a set of their own form one class."""
     _, sets, counts = np.unique(targets, axis=0, return_inverse=True, return_counts=True)
-    classes = np.where(counts[sets] < _CLASS_FRAMES_MIN, -1, sets.reshape(-1))
-    return np.unique(classes, return_inverse=True)[1]
+    sets = sets.reshape(-1)
+    return np.unique(np.where(counts[sets] == 1, -1, sets), return_inverse=True)[1]
+
+
+def _principal_axes(standard: Doubles) -> Doubles:
+    """Return the principal axes, [f, p], of features with mean 0."""
+    frames, features = standard.shape
+    count = max(1, min(_AXES_MAX, features, frames // _FRAMES_PER_AXIS))
+    if features <= frames:
+        return _last_eigenvectors(standard.T @ standard, count)[1]
+    squares, sides = _last_eigenvectors(standard @ standard.T, count)  # the smaller of both matrices
+    return standard.T @ sides / np.sqrt(np.maximum(squares, _POSITIVE_MIN))
+
+
+def _last_eigenvectors(matrix: Doubles, count: int) -> tuple[Doubles, Doubles]:
+    """Return the largest eigenvalues, [count], and their eigenvectors, [n, count]."""
+    values, vectors = scipy.linalg.eigh(matrix, subset_by_index=[len(matrix) - count, len(matrix) - 1])
+    return values, vectors
+
+
+def _whitening(values: Doubles) -> Doubles:
+    """Return a matrix that maps values to a space in which their shrunk covariance is the identity. values: [n, p]."""
+    covariance = values.T @ values / len(values)
+    variances, axes = np.linalg.eigh(covariance)
+    shrunk = (1 - _SHRINKAGE) * variances + _SHRINKAGE * variances.mean()
+    whitening: Doubles = axes / np.sqrt(np.maximum(shrunk, _POSITIVE_MIN))
+    return whitening

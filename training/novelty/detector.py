@@ -8,20 +8,20 @@ import numpy as np
 
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.novelty_components import Array
-from stripwatch.training.novelty.components import fit_components
+from stripwatch.training.novelty.components import fit_distance, weight_of
 from stripwatch.training.novelty.taps import STATISTICS, Taps
 from stripwatch.training.preparation.stratified_split import fold_frames
 
-METHOD = "maximum of cosine distance to the 5th neighbour and Mahalanobis distance, at two depths of the network"
-FRAMES_MIN = 20  # with fewer, no fold has enough frames for neighbours and a covariance
-_FOLDS = 5
+METHOD = "relative Mahalanobis distance of mean and deviation of feature maps"
+FRAMES_MIN = 20  # with fewer, a fold leaves too few frames for a covariance
+_FOLDS = 10
 
 
 @dataclass(frozen=True, slots=True)
 class NoveltyFit:
     """A fitted detector.
 
-    threshold: a frame with a score above it is novel. held_out: scores of the training frames, each by components that
+    threshold: a frame with a score above it is novel. held_out: scores of the training frames, each by a detector that
     had not seen it, [n]. limited: the frames are too few for the false-alarm rate, so that the threshold is the highest
     of these scores.
     """
@@ -37,8 +37,8 @@ def fit_detector(
 ) -> NoveltyFit | None:
     """Fit a detector to training frames and choose its threshold.
 
-    Each training frame is scored by components fitted without its fold; near duplicates are in the same fold. These
-    scores standardise the components, and the threshold is chosen on them.
+    Each training frame is scored by a detector fitted without its fold; near duplicates are in the same fold. The
+    threshold is chosen on these scores.
 
     Args:
         taps: Taps of the backbone.
@@ -49,24 +49,24 @@ def fit_detector(
         seed: Of the folds.
 
     Returns:
-        The fit, or None if there are fewer than FRAMES_MIN frames or groups.
+        The fit, or None if there are fewer than FRAMES_MIN groups.
     """
     if len(set(groups)) < FRAMES_MIN:
         return None
-    distances = np.empty((len(targets), 0), np.float32)
+    weight = weight_of(targets)
+
+    def fit(frames: Sequence[int]) -> NoveltyDetector:
+        distance = fit_distance([each[frames] for each in pooled], targets[frames], weight)
+        return NoveltyDetector(
+            taps.names, (distance,), np.zeros(1, np.float32), np.ones(1, np.float32), statistics=STATISTICS
+        )
+
+    held_out = np.empty(len(targets), np.float32)
     names = [tuple(str(at) for at in np.flatnonzero(row)) for row in targets]
     for part in fold_frames(names, groups, _FOLDS, seed, every=False):
-        known, held_out = part.train, part.validation
-        components = fit_components([each[known] for each in pooled], targets[known], seed)
-        if not distances.size:
-            distances = np.empty((len(targets), len(components)), np.float32)
-        found = [each.distance([tap[held_out] for tap in pooled], None, np) for each in components]
-        distances[held_out] = np.stack(found, axis=1)
-    offset, factor = _standard_scale(distances)
-    detector = NoveltyDetector(taps.names, fit_components(pooled, targets, seed), offset, factor, statistics=STATISTICS)
-    scores = ((distances - offset) * factor).max(axis=1).astype(np.float32)
-    threshold, limited = choose_threshold(scores, false_alarm_rate)
-    return NoveltyFit(detector, threshold, scores, limited)
+        held_out[part.validation] = fit(part.train).score([each[part.validation] for each in pooled], targets)
+    threshold, limited = choose_threshold(held_out, false_alarm_rate)
+    return NoveltyFit(fit(range(len(targets))), threshold, held_out, limited)
 
 
 def choose_threshold(scores: Array, false_alarm_rate: float) -> tuple[float, bool]:
@@ -78,9 +78,3 @@ def choose_threshold(scores: Array, false_alarm_rate: float) -> tuple[float, boo
     """
     rank = math.ceil((len(scores) + 1) * (1 - false_alarm_rate))
     return float(np.sort(scores)[min(rank, len(scores)) - 1]), rank > len(scores)
-
-
-def _standard_scale(distances: Array) -> tuple[Array, Array]:
-    """Return offset and factor of each component: its median becomes 0, and its 99th percentile 1."""
-    median, high = np.quantile(distances, [0.5, 0.99], axis=0)
-    return median.astype(np.float32), (1 / np.maximum(high - median, 1e-6)).astype(np.float32)

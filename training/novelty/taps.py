@@ -1,6 +1,5 @@
 """Layers of a backbone whose feature maps the novelty detector reads (taps)."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -10,11 +9,13 @@ import numpy as np
 from stripwatch.export.runs.novelty import pool
 from stripwatch.export.runs.novelty_components import Array
 from stripwatch.export.runs.tapped_model import with_taps
+from stripwatch.training.networks.receptive_field import cell_step
 
-STATISTICS = ("mean",)
-# Padding and dropout only repeat the layer before them.
-_WITHOUT_FEATURES = (keras.layers.InputLayer, keras.layers.ZeroPadding2D, keras.layers.Dropout)
-_SCALES = 2
+STATISTICS = ("mean", "deviation")
+_MERGES = (keras.layers.Add, keras.layers.Concatenate)
+# Layers that do not end a convolution: the features are those of the layer that follows.
+_PARTS = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
+_FINE_STEP_PX, _COARSE_STEP_PX = 8, 16  # distance of the cells of both taps
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,20 +42,23 @@ class Taps:
 
 
 def choose_taps(backbone: keras.Model) -> Taps:
-    """Return the taps of a backbone: the last layer at each of its two coarsest scales.
+    """Return the taps of a backbone: the last block with one cell per 8 pixels, and the middle one with one per 16.
 
-    A scale is the input size divided by the size of the map, rounded to a power of two. Only layers that all paths to
-    the output pass through count, so a tap never misses one of several branches. The rule needs no names of layers, so
-    it applies to every network and every cut.
+    Deeper layers distinguish the classes that the network was trained on and ignore other differences; layers before
+    see too little of the frame. A block ends with a sum or concatenation of branches, or else with a convolution that
+    combines channels, its normalization and its activation. All paths to the output pass through it. The rule needs no
+    names of layers, so it applies to every network and every cut. A backbone that is cut before has the last blocks of
+    its two coarsest maps as taps.
     """
-    last: dict[int, int] = {}
-    for at in _main_path(backbone):
-        layer = backbone.layers[at]
-        if len(layer.output.shape) == 4 and not isinstance(layer, _WITHOUT_FEATURES):
-            last[round(math.log2(backbone.input_shape[1] / layer.output.shape[1]))] = at
-    positions = tuple(last[scale] for scale in sorted(last)[-_SCALES:])
+    blocks = _block_ends(backbone)
+    if _FINE_STEP_PX in blocks and _COARSE_STEP_PX in blocks:
+        middle = blocks[_COARSE_STEP_PX]
+        positions = [blocks[_FINE_STEP_PX][-1], middle[(len(middle) - 1) // 2]]
+    else:
+        steps = [step for step in sorted(blocks) if step <= _COARSE_STEP_PX] or sorted(blocks)[:1]
+        positions = [blocks[step][-1] for step in steps[-2:]]
     layers = [backbone.layers[at] for at in positions]
-    return Taps(tuple(each.name for each in layers), positions, tuple(each.output.shape[-1] for each in layers))
+    return Taps(tuple(each.name for each in layers), tuple(positions), tuple(each.output.shape[-1] for each in layers))
 
 
 def with_pooled_taps(model: keras.Model, taps: Taps) -> keras.Model:
@@ -65,6 +69,35 @@ def with_pooled_taps(model: keras.Model, taps: Taps) -> keras.Model:
     pooled = keras.ops.concatenate([pool(each, STATISTICS, keras.ops) for each in inputs], axis=1)
     pooling = keras.Model(inputs, pooled, name="pooled_taps")  # its operations may have the names of those of the model
     return keras.Model(view.inputs, [*view.outputs[:count], pooling(maps)])
+
+
+def _block_ends(backbone: keras.Model) -> dict[int, list[int]]:
+    """Return the positions of the layers that end a block, by the distance of their cells in pixels.
+
+    They are the merges of a distance that has any, else the convolutions.
+    """
+    paths: dict[int, list[int]] = {}
+    for at in _main_path(backbone):
+        output = backbone.layers[at].output
+        if len(output.shape) == 4:
+            paths.setdefault(cell_step(output), []).append(at)
+    ends = {}
+    for step, path in paths.items():
+        merges = [at for at in path if isinstance(backbone.layers[at], _MERGES)]
+        ends[step] = merges or _convolution_ends(backbone, path)
+    return {step: found for step, found in ends.items() if found}
+
+
+def _convolution_ends(backbone: keras.Model, path: Sequence[int]) -> list[int]:
+    """Return the last layer of each convolution that combines channels, with its normalization and activation."""
+    ends: list[int] = []
+    for before, at in zip([-1, *path], path, strict=False):
+        layer = backbone.layers[at]
+        if isinstance(layer, _PARTS) and ends and ends[-1] == before:
+            ends[-1] = at
+        elif isinstance(layer, keras.layers.Conv2D | keras.layers.SeparableConv2D):
+            ends.append(at)
+    return ends
 
 
 def _main_path(backbone: keras.Model) -> Sequence[int]:

@@ -17,17 +17,29 @@ def backbone(network: str, cut: str = "", side: int = 96) -> keras.Model:
 @pytest.mark.parametrize(
     ("network", "cut", "taps"),
     [
-        ("mobilenet", "", ("conv_pw_11_relu", "conv_pw_13_relu")),
-        ("mobilenet", "conv_pw_7_relu", ("conv_pw_5_relu", "conv_pw_7_relu")),
-        ("mobilenet", "conv_pad_12", ("conv_pw_5_relu", "conv_pw_11_relu")),  # padding adds no features
-        ("mobilenet", "conv1_relu", ("conv1_relu",)),
-        ("efficientnetlite0", "block10_add", ("block5_expand_relu", "block10_add")),
-        ("inceptionv3", "mixed8", ("mixed7", "mixed8")),
+        ("mobilenet", "", ("conv_pw_5_relu", "conv_pw_8_relu")),
+        ("mobilenet", "conv_pad_12", ("conv_pw_5_relu", "conv_pw_8_relu")),
+        ("mobilenet", "conv_pw_6", ("conv_pw_5_relu", "conv_pw_6")),
+        ("mobilenet", "conv_pw_5_relu", ("conv_pw_3_relu", "conv_pw_5_relu")),  # cut before 1/16
+        ("mobilenet", "conv_dw_1_relu", ("conv1_relu",)),  # a depthwise convolution combines no channels
+        ("vgg19", "block4_pool", ("block3_conv4", "block4_conv4")),
+        ("efficientnetlite0", "block10_add", ("block4_add", "block7_add")),
     ],
 )
-def test_taps_are_the_last_layers_of_the_two_coarsest_scales(network: str, cut: str, taps: tuple[str, ...]) -> None:
-    found = choose_taps(backbone(network, cut))
-    assert found.names == taps
+def test_taps_are_the_last_block_at_an_eighth_and_the_middle_one_at_a_sixteenth(
+    network: str, cut: str, taps: tuple[str, ...]
+) -> None:
+    assert choose_taps(backbone(network, cut)).names == taps
+
+
+@pytest.mark.parametrize("size", [(32, 32), (64, 160), (224, 224)])
+def test_taps_do_not_depend_on_the_input_size(size: tuple[int, int]) -> None:
+    network = build_backbone(find_network("mobilenet"), (*size, 3), 0.25, "none")
+    assert choose_taps(network).names == ("conv_pw_5_relu", "conv_pw_8_relu")
+
+
+def test_a_network_without_padding_has_the_same_taps_on_a_small_input() -> None:
+    assert choose_taps(backbone("inceptionv3", "mixed8", side=75)).names == ("mixed2", "mixed5")
 
 
 def bypasses(network: keras.Model, avoided: keras.layers.Layer) -> bool:
@@ -66,7 +78,7 @@ def test_positions_are_those_of_another_build_with_other_layer_names() -> None:
     assert first.positions == second.positions
 
 
-def test_pooled_taps_are_means_of_the_maps_side_by_side() -> None:
+def test_pooled_taps_are_means_and_deviations_of_the_maps() -> None:
     network = backbone("mobilenet", "conv_pw_7_relu", side=32)
     frames = keras.Input((32, 32, 3))
     model = keras.Model(frames, keras.layers.GlobalMaxPooling2D()(network(frames)))
@@ -74,14 +86,15 @@ def test_pooled_taps_are_means_of_the_maps_side_by_side() -> None:
     pixels = np.random.default_rng(0).normal(size=(3, 32, 32, 3)).astype(np.float32)
     found, pooled = with_pooled_taps(model, taps).predict(pixels, verbose=0)
     np.testing.assert_array_equal(found, model.predict(pixels, verbose=0))
+    assert pooled.shape == (3, taps.features)
     maps = keras.Model(network.inputs, [network.get_layer(name).output for name in taps.names])
-    expected = [each.mean(axis=(1, 2)) for each in maps.predict(pixels, verbose=0)]
-    for columns, mean in zip(taps.split(pooled), expected, strict=True):
-        np.testing.assert_allclose(columns, mean, rtol=1e-4, atol=1e-6)
+    for columns, each in zip(taps.split(pooled), maps.predict(pixels, verbose=0), strict=True):
+        expected = np.concatenate([each.mean(axis=(1, 2)), each.std(axis=(1, 2))], axis=1)
+        np.testing.assert_allclose(columns, expected, rtol=1e-3, atol=1e-6)
 
 
 def test_with_pooled_taps_names_a_layer_that_is_missing() -> None:
     deep, shallow = backbone("mobilenet", side=32), backbone("mobilenet", "conv_pw_7_relu", side=32)
     frames = keras.Input((32, 32, 3))
-    with pytest.raises(InputError, match="reads layer 'conv_pw_11_relu', which the backbone lacks"):
+    with pytest.raises(InputError, match="reads layer 'conv_pw_8_relu', which the backbone lacks"):
         with_pooled_taps(keras.Model(frames, shallow(frames)), choose_taps(deep))

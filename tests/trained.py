@@ -67,13 +67,17 @@ def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_
 
 @pytest.fixture(scope="session")
 def learned_run(tmp_path_factory: pytest.TempPathFactory, textures: Path) -> Path:
-    """The folder of a run that fitted every layer, so that its features depend on training."""
+    """The folder of a run that fitted every layer, so that its features depend on training. It has no detector."""
     from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "learned"
     if not folder.exists():
         settings = tiny_fit(textures, folder, weights="none", cut="conv_pw_7_relu", seed=3, val_share=0.25)
-        fit(replace(settings, epochs=25, learning_rate=0.005, dropout=0.0, clean_label="plain"))
+        fit(
+            replace(
+                settings, epochs=25, learning_rate=0.005, dropout=0.0, clean_label="plain", novelty_false_alarms=None
+            )
+        )
     return folder
 
 

@@ -11,6 +11,7 @@ from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.contracts.events import UnsureReason
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.inspection import Inspection
@@ -72,8 +73,21 @@ def facts(difference: Difference, a: Path, b: Path) -> dict[str, str]:
         "same label and verdict": f"{1 - len(differing) / len(pairs):.2%}; different in {len(differing):,}",
         "largest score difference": f"{max(pair.score_difference for pair in pairs):.4f}",
     }
+    novel = _novel_shares(pairs)
+    if any(share is not None for share in novel.values()):
+        texts = (f"{name} {'no novelty score' if share is None else f'{share:.2%}'}" for name, share in novel.items())
+        found["novel"] = ", ".join(texts)
     unusual = {"not readable": len(difference.rejected), "other files skipped": difference.files_skipped}
     return found | {name: f"{count:,}" for name, count in unusual.items() if count}
+
+
+def _novel_shares(pairs: list[Pair]) -> dict[str, float | None]:
+    """Return the share of frames that each bundle calls novel; None for a bundle without a novelty score."""
+    shares: dict[str, float | None] = {}
+    for name, results in (("A", [pair.a for pair in pairs]), ("B", [pair.b for pair in pairs])):
+        novel = sum(result.reason is UnsureReason.NOVEL for result in results)
+        shares[name] = None if results[0].novelty is None else novel / len(results)
+    return shares
 
 
 def differing_table(difference: Difference, rows_max: int) -> Table:
@@ -87,8 +101,9 @@ def differing_table(difference: Difference, rows_max: int) -> Table:
 
 
 def describe(result: Inspection) -> str:
-    """Return a result as text, such as "defect: scratches 0.997"."""
-    return f"{result.verdict}: {result.label} {result.score:.3f}"
+    """Return a result as text, such as "defect: scratches 0.997" or "unsure (novel): scratches 0.997"."""
+    reason = f" ({result.reason})" if result.reason is UnsureReason.NOVEL else ""
+    return f"{result.verdict}{reason}: {result.label} {result.score:.3f}"
 
 
 def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Difference:
@@ -150,7 +165,7 @@ def draw_differing(difference: Difference, folder: Path) -> bytes:
 def as_json(difference: Difference) -> dict[str, Any]:
     """Return the comparison as JSON. agreement: share of frames with the same label and verdict.
 
-    differing: at most 100 frames.
+    differing: at most 100 frames. novel_a, novel_b: share of frames that are novel; None without a novelty score.
     """
     pairs, differing = difference.pairs, difference.differing
     trained_a, trained_b = (each and str(each) for each in difference.trained)
@@ -163,6 +178,8 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "agreement": 1 - len(differing) / len(pairs),
         "same_label": sum(pair.a.label == pair.b.label for pair in pairs) / len(pairs),
         "score_difference": max(pair.score_difference for pair in pairs),
+        "novel_a": _novel_shares(pairs)["A"],
+        "novel_b": _novel_shares(pairs)["B"],
         "differing": [
             {"frame": pair.name, "a": describe(pair.a), "b": describe(pair.b)} for pair in differing[:_NAMED_MAX]
         ],

@@ -43,7 +43,8 @@ def _parts(card: BundleCard) -> Iterator[str]:
 
 
 def _caption(manifest: Manifest, golden: GoldenFrame) -> list[str]:
-    """Return the caption lines of a golden frame: name, true label and best Keras scores."""
+    """Return the caption lines of a golden frame: name, true label, and best scores and novelty score by Keras."""
     best = np.argsort(golden.scores)[::-1][:_SCORES_SHOWN]
     scores = ", ".join(f"{manifest.labels[at]} {golden.scores[at]:.4f}" for at in best)
-    return [golden.name, f"label: {golden.label}", f"Keras: {scores}"]
+    novelty = [] if golden.novelty is None else [f"novelty score: {golden.novelty:.4g}"]
+    return [golden.name, f"label: {golden.label}", f"Keras: {scores}", *novelty]

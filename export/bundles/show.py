@@ -94,6 +94,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         "golden frames": f"{len(golden)}, {golden_bytes:,} bytes, scores within {manifest.score_tolerance:.2g}",
         "thresholds": f"{manifest.thresholds_chosen}; scores at temperature {manifest.temperature:g}",
         "drift reference": _of_reference(manifest.reference),
+        "novelty score": _of_novelty(manifest),
     }
 
 
@@ -129,6 +130,21 @@ def _of_reference(reference: Reference | None) -> str:
     spreads = {name: getattr(reference, name) for name in ("brightness", "contrast", "sharpness")}
     values = ", ".join(f"{name} {spread.mean:.3g} ± {spread.deviation:.2g}" for name, spread in spreads.items())
     return f"{values} on {reference.frames} training frames; predictions on {reference.answers} validation frames"
+
+
+def _of_novelty(manifest: Manifest) -> str:
+    spec, fidelity = manifest.novelty, manifest.fidelity
+    if spec is None:
+        return "none: the worker does not detect frames unlike the training frames"
+    measured = "" if spec.measured_share is None else f"; novel with this bundle: {spec.measured_share:.2%}"
+    if measured and fidelity is not None and fidelity.novelty is not None:
+        measured += f" of the validation frames, with Keras: {fidelity.novelty.keras_share:.2%}"
+    elif measured:
+        measured += " of the validation frames"
+    return (
+        f"{spec.method}; novel above {_exact(spec.threshold)}, chosen for {spec.false_alarm_rate:.2%} false alarms on "
+        f"{spec.frames:,} training frames{measured}; golden scores within {spec.tolerance:.2g}"
+    )
 
 
 def _label_row(manifest: Manifest, label: str) -> tuple[str, ...]:

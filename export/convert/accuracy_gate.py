@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model_record import Fidelity, NoveltyFidelity
 from stripwatch.worker.model.bundle import Precision
 
 Scores = NDArray[np.float32]
@@ -21,12 +21,17 @@ class GateLimits:
 
     agreement_min: smallest share of frames with the same predicted labels as Keras, 0 to 1. score_difference_max:
     largest difference of any score, 0 to 1. accuracy_drop_max, f1_drop_max: largest loss, in percentage points.
+    novelty_agreement_min: smallest share of frames that both or neither call novel, 0 to 1. false_alarm_rise_max:
+    largest rise of the share of novel frames, in percentage points. The last two have no effect without a novelty
+    score.
     """
 
     agreement_min: float
     score_difference_max: float
     accuracy_drop_max: float
     f1_drop_max: float
+    novelty_agreement_min: float = 0.0
+    false_alarm_rise_max: float = 100.0
 
 
 class GateRejectedError(ExportRejectedError):
@@ -46,17 +51,27 @@ class GateRejectedError(ExportRejectedError):
 
 # float32 differs from Keras only by rounding. Half precision keeps 11 significant bits, which can change borderline
 # frames but not clear ones. int8 changes scores visibly; half a point of accuracy is a fair price for its speed.
+# Novelty: validation frames are known, so those above the threshold are false alarms, which a person must look at. With
+# the usual rate of 1 %, one point more doubles that work; more would make the threshold meaningless.
 LIMITS: dict[Precision, GateLimits] = {
-    "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0),
-    "fp16": GateLimits(0.995, 0.2, 0.1, 0.1),
-    "int8": GateLimits(0.98, 0.5, 0.5, 0.5),
+    "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0, 1.0, 0.0),
+    "fp16": GateLimits(0.995, 0.2, 0.1, 0.1, 0.995, 0.5),
+    "int8": GateLimits(0.98, 0.5, 0.5, 0.5, 0.98, 1.0),
 }
 
 
-def measure_fidelity(keras: Scores, candidate: Scores, targets: Flags, task: Task, scheme: str) -> Fidelity:
+def measure_fidelity(
+    keras: Scores,
+    candidate: Scores,
+    targets: Flags,
+    task: Task,
+    scheme: str,
+    novelty: NoveltyFidelity | None = None,
+) -> Fidelity:
     """Compare the scores of a candidate with those of Keras and with the true labels.
 
-    keras, candidate: float32 [n, labels]. targets: [n, labels]. scheme: description of the candidate.
+    keras, candidate: float32 [n, labels]. targets: [n, labels]. scheme: description of the candidate. novelty:
+    comparison of its novelty scores, if it has any.
     """
     predicted, by_keras = predicted_labels(candidate, task), predicted_labels(keras, task)
     return Fidelity(
@@ -68,6 +83,7 @@ def measure_fidelity(keras: Scores, candidate: Scores, targets: Flags, task: Tas
         keras_accuracy=float((by_keras == targets).all(axis=1).mean()),
         keras_macro_f1=_macro_f1(targets, by_keras),
         scheme=scheme,
+        novelty=novelty,
     )
 
 
@@ -78,6 +94,10 @@ def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
         "accuracy loss in points": (100 * (measured.keras_accuracy - measured.accuracy), limits.accuracy_drop_max),
         "macro-F1 loss in points": (100 * (measured.keras_macro_f1 - measured.macro_f1), limits.f1_drop_max),
     }
+    novelty = measured.novelty
+    if novelty is not None:
+        rise = 100 * (novelty.share - novelty.keras_share)
+        maxima["rise of novel validation frames in points"] = rise, limits.false_alarm_rise_max
     violations = [
         f"{name} is {value:.3g}, the limit is {limit:g}"
         for name, (value, limit) in maxima.items()
@@ -85,6 +105,9 @@ def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
     ]
     if measured.agreement < limits.agreement_min:
         violations.insert(0, f"agreement with Keras is {measured.agreement:.4f}, required is {limits.agreement_min:g}")
+    if novelty is not None and novelty.agreement < limits.novelty_agreement_min:
+        agreement, required = novelty.agreement, limits.novelty_agreement_min
+        violations.append(f"agreement with Keras on novel frames is {agreement:.4f}, required is {required:g}")
     return violations
 
 

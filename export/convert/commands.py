@@ -76,6 +76,24 @@ def run(
             help="Maximum loss of macro-F1, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
         ),
     ] = None,
+    novelty_agreement_min: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Minimum share of validation frames that both or neither of Keras and the bundle call novel. "
+            "Default: 1 for fp32, 0.995 for fp16, 0.98 for int8.",
+        ),
+    ] = None,
+    false_alarm_rise_max: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=100,
+            help="Maximum rise of the share of validation frames that are called novel, in percentage points. "
+            "Default: 0 for fp32, 0.5 for fp16, 1 for int8.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.
@@ -97,6 +115,8 @@ def run(
         "score_difference_max": score_difference_max,
         "accuracy_drop_max": accuracy_drop_max,
         "f1_drop_max": f1_drop_max,
+        "novelty_agreement_min": novelty_agreement_min,
+        "false_alarm_rise_max": false_alarm_rise_max,
     }
     started = time.perf_counter()
     load_tensorflow()
@@ -115,6 +135,7 @@ def run(
         "golden_frames": len(done.manifest.golden),
         "score_difference": done.parity.score_difference,
         "heatmap_difference": done.parity.heatmap_difference,
+        "novelty_difference": done.parity.novelty_difference,
         "precision": precision,
         "fidelity": msgspec.to_builtins(done.manifest.fidelity),
         "seconds": round(seconds, 2),
@@ -138,6 +159,8 @@ def _facts(out: Path, done: Exported, seconds: float) -> dict[str, str]:
             "accuracy": f"{fidelity.accuracy:.4f}",
             "macro-F1": f"{fidelity.macro_f1:.4f}",
         }
+    if manifest.novelty is not None and manifest.novelty.measured_share is not None:
+        facts["novel frames"] = f"{manifest.novelty.measured_share:.2%} of the validation frames"
     return facts | {"time": duration(seconds)}
 
 

@@ -1,10 +1,12 @@
 """Drift reference and trained sizes of a bundle, against which the worker detects drift and untrained frame sizes."""
 
 from collections import defaultdict
+from dataclasses import replace
 from pathlib import Path
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 from rich.progress import Progress
 
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
@@ -21,13 +23,19 @@ from stripwatch.worker.model.verdict import Decision, decision_policy
 _FRAMES_MAX = 1000  # enough to know the mean to 3 % of the standard deviation
 
 
-def decide_all(manifest: Manifest, scores: Scores) -> list[Decision]:
-    """Return the decisions that the worker makes with the thresholds of the bundle.
+def decide_all(manifest: Manifest, scores: Scores, novelty: NDArray[np.float32] | None = None) -> list[Decision]:
+    """Return the decisions that the worker makes with the thresholds of the bundle. A novel frame is unsure.
 
-    scores: float32 [n, labels], computed by the exported model.
+    scores: float32 [n, labels], and novelty: float32 [n], both computed by the exported model.
     """
     policy = decision_policy(manifest, {})
-    return [policy.decide(row) for row in np.clip(scores, 0, 1).tolist()]
+    decisions = [policy.decide(row) for row in np.clip(scores, 0, 1).tolist()]
+    if novelty is None:
+        return decisions
+    return [
+        replace(decision, verdict="unsure", defects=()) if policy.is_novel(score) else decision
+        for decision, score in zip(decisions, novelty.tolist(), strict=True)
+    ]
 
 
 def with_reference(

@@ -1,5 +1,6 @@
 """Export of a run folder to a bundle, which is verified before it gets its final name."""
 
+from collections.abc import Callable
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,18 +22,19 @@ from stripwatch.export.convert.accuracy_gate import (
     violated_limits,
 )
 from stripwatch.export.convert.drift_reference import decide_all, trained_frames, with_reference
-from stripwatch.export.convert.golden_frames import GoldenTolerance, choose_golden, missing_labels, usual_count
+from stripwatch.export.convert.golden_frames import GoldenTolerance, pick_golden
 from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.novelty_fidelity import NoveltyComparison
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, check_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
-from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, score, scores_of
+from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.frames import read_pixels
-from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_model
+from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_detector, load_model, view_outputs
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import read_run
@@ -42,7 +44,7 @@ from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, LABELS_MAX, SCORES_NAME, Manifest, Precision
+from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, Manifest, Precision
 
 _PARITY_BATCH = 16
 _PARITY_FRAMES_MAX = 64
@@ -92,11 +94,15 @@ class Exported:
 
 @dataclass(frozen=True, slots=True)
 class _Accepted:
-    """The candidate that passed the accuracy gate, and its scores of the validation frames."""
+    """The candidate that passed the accuracy gate, and its scores of the validation frames.
+
+    novelty: None if it has no novelty score.
+    """
 
     proto: onnx.ModelProto
     fidelity: Fidelity
     scores: Scores
+    novelty: NoveltyComparison | None
 
 
 def export_run(settings: ExportSettings) -> Exported:
@@ -134,6 +140,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
     run or its data is missing or has changed, ExportRejectedError if the model cannot be converted faithfully.
     """
     run = read_run(folder)
+    detector = load_detector(folder, run)
     if len(run.labels) > LABELS_MAX:
         raise ExportRejectedError(f"{folder} has {len(run.labels)} labels; a bundle supports at most {LABELS_MAX}")
     evaluation = read_evaluation(folder, run)
@@ -141,12 +148,13 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
         say("note: the run was not evaluated, so all thresholds are 0.5; run 'evaluate' to choose them")
     root = data or path_of(run.data)
     model = load_model(folder)
-    view = exported_view(model, run.configuration.head)
-    validation = ScoredValidation(run, root, score(run, root, model.predict_on_batch, progress, "Keras"))
+    view, names = exported_view(model, run.configuration.head, detector), view_outputs(run.configuration.head, detector)
+    known = score(run, root, _keras_outputs(model, view, names), progress, "Keras")
+    validation = ScoredValidation(run, root, known[SCORES_NAME], known.get(NOVELTY_NAME))
     with one_step(progress, "converting to ONNX"):
-        proto = to_onnx(view)
+        proto = to_onnx(view, names)
     with one_step(progress, "comparing with Keras"):
-        parity = check_parity(proto.SerializeToString(), *_sample(view, validation))
+        parity = check_parity(proto.SerializeToString(), *_sample(view, names, validation))
     return Converted(evaluation, validation, proto, backbone_name(model), parity)
 
 
@@ -158,8 +166,9 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
+    novelty = accepted.novelty
     described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
-    decisions = decide_all(described, accepted.scores)
+    decisions = decide_all(described, accepted.scores, novelty.candidate if novelty else None)
     figures = measure_thresholds(described, decisions, validation.targets)
     for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
         say(warning)
@@ -193,18 +202,26 @@ def _write_verified(out: Path, bundle: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _sample(view: keras.Model, validation: ScoredValidation) -> tuple[Pixels, Outputs]:
+def _keras_outputs(model: keras.Model, view: keras.Model, names: list[str]) -> Callable[[Pixels], Outputs]:
+    """Return a function that computes scores by the model as trained, and the novelty scores by its exported view."""
+    predict = {SCORES_NAME: model.predict_on_batch}
+    if NOVELTY_NAME in names:
+        predict[NOVELTY_NAME] = keras.Model(view.inputs, view.outputs[names.index(NOVELTY_NAME)]).predict_on_batch
+    return lambda pixels: {name: outputs(pixels) for name, outputs in predict.items()}
+
+
+def _sample(view: keras.Model, names: list[str], validation: ScoredValidation) -> tuple[Pixels, Outputs]:
     """Return up to 64 evenly spaced validation frames and the Keras outputs for them.
 
-    The scores come from the model as trained, the heatmaps from its exported variant.
+    The scores come from the model as trained, the others from its exported variant. names: outputs of the variant.
     """
     every = len(validation.keras)
     picked = np.unique(np.linspace(0, every - 1, min(every, _PARITY_FRAMES_MAX)).round().astype(int))
     pixels = validation.pixels(picked.tolist())
-    outputs = {SCORES_NAME: validation.keras[picked]}
-    if len(view.outputs) > 1:
-        outputs[HEATMAPS_NAME] = view.predict(pixels, batch_size=_PARITY_BATCH, verbose=0)[1]
-    return pixels, outputs
+    if len(names) == 1:
+        return pixels, {SCORES_NAME: validation.keras[picked]}
+    outputs = dict(zip(names, view.predict(pixels, batch_size=_PARITY_BATCH, verbose=0), strict=True))
+    return pixels, outputs | {SCORES_NAME: validation.keras[picked]}
 
 
 def _candidates(
@@ -233,23 +250,39 @@ def _first_accepted(
     Raises GateRejectedError, with the violated limits of the last candidate, if none passes.
     """
     run, targets = validation.run, validation.targets
+    names = [SCORES_NAME] if validation.novelty is None else [SCORES_NAME, NOVELTY_NAME]
     with closing(candidates):  # the generator may hold a temporary folder
         for candidate in candidates:
-            predict = scores_of(open_cpu(candidate.proto.SerializeToString()))
-            scores = score(run, validation.root, predict, progress, "ONNX Runtime")
-            fidelity = measure_fidelity(validation.keras, scores, targets, run.configuration.task, candidate.scheme)
+            predict = outputs_of(open_cpu(candidate.proto.SerializeToString()), names)
+            outputs = score(run, validation.root, predict, progress, "ONNX Runtime")
+            scores, novelty = outputs[SCORES_NAME], _compare_novelty(validation, outputs, precision)
+            fidelity = measure_fidelity(
+                validation.keras,
+                scores,
+                targets,
+                run.configuration.task,
+                candidate.scheme,
+                novelty.fidelity if novelty else None,
+            )
             violations = violated_limits(fidelity, limits)
             if not violations:
-                return _Accepted(candidate.proto, fidelity, scores)
+                return _Accepted(candidate.proto, fidelity, scores, novelty)
             rejection = GateRejectedError(precision, fidelity, violations)
             say(f"candidate rejected: {rejection.reason}")
     raise rejection
 
 
+def _compare_novelty(validation: ScoredValidation, outputs: Outputs, precision: Precision) -> NoveltyComparison | None:
+    if validation.run.novelty is None or validation.novelty is None:
+        return None
+    return NoveltyComparison(validation.run.novelty, validation.novelty, outputs[NOVELTY_NAME], precision)
+
+
 def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
-    differences = np.abs(accepted.scores - validation.keras).max(axis=1)
+    differences, novelty = np.abs(accepted.scores - validation.keras).max(axis=1), accepted.novelty
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
-    picked = _pick_golden(validation, None if most is None else GoldenTolerance(differences, most), settings.golden)
+    near = None if most is None else GoldenTolerance(differences, most)
+    picked = pick_golden(validation, near, novelty.golden if novelty else None, settings.golden)
     data = path_text(validation.root.resolve().name)
     return Facts(
         name=settings.name or f"{data}-{validation.run.configuration.network}",
@@ -261,27 +294,5 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
         fidelity=accepted.fidelity,
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
         trained=trained_frames(validation.run, validation.root),
+        novelty=novelty.spec(picked) if novelty else None,
     )
-
-
-def _pick_golden(validation: ScoredValidation, near: GoldenTolerance | None, count: int | None) -> list[int]:
-    """Return the positions of the golden frames among the validation frames.
-
-    Raises ExportRejectedError if no validation frame qualifies.
-    """
-    run, targets = validation.run, validation.targets
-    wanted = count or usual_count(len(run.labels))
-    chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near)
-    if not chosen:
-        close = " with similar scores in Keras and the exported model" if near else ""
-        raise ExportRejectedError(
-            f"no golden frame found: no validation frame is classified correctly by a clear margin{close}; train the "
-            "model further"
-        )
-    missing = missing_labels(run.labels, targets, chosen)
-    if missing:
-        say(
-            f"warning: no golden frame for {', '.join(missing)}: no validation frame with that label is classified "
-            "correctly by a clear margin"
-        )
-    return chosen

@@ -6,7 +6,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.export.convert.validation_scores import ScoredValidation
 from stripwatch.export.runs.run_folder import Task
+from stripwatch.worker.common.errors import ExportRejectedError
+from stripwatch.worker.common.terminal.console import say
 
 # The best label must lead by this margin, or rounding on another device could make a correct bundle fail.
 _MARGIN_MIN = 0.02
@@ -35,6 +38,7 @@ def choose_golden(
     scores: NDArray[np.float32],
     count: int,
     near: GoldenTolerance | None = None,
+    allowed: NDArray[np.bool_] | None = None,
 ) -> list[int]:
     """Return the positions of the golden frames, ascending.
 
@@ -45,10 +49,10 @@ def choose_golden(
     without a correct frame gets none.
 
     targets, scores: [n, labels]. near: tolerance for precisions that round so coarsely that the model would fail on
-    its own hardest frames.
+    its own hardest frames. allowed: frames that may be chosen, [n]; None for all.
     """
     margin = _margin_of_best(targets, scores) if task == "multiclass" else 2 * _margin_of_all(targets, scores)
-    eligible, margin_min = targets.any(axis=1), _MARGIN_MIN
+    eligible, margin_min = targets.any(axis=1) & (True if allowed is None else allowed), _MARGIN_MIN
     if near is not None:  # a device may differ from Keras by twice what the CPU does, for both labels of the margin
         eligible = eligible & (near.differences <= near.difference_max)
         margin_min = _MARGIN_MIN + 4 * near.difference_max
@@ -76,3 +80,33 @@ def missing_labels(labels: Sequence[str], targets: NDArray[np.bool_], chosen: Se
     """Return the labels that no golden frame has."""
     absent = ~targets[list(chosen)].any(axis=0)
     return [labels[int(at)] for at in np.flatnonzero(absent)]
+
+
+def pick_golden(
+    validation: ScoredValidation,
+    near: GoldenTolerance | None,
+    known: NDArray[np.bool_] | None,
+    count: int | None,
+) -> list[int]:
+    """Return the positions of the golden frames among the validation frames.
+
+    known: frames that are clearly not novel, [n]; None without a novelty score. Raises ExportRejectedError if no
+    validation frame qualifies.
+    """
+    run, targets = validation.run, validation.targets
+    wanted = count or usual_count(len(run.labels))
+    chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near, known)
+    if not chosen:
+        close = " with similar scores in Keras and the exported model" if near else ""
+        below = " and is clearly below the novelty threshold" if known is not None else ""
+        raise ExportRejectedError(
+            f"no golden frame found: no validation frame is classified correctly by a clear margin{close}{below}; "
+            "train the model further"
+        )
+    missing = missing_labels(run.labels, targets, chosen)
+    if missing:
+        say(
+            f"warning: no golden frame for {', '.join(missing)}: no validation frame with that label is classified "
+            f"correctly by a clear margin{'' if known is None else ' and is clearly below the novelty threshold'}"
+        )
+    return chosen

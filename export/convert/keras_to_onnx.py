@@ -1,6 +1,7 @@
 """Conversion from Keras to ONNX, with the input and output names and sizes that the worker expects."""
 
 import logging
+from collections.abc import Sequence
 from typing import cast
 
 import keras
@@ -17,14 +18,16 @@ OPSET = 17
 _OUTPUTS = (SCORES_NAME, HEATMAPS_NAME)
 
 
-def to_onnx(model: keras.Model) -> onnx.ModelProto:
-    """Convert a model whose outputs are [scores] or [scores, heatmaps]. Only the batch dimension stays dynamic.
+def to_onnx(model: keras.Model, outputs: Sequence[str] | None = None) -> onnx.ModelProto:
+    """Convert a model. Only the batch dimension stays dynamic.
+
+    outputs: names of its outputs; by default, scores and heatmaps, if it has a second output.
 
     The variables are frozen first, because converting the function directly leaves constants as graph inputs for some
     networks. Raises ExportRejectedError if a layer cannot be converted.
     """
     frozen = _freeze(model)
-    names = (INPUT_NAME, *_OUTPUTS[: len(model.outputs)])
+    names = (INPUT_NAME, *(_OUTPUTS[: len(model.outputs)] if outputs is None else outputs))
     tensors = [tensor.name for tensor in (*frozen.inputs, *frozen.outputs)]
     try:
         with silenced(logging.ERROR):  # tf2onnx logs operators it cannot convert and leaves them in the graph

@@ -10,7 +10,15 @@ from stripwatch.export.convert.keras_to_onnx import OPSET
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.contracts.model_record import Fidelity, Provenance, Validation
-from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold, encode_manifest
+from stripwatch.worker.model.bundle import (
+    SCHEMA,
+    GoldenFrame,
+    Manifest,
+    NoveltySpec,
+    Precision,
+    Threshold,
+    encode_manifest,
+)
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.trained_range import TrainedFrames
 
@@ -27,7 +35,7 @@ class Facts:
     """Facts that an export adds to those recorded in the run.
 
     data: name of the data folder, without its path. golden_difference: largest score difference between Keras and the
-    exported model on the golden frames.
+    exported model on the golden frames. novelty: None if the model has no novelty score.
     """
 
     name: str
@@ -39,6 +47,7 @@ class Facts:
     fidelity: Fidelity
     versions: dict[str, str]
     trained: TrainedFrames | None = None
+    novelty: NoveltySpec | None = None
 
 
 def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
@@ -77,6 +86,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         box_threshold=run.heatmaps.threshold if run.heatmaps else 0.5,
         temperature=evaluation.calibration.applied if evaluation else 1.0,
         fidelity=facts.fidelity,
+        novelty=facts.novelty,
     )
 
 

@@ -1,6 +1,6 @@
 """The validation frames of a run with their Keras scores: the reference for every check of an export."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,10 +9,11 @@ import onnxruntime as ort
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from stripwatch.export.convert.ort_cpu import Outputs
 from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, GoldenFrame
+from stripwatch.worker.model.bundle import INPUT_NAME, GoldenFrame
 
 Scores = NDArray[np.float32]
 _BATCH = 16
@@ -20,11 +21,16 @@ _BATCH = 16
 
 @dataclass(frozen=True, slots=True)
 class ScoredValidation:
-    """Validation frames with their Keras scores. root: current data folder. keras: scores, float32 [n, labels]."""
+    """Validation frames with their Keras scores.
+
+    root: current data folder. keras: scores, float32 [n, labels]. novelty: novelty scores, float32 [n]; None if the run
+    has no novelty detector.
+    """
 
     run: Run
     root: Path
     keras: Scores
+    novelty: Scores | None = None
 
     @property
     def targets(self) -> NDArray[np.bool_]:
@@ -38,23 +44,24 @@ class ScoredValidation:
     def golden(self, at: int) -> GoldenFrame:
         """Return the frame at this position as a golden frame with its Keras scores."""
         frame = self.run.split.validation[at]
-        return GoldenFrame(frame.name, frame.labels[0], read_frame(self.root, frame), self.keras[at].tolist())
+        novelty = None if self.novelty is None else float(self.novelty[at])
+        return GoldenFrame(frame.name, frame.labels[0], read_frame(self.root, frame), self.keras[at].tolist(), novelty)
 
 
-def score(run: Run, root: Path, predict: Callable[[Pixels], Scores], progress: Progress, title: str) -> Scores:
-    """Return the scores of every validation frame, float32 [n, labels].
+def score(run: Run, root: Path, predict: Callable[[Pixels], Outputs], progress: Progress, title: str) -> Outputs:
+    """Return the outputs of a model for every validation frame, by name, float32 [n, ...].
 
-    predict: returns the scores of a batch, uint8 [n, h, w, c]. title: of the progress bar.
+    predict: returns the outputs for a batch, uint8 [n, h, w, c]. title: of the progress bar.
     """
-    frames, rows = run.split.validation, []
+    frames, rows = run.split.validation, list[Outputs]()
     task = progress.add_task(title, total=len(frames))
     for at in range(0, len(frames), _BATCH):
         pixels = read_pixels(root, frames[at : at + _BATCH], run.decode)
         rows.append(predict(pixels))
         progress.advance(task, len(pixels))
-    return np.concatenate(rows)
+    return {name: np.concatenate([row[name] for row in rows]) for name in rows[0]}
 
 
-def scores_of(session: ort.InferenceSession) -> Callable[[Pixels], Scores]:
-    """Return a function that computes scores, float32 [n, labels], from frames, uint8 [n, h, w, c]."""
-    return lambda pixels: np.asarray(session.run([SCORES_NAME], {INPUT_NAME: pixels})[0], np.float32)
+def outputs_of(session: ort.InferenceSession, names: Sequence[str]) -> Callable[[Pixels], Outputs]:
+    """Return a function that computes these outputs from frames, uint8 [n, h, w, c]."""
+    return lambda pixels: dict(zip(names, session.run(names, {INPUT_NAME: pixels}), strict=True))

@@ -4,8 +4,11 @@ from pathlib import Path
 
 import keras
 
-from stripwatch.export.runs.run_folder import MODEL_FILE, Head
+from stripwatch.export.runs.novelty import NoveltyDetector, novelty_tensor
+from stripwatch.export.runs.run_folder import MODEL_FILE, NOVELTY_FILE, Head, Run
+from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME
 
 
 def load_model(folder: Path) -> keras.Model:
@@ -32,13 +35,40 @@ def find_backbone(model: keras.Model) -> keras.Model:
     return next(layer for layer in model.layers if isinstance(layer, keras.Model))
 
 
+def load_detector(folder: Path, run: Run) -> NoveltyDetector | None:
+    """Load the novelty detector of a run; None if it has none. Raises InputError if the file cannot be read."""
+    return None if run.novelty is None else NoveltyDetector.read(folder / NOVELTY_FILE)
+
+
 def backbone_name(model: keras.Model) -> str:
     """Return the name of the nested backbone model, which is part of its ONNX node names after conversion."""
     return str(find_backbone(model).name)
 
 
-def exported_view(model: keras.Model, head: Head) -> keras.Model:
-    """Return a model on the same layers with all outputs: scores, and heatmaps if the head provides them.
+def view_outputs(head: Head, detector: NoveltyDetector | None = None) -> list[str]:
+    """Return the names of the outputs of `exported_view`, in order."""
+    heatmaps = [] if head == "paper-baseline" else [HEATMAPS_NAME]
+    return [SCORES_NAME, *heatmaps, *([NOVELTY_NAME] if detector else [])]
+
+
+def exported_view(model: keras.Model, head: Head, detector: NoveltyDetector | None = None) -> keras.Model:
+    """Return a model on the same layers with all outputs, in the order of `view_outputs`.
+
+    The scores are exactly those of `model`. With a detector, the novelty score is the last output, float32 [n]. It
+    reads feature maps within the backbone, which is still computed only once. Heatmaps are as in `_with_heatmaps`.
+
+    Raises InputError if the backbone lacks a layer that the detector reads.
+    """
+    view = _with_heatmaps(model, head)
+    if detector is None:
+        return view
+    tapped = with_taps(view, detector.taps)
+    outputs, maps = tapped.outputs[: len(view.outputs)], tapped.outputs[len(view.outputs) :]
+    return keras.Model(tapped.inputs, [*outputs, novelty_tensor(detector, maps, outputs[0])])
+
+
+def _with_heatmaps(model: keras.Model, head: Head) -> keras.Model:
+    """Return a model on the same layers with scores, and heatmaps if the head provides them.
 
     Heatmaps are float32 [n, h, w, labels].
     Head `dense`: the label scores of each cell. In multiclass, 1 minus their sum is the score of "no defect here".

@@ -49,3 +49,17 @@ def run_cli(monkeypatch: pytest.MonkeyPatch, *arguments: object) -> int:
     with pytest.raises(SystemExit) as stopped:
         main()
     return int(stopped.value.code or 0)
+
+
+@pytest.fixture(scope="session")
+def novel_run(tmp_path_factory: pytest.TempPathFactory, learned_run: Path) -> Path:
+    """The folder of a run with a novelty detector; no validation frame is above its threshold."""
+    from tests.novel_run import write_novel_run
+
+    return write_novel_run(learned_run, tmp_path_factory.mktemp("novel") / "run")
+
+
+@pytest.fixture(scope="session")
+def exported_novel(tmp_path_factory: pytest.TempPathFactory, novel_run: Path) -> Path:
+    """A bundle of the run with a novelty detector."""
+    return _export(tmp_path_factory, novel_run, "fp32")

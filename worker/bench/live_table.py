@@ -31,10 +31,11 @@ def draw_table(tally: ResultsTally, labels: list[str], moment: Snapshot) -> Grou
 
 def status_line(tally: ResultsTally, moment: Snapshot) -> str:
     flags = "".join(f"   flagged {flag} {count}" for flag, count in sorted(tally.flags.items()))
+    novel = f"   novel {tally.novel}" if tally.novel else ""
     lag = "?" if moment.lag_frames is None else f"{moment.lag_frames:.0f}"
     return (
         f"{tally.seconds:4.0f} of {moment.seconds_max:.0f} s   {tally.frames_per_second:.0f} frames/s   "
-        f"results {tally.results}   defects {tally.defects}   rejects {tally.rejects}{flags}   lag {lag}   "
+        f"results {tally.results}   defects {tally.defects}   rejects {tally.rejects}{flags}{novel}   lag {lag}   "
         f"metrics http://127.0.0.1:{moment.metrics_port}/metrics   Ctrl-C to stop"
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.events import Result, UnsureReason
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 from stripwatch.worker.simulator.frame_sender import SentFrame
@@ -28,7 +28,7 @@ class ResultsTally:
     """Counts of results and rejects, by frame position so that a repeat cannot hide a lost frame.
 
     labels: the best label of each result. latencies_ms: from capture until the result was read. flags: number of frames
-    per flag.
+    per flag. novel: number of frames that are unsure because they are novel.
     """
 
     cameras: dict[str, CameraCounts] = field(default_factory=dict)
@@ -36,6 +36,7 @@ class ResultsTally:
     latencies_ms: list[float] = field(default_factory=list)
     rejected: set[Position] = field(default_factory=set)
     flags: Counter[str] = field(default_factory=Counter)
+    novel: int = 0
     repeats: int = 0
     defects: int = 0
     first_ms: float | None = None
@@ -66,6 +67,7 @@ class ResultsTally:
         self.labels[position] = result.label
         self.defects += result.verdict == "defect"
         self.flags.update(result.flags)
+        self.novel += result.reason is UnsureReason.NOVEL
         latency_ms = read_ms - parse_rfc3339(frame.captured_at)
         self.latencies_ms.append(latency_ms)
         camera = self.cameras.setdefault(frame.camera, CameraCounts())

@@ -64,6 +64,23 @@ class Validation(msgspec.Struct, frozen=True):
     ] = None
 
 
+class NoveltyFidelity(msgspec.Struct, frozen=True):
+    """Comparison of the novelty scores with those of the Keras model on all validation frames."""
+
+    agreement: Annotated[
+        float, Meta(description="Share of frames that both or neither call novel at the threshold, 0 to 1.")
+    ]
+    share: Annotated[float, Meta(description="Share of frames that the bundle calls novel, 0 to 1.")]
+    keras_share: Annotated[float, Meta(description="Share of frames that the Keras model calls novel, 0 to 1.")]
+    difference: Annotated[
+        float,
+        Meta(
+            description="Largest difference of a novelty score, in the unit of half the distance between the 16th and "
+            "84th percentiles of the Keras scores, which is their standard deviation if they are normally distributed."
+        ),
+    ]
+
+
 class Fidelity(msgspec.Struct, frozen=True):
     """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it."""
 
@@ -75,6 +92,10 @@ class Fidelity(msgspec.Struct, frozen=True):
     keras_accuracy: Annotated[float, Meta(description="Accuracy of the Keras model, 0 to 1.")]
     keras_macro_f1: Annotated[float, Meta(description="Macro-averaged F1 of the Keras model, 0 to 1.")]
     scheme: Annotated[str, Meta(description="Method that was used to reach the precision, such as `float32`.")]
+    novelty: Annotated[
+        NoveltyFidelity | None,
+        Meta(description="Comparison of the novelty scores; null in bundles without a novelty score."),
+    ] = None
 
 
 class Provenance(msgspec.Struct, frozen=True):

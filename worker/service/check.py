@@ -14,6 +14,7 @@ from rich.table import Table
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.terminal.outcome import Outcome
 from stripwatch.worker.config.cache_dir import cache_folder
+from stripwatch.worker.config.sections import NoveltySettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
@@ -40,7 +41,7 @@ _TREATMENT = {
 # Keys of the JSON object that describe the bundle; null if it could not be loaded.
 _MODEL_KEYS = (
     *("bundle", "name", "version", "sha256", "provider", "precision", "golden_frames", "golden_difference"),
-    *("batch_frames_best", "frames_per_second", "trained", "untrained_cameras", "layout"),
+    *("batch_frames_best", "frames_per_second", "trained", "untrained_cameras", "novelty_threshold", "layout"),
 )
 
 
@@ -147,6 +148,7 @@ def _check_model(report: Report, start: Start) -> None:
         f"{best:,.0f} frames/s in batches of {session.best_batch_frames}",
     )
     _check_sizes(report, model.size_check)
+    _check_novelty(report, model, start.settings.novelty)
 
 
 def _facts(model: LoadedModel) -> dict[str, Any]:
@@ -165,6 +167,7 @@ def _facts(model: LoadedModel) -> dict[str, Any]:
         "frames_per_second": {str(batch.frames): batch.frames_per_second for batch in session.batches},
         "trained": msgspec.to_builtins(manifest.trained),
         "untrained_cameras": _untrained_cameras(model.size_check),
+        "novelty_threshold": model.policy.novelty_threshold,
     }
 
 
@@ -192,6 +195,26 @@ def _check_sizes(report: Report, sizes: SizeCheck) -> None:
         scale = sizes.scales_mm_per_px[camera]
         detail = f"{scale:g} mm per px is not a trained scale: its frames are {treatment}"
         report.add(f"camera {camera}", "warning", detail)
+
+
+def _check_novelty(report: Report, model: LoadedModel, settings: NoveltySettings) -> None:
+    """State which frames are novel. A threshold that has no effect is a warning."""
+    spec = model.session.bundle.manifest.novelty
+    if spec is None:
+        detail = "the bundle has no novelty score, so frames unlike the training frames are not detected"
+        if settings.threshold is None:
+            report.add("novelty", "ok", detail)
+        else:
+            report.add("novelty", "warning", f"{detail}; novelty.threshold has no effect")
+        return
+    threshold = model.policy.novelty_threshold
+    if threshold is None:
+        report.add("novelty", "ok", "scores are published, but no frame is novel (setting novelty.verdict = ignore)")
+        return
+    chosen = f"chosen for {spec.false_alarm_rate:.2%} false alarms"
+    if settings.threshold is not None:
+        chosen = f"from the setting novelty.threshold; the bundle has {spec.threshold:.6g}, {chosen}"
+    report.add("novelty", "ok", f"frames with a score above {threshold:.6g} are unsure ({chosen})")
 
 
 def _check_cache_folder(report: Report, settings: Settings) -> None:

@@ -118,6 +118,7 @@ class _FolderInspection(FrameObserver):
         self._unreadable = 0
         self._times_unknown = 0
         self._flags: Counter[str] = Counter()
+        self._reasons: Counter[str] = Counter()
         metrics = Metrics(CollectorRegistry())
         self._pipeline = Pipeline(settings, model, publisher, self._tracker, self._limiter, metrics, observer=self)
 
@@ -144,6 +145,7 @@ class _FolderInspection(FrameObserver):
             **{name: self._counts[name] for name in ("results", "rejects", "clean", "unsure", "defect")},
             "labels": dict(sorted(self._labels.items())),
             "flags": dict(sorted(self._flags.items())),
+            "unsure_reasons": dict(sorted(self._reasons.items())),
             "seconds": round(seconds, 2),
             "file_times_unknown": self._times_unknown,
             "frames_per_second": round((len(files) - self._unreadable) / seconds, 1),
@@ -171,6 +173,7 @@ class _FolderInspection(FrameObserver):
             self._counts.update(("results", event.verdict or "skipped"))
             self._labels[event.label or ""] += 1
             self._flags.update(event.flags)
+            self._reasons.update([event.reason] if event.reason else [])
         self._progress.advance(self._task)
 
 

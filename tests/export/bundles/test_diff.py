@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.bundles.diff import as_json, compare, draw_differing
+from stripwatch.export.bundles.diff import as_json, compare, draw_differing, facts
 from stripwatch.export.reporting.figures import Tile
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.trained_range import TrainedFrames
-from tests.tiny import CENTRES, SPEC, encode_frame, tiny_contract, write_bundle, write_frames
+from tests.tiny import CENTRES, NOISY, SPEC, encode_frame, tiny_contract, watchful_contract, write_bundle, write_frames
 
 BRIGHTNESSES = (0.1, 0.5, 0.72, 0.9)
 
@@ -104,3 +104,17 @@ def test_scores_equal_those_of_the_worker(plain: Path, frames: Path) -> None:
     (first, *_) = compare(plain, plain, frames).pairs
     assert np.isclose(sum(first.a.scores.values()), 1, atol=1e-5)
     assert first.a.label == "bright"
+
+
+def test_states_how_many_frames_each_bundle_calls_novel(plain: Path, frames: Path, tmp_path: Path) -> None:
+    (frames / "new.png").write_bytes(encode_frame(0.9, noise=NOISY))
+    watchful = write_bundle(tmp_path / "watchful.onnx", watchful_contract())
+    found = compare(plain, watchful, frames)
+    summary = as_json(found)
+    assert (summary["novel_a"], summary["novel_b"]) == (None, 0.2)
+    (differing,) = summary["differing"]
+    assert differing["frame"] == "new.png"
+    assert differing["a"].startswith("defect: bright 0.")
+    assert differing["b"].startswith("unsure (novel): bright 0.")
+    assert facts(found, plain, watchful)["novel"] == "A no novelty score, B 20.00%"
+    assert "novel" not in facts(compare(plain, plain, frames), plain, plain)

@@ -12,7 +12,7 @@ from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
 from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
 from stripwatch.worker.model.bundle import read_bundle
-from tests.tiny import LABELS, SPEC, tiny_contract, write_bundle
+from tests.tiny import LABELS, SPEC, tiny_contract, watchful_contract, write_bundle
 
 pytestmark = pytest.mark.training
 
@@ -55,3 +55,12 @@ def test_a_bundle_without_evaluation_has_no_charts(tmp_path: Path) -> None:
     assert "Confusion" not in page
     assert "Reliability" not in page
     assert "Golden frames" in page
+
+
+def test_the_page_states_the_novelty_threshold_and_the_scores_of_golden_frames(tmp_path: Path) -> None:
+    manifest = watchful_contract()
+    page = html_card(read_card(read_bundle(write_bundle(tmp_path / "a.onnx", manifest))))
+    assert "range of the samples; novel above 0.3, chosen for 1.00% false alarms on 100 training frames" in page
+    for golden in manifest.golden:
+        assert f"novelty score: {golden.novelty:.4g}" in page
+    assert "novelty score:" not in html_card(read_card(read_bundle(write_bundle(tmp_path / "b.onnx"))))

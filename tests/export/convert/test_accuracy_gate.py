@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits, measure_fidelity, violated_limits
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model_record import Fidelity, NoveltyFidelity
 
 pytestmark = pytest.mark.training
 
@@ -60,3 +60,25 @@ def test_values_at_the_limit_and_better_than_keras_pass() -> None:
     assert violated_limits(edge, LIMITS["int8"]) == []
     better = msgspec.structs.replace(SAME, accuracy=1.0, macro_f1=1.0)
     assert violated_limits(better, GateLimits(0.9, 0.5, 0.0, 0.0)) == []
+
+
+@pytest.mark.parametrize(
+    ("novelty", "messages"),
+    [
+        (NoveltyFidelity(1.0, 0.01, 0.01, 0.1), []),
+        (NoveltyFidelity(0.985, 0.02, 0.01, 0.1), []),
+        (NoveltyFidelity(0.985, 0.0, 0.015, 0.1), []),
+        (
+            NoveltyFidelity(0.985, 0.025, 0.01, 0.1),
+            ["rise of novel validation frames in points is 1.5, the limit is 1"],
+        ),
+        (NoveltyFidelity(0.97, 0.01, 0.01, 9.0), ["agreement with Keras on novel frames is 0.9700, required is 0.98"]),
+    ],
+)
+def test_limits_false_alarms_and_changed_novelty_decisions(novelty: NoveltyFidelity, messages: list[str]) -> None:
+    assert violated_limits(msgspec.structs.replace(SAME, novelty=novelty), LIMITS["int8"]) == messages
+
+
+def test_limits_on_novelty_do_not_apply_by_default() -> None:
+    wrong = msgspec.structs.replace(SAME, novelty=NoveltyFidelity(0.0, 1.0, 0.0, 9.0))
+    assert violated_limits(wrong, GateLimits(0.9, 0.5, 0.0, 0.0)) == []

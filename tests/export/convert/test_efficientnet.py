@@ -8,7 +8,7 @@ from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, vi
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import in_eight_bits
-from stripwatch.export.convert.validation_scores import scores_of
+from stripwatch.export.convert.validation_scores import outputs_of
 from stripwatch.export.runs.keras_model import backbone_name, exported_view
 from tests.lively import frames_of, lively_classifier
 
@@ -27,7 +27,7 @@ def test_the_gate_rejects_efficientnet_in_int8() -> None:
     candidate = next(candidates)
     candidates.close()
     assert candidate.scheme.startswith("int8, every convolution")
-    int8_scores = scores_of(open_cpu(candidate.proto.SerializeToString()))(frames)
+    int8_scores = outputs_of(open_cpu(candidate.proto.SerializeToString()), ["scores"])(frames)["scores"]
     keras_labels = np.eye(scores.shape[1], dtype=bool)[scores.argmax(axis=1)]
     fidelity = measure_fidelity(scores, int8_scores, keras_labels, "multiclass", candidate.scheme)
     assert violated_limits(fidelity, LIMITS["int8"])

@@ -29,7 +29,8 @@ def test_the_model_has_the_names_and_sizes_that_the_worker_expects(exported: Pat
         value.name: [dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)
     }
-    assert shapes == {"frames": ["batch", 64, 64, 3], "scores": ["batch", 3], "heatmaps": ["batch", 2, 2, 3]}
+    outputs = {"scores": ["batch", 3], "heatmaps": ["batch", 2, 2, 3], "novelty": ["batch"]}
+    assert shapes == {"frames": ["batch", 64, 64, 3]} | outputs
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
 
 
@@ -109,10 +110,10 @@ def test_never_overwrites_a_bundle(exported: Path, fitted_run: Path) -> None:
 
 
 def test_rejects_a_model_that_deviates_from_keras_and_writes_nothing(
-    fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def another(model: object) -> onnx.ModelProto:
-        proto = to_onnx(model)
+    def another(model: object, outputs: list[str]) -> onnx.ModelProto:
+        proto = to_onnx(model, outputs)
         kernel = next(each for each in proto.graph.initializer if each.name == scores_kernel(proto))
         kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * 1.01, kernel.name))
         return proto
@@ -121,7 +122,7 @@ def test_rejects_a_model_that_deviates_from_keras_and_writes_nothing(
     with pytest.raises(
         ExportRejectedError, match=r"scores differ by .* at batch size 1, the limit is 5e-05; nothing was written"
     ):
-        export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
+        export_run(ExportSettings(learned_run, tmp_path / "model.onnx"))
     assert list(tmp_path.iterdir()) == []
 
 

@@ -27,6 +27,14 @@ def test_chooses_the_largest_margin_of_each_label_then_the_smallest_margins() ->
     assert choose_golden("multiclass", targets, scores, 5) == [1, 2, 3, 5, 6]
 
 
+def test_chooses_only_allowed_frames() -> None:
+    targets = one_hot(0, 0, 1, 1)
+    scores = rows((0, 0.9), (0, 0.99), (1, 0.8), (1, 0.95))
+    assert choose_golden("multiclass", targets, scores, 2) == [1, 3]
+    assert choose_golden("multiclass", targets, scores, 2, allowed=np.array([True, False, True, False])) == [0, 2]
+    assert choose_golden("multiclass", targets, scores, 2, allowed=np.zeros(4, bool)) == []
+
+
 def test_names_a_label_without_a_correct_frame() -> None:
     targets = one_hot(0, 1, 1)
     chosen = choose_golden("multiclass", targets, rows((0, 0.9), (0, 0.9), (2, 0.6)), 6)

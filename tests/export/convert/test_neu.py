@@ -52,8 +52,9 @@ def inspect_unseen(run: Run, data: Path, folder: Path) -> dict[str, str]:
 
 
 def labels_of_keras(run: Run, data: Path, folder: Path) -> dict[str, str]:
+    model = load_model(folder)
     with new_progress() as progress:
-        scores = score(run, data, load_model(folder).predict_on_batch, progress, "Keras")
+        scores = score(run, data, lambda batch: {"scores": model.predict_on_batch(batch)}, progress, "Keras")["scores"]
     return {
         frame.name: run.labels[best] for frame, best in zip(run.split.validation, scores.argmax(axis=1), strict=True)
     }

@@ -16,7 +16,7 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.service.check import Report, check
 from stripwatch.worker.service.startup import PRECONDITIONS, require_preconditions
-from tests.tiny import tiny_contract, write_bundle
+from tests.tiny import tiny_contract, watchful_contract, write_bundle
 from tests.worker.conftest import CommandLine, last_json
 
 
@@ -178,6 +178,31 @@ def test_an_older_bundle_does_not_state_trained_sizes(bundle: Path) -> None:
     report = check(settings_with(bundle))
     assert (report.model["trained"], report.model["untrained_cameras"]) == (None, [])
     assert "does not state the sizes of its training frames" in detail(report, "frame sizes")
+
+
+@pytest.mark.parametrize(
+    ("novelty", "status", "text", "threshold"),
+    [
+        ({}, "ok", "a score above 0.3 are unsure (chosen for 1.00% false alarms)", 0.3),
+        ({"threshold": 0.5}, "ok", "above 0.5 are unsure (from the setting novelty.threshold; the bundle has 0.3", 0.5),
+        ({"verdict": "ignore"}, "ok", "no frame is novel (setting novelty.verdict = ignore)", None),
+    ],
+)
+def test_states_which_frames_are_novel(
+    tmp_path: Path, novelty: dict[str, Any], status: str, text: str, threshold: float | None
+) -> None:
+    bundle = write_bundle(tmp_path / "watchful.onnx", watchful_contract())
+    report = check(settings_with(bundle, novelty=novelty))
+    assert statuses(report)["novelty"] == status
+    assert text in detail(report, "novelty")
+    assert report.outcome().summary["novelty_threshold"] == threshold
+
+
+def test_warns_of_a_novelty_threshold_without_a_novelty_score(bundle: Path) -> None:
+    assert statuses(check(settings_with(bundle)))["novelty"] == "ok"
+    report = check(settings_with(bundle, novelty={"threshold": 0.5}))
+    assert statuses(report)["novelty"] == "warning"
+    assert "novelty.threshold has no effect" in detail(report, "novelty")
 
 
 def test_a_shadow_that_loads_is_ok(bundle: Path) -> None:

@@ -9,17 +9,29 @@ from typing import Any
 
 import pytest
 
+import stripwatch
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from stripwatch.worker.service import offline
 from stripwatch.worker.service.offline import LinesPublisher, inspect_folder
 from tests.badframes import BAD_FRAMES
 from tests.jpeg_files import DAMAGES, encode, texture
-from tests.tiny import LABELS, encode_frame, expected_scores, tiny_contract, write_bundle, write_frames
+from tests.tiny import (
+    LABELS,
+    NOISY,
+    NOVELTY,
+    encode_frame,
+    expected_scores,
+    tiny_contract,
+    watchful_contract,
+    write_bundle,
+    write_frames,
+)
 
 
 @pytest.fixture
@@ -273,3 +285,22 @@ def test_checks_a_sample_of_a_large_folder_first(
     stderr = capsys.readouterr().err
     assert "3 of 3 frames differ in size" in stderr
     assert "; checked 3 of 7 files so far" in stderr
+
+
+def test_counts_the_reasons_of_unsure_frames(tmp_path: Path) -> None:
+    write_frames(tmp_path / "in", [0.1, 0.3, 0.9])
+    (tmp_path / "in" / "new.png").write_bytes(encode_frame(0.9, noise=NOISY))
+    bundle = write_bundle(
+        tmp_path / "tiny.onnx", watchful_contract(thresholds=dict.fromkeys(LABELS, Threshold(0.9, 0.2)))
+    )
+    summary = inspect_folder(load_settings(None, {"bundle": bundle}), tmp_path / "in", tmp_path / "out.jsonl")
+    assert summary["unsure_reasons"] == {"novel": 1, "score": 1}
+    lines = (tmp_path / "out.jsonl").read_bytes().splitlines()
+    by_file = {event["frame"]["file"]: event for event in map(json.loads, lines)}
+    novel = by_file["new.png"]
+    assert (novel["verdict"], novel["reason"], novel["label"], novel["defects"]) == ("unsure", "novel", "bright", [])
+    assert novel["novelty"] > novel["model"]["novelty_threshold"] == NOVELTY.threshold
+    decoded = {event.frame.file: event for event in map(stripwatch.decode_result, lines)}
+    assert (decoded["new.png"].reason, decoded["new.png"].novelty) == ("novel", novel["novelty"])
+    others = [str(event["reason"]) for name, event in by_file.items() if name != "new.png"]
+    assert sorted(others) == ["None", "None", "score"]

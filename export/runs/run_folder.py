@@ -48,7 +48,7 @@ class Configuration(msgspec.Struct, frozen=True):
     that end a stage; 0 disables early stopping. fine_tune: epochs of fine-tuning, at the learning rate fine_tune_rate,
     starting at layer fine_tune_from ("" for the last third of the backbone). precision: arithmetic of the fit; the
     saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004.
-    merge_labels: labels that look alike were merged.
+    merge_labels: labels that look alike were merged. boxes_format: format of the annotations, or "auto".
     """
 
     layout: str
@@ -81,6 +81,7 @@ class Configuration(msgspec.Struct, frozen=True):
     keep: Keep = "best"
     precision: FitPrecision = "float32"
     merge_labels: bool = False
+    boxes_format: str = "auto"
 
     @property
     def title(self) -> str:

@@ -3,17 +3,13 @@
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.training.annotations.voc_boxes import BoxFile, LabelledBox, read_box_lines, read_boxes
-from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.datasets.rle_masks import Mask, RunLengthMask
-from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
-from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 
 Raster = NDArray[np.uint8]
 UNKNOWN = 255  # raster value of an image that has not been annotated
@@ -51,31 +47,6 @@ class Annotations:
 
 
 CLEAN = Annotations(1, 1)  # a clean image of any size
-
-
-def read_annotations(dataset: DataSet, boxes: Path | None) -> dict[str, Annotations]:
-    """Return the annotations of each annotated image, by image name.
-
-    boxes: a folder of VOC XML files, or a truth.jsonl written by `stripwatch simulate`. None uses the masks of layout
-    severstal. Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist,
-    DataError, with the file, for an annotation that cannot be read or has an unknown label.
-    """
-    if boxes is None:
-        if dataset.layout != "severstal":
-            raise SettingsError("--boxes is missing; pass a folder with VOC XML files, or a truth.jsonl")
-        masks = read_severstal_masks(dataset.root)
-        return {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=found) for name, found in masks.items()}
-    if not boxes.exists():
-        raise InputError(f"--boxes {boxes}: no such folder or file")
-    files = read_boxes(boxes, dataset.samples) if boxes.is_dir() else read_box_lines(boxes, dataset.samples)
-    return {name: _checked(name, file, dataset.labels, boxes) for name, file in files.items()}
-
-
-def _checked(name: str, file: BoxFile, labels: Sequence[str], boxes: Path) -> Annotations:
-    unknown = sorted({box.label for box in file.boxes} - set(labels))
-    if unknown:
-        raise DataError(f"{boxes}: {name} has a box with the unknown label {unknown[0]!r}; known: {', '.join(labels)}")
-    return Annotations(file.height_px, file.width_px, tuple(file.boxes))
 
 
 def rasterise(marks: Annotations | None, labels: Sequence[str], height_px: int, width_px: int) -> Raster:

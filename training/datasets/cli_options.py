@@ -27,6 +27,14 @@ MergeLabels = Annotated[
         "'Pits' and 'pits'. The spelling of most images is kept.",
     ),
 ]
+BoxesFormat = Annotated[
+    str,
+    typer.Option(
+        "--boxes-format",
+        help="Format of --boxes: voc, coco, yolo, label-studio, labelme, masks (images in which the pixels of defects "
+        "are not 0) or truth (truth.jsonl as written by simulate). auto detects it from the content of the files.",
+    ),
+]
 ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class used for validation.")]
 CleanLabel = Annotated[
     str | None,

@@ -36,6 +36,14 @@ class RunLengthMask:
         return inside.reshape(self.width_px, self.height_px).T
 
 
+def encode_mask(mask: Mask) -> RunLengthMask:
+    """Return a mask, bool [height, width], as runs."""
+    height_px, width_px = mask.shape
+    edges = np.flatnonzero(np.diff(mask.T.ravel().astype(np.int8), prepend=0, append=0))
+    starts, ends = edges[::2].astype(np.int64), edges[1::2].astype(np.int64)
+    return RunLengthMask(height_px, width_px, starts, ends - starts)
+
+
 def parse_runs(text: str, height_px: int, width_px: int, where: str) -> RunLengthMask:
     """Parse one mask. where: file and line, for the error message.
 

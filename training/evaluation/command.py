@@ -9,6 +9,7 @@ from rich.table import Table
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_evaluation import Evaluation, Interval, total
+from stripwatch.training.datasets.cli_options import BoxesFormat
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -32,10 +33,11 @@ def evaluate(
     boxes: Annotated[
         Path | None,
         typer.Option(
-            help="Boxes for measuring localization: a folder of VOC XML files, or truth.jsonl as written by simulate. "
+            help="Boxes, polygons or masks for measuring localization: a folder with annotation files, or one file. "
             "Default: those that fit used."
         ),
     ] = None,
+    boxes_format: BoxesFormat = "auto",
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
     ] = None,
@@ -59,7 +61,7 @@ def evaluate(
     require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 
-    settings = EvaluateSettings(run, data, test, recall, out, boxes)
+    settings = EvaluateSettings(run, data, test, recall, out, boxes, boxes_format)
     found = evaluate_run(settings)
     report = (out or run / "evaluation") / "report.html"
     moved: list[str | Path] = ["--data", data] if data else []

@@ -35,7 +35,7 @@ class EvaluateSettings:
 
     data: current location of the run's data folder. test: folder with other frames to measure on. recall: recall that
     the `unsure` thresholds must reach; None chooses the best F1. out: folder for plots and report.html. boxes:
-    annotations of the frames; None uses those of the fit.
+    annotations of the frames; None uses those of the fit. boxes_format: format of `boxes`, or "auto".
     """
 
     run: Path
@@ -44,6 +44,7 @@ class EvaluateSettings:
     recall: float | None = None
     out: Path | None = None
     boxes: Path | None = None
+    boxes_format: str = AUTO
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -81,7 +82,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         if settings.test is not None:
             frames = read_test_frames(run, settings.test, progress)
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
-        places = measure_localization(model, run, measured, settings.boxes, layout, progress)
+        places = measure_localization(model, run, measured, settings.boxes, layout, progress, settings.boxes_format)
         evaluation = evaluate(run, validation, measured, settings.recall, places)
         with one_step(progress, "drawing the report"):
             write_results(settings.run, out, model, run, measured, evaluation)

@@ -13,9 +13,10 @@ from rich.progress import Progress
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_evaluation import NO_LOCALIZATION, Localization, total
 from stripwatch.export.runs.run_folder import Head, HeatmapFacts, Run
-from stripwatch.training.annotations.annotations import Annotations, read_annotations
-from stripwatch.training.annotations.voc_boxes import LabelledBox
-from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.annotations.annotations import Annotations
+from stripwatch.training.annotations.reading import read_annotations
+from stripwatch.training.datasets.dataset import AUTO, for_task, read_dataset
+from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
@@ -71,12 +72,19 @@ def localize(located: Sequence[LocatedFrame], decoder: HeatmapDecoder) -> dict[s
 
 
 def measure_localization(
-    model: keras.Model, run: Run, scored: ScoredFrames, boxes: Path | None, layout: str, progress: Progress
+    model: keras.Model,
+    run: Run,
+    scored: ScoredFrames,
+    boxes: Path | None,
+    layout: str,
+    progress: Progress,
+    boxes_format: str = AUTO,
 ) -> dict[str, Localization] | None:
     """Return the localization counts of scored frames by label.
 
-    boxes: location of the annotations; None uses those of the fit. layout: of the folder of the frames. Returns None
-    for a head without heatmaps, and if no frame is annotated. Raises what read_annotations raises.
+    boxes, boxes_format: location and format of the annotations; None uses those of the fit. layout: of the folder of
+    the frames. Returns None for a head without heatmaps, and if no frame is annotated. Raises what read_annotations
+    raises.
     """
     decoder = run.heatmap_decoder
     if decoder is None or (boxes is None and run.marks is None):
@@ -84,10 +92,10 @@ def measure_localization(
             say(f"note: --boxes is ignored because head {run.configuration.head} has no heatmaps")
         return None
     if boxes is None and run.marks and run.marks.path:
-        boxes = path_of(run.marks.path)
+        boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format
     found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels)
     dataset, clean = for_task(found, run.configuration.task, run.clean_label)
-    find = annotations_finder(read_annotations(dataset, boxes), clean)
+    find = annotations_finder(read_annotations(dataset, boxes, boxes_format).marks, clean)
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
     return localize(locate(model, run.configuration.head, part, run.decode, progress), decoder) or None

@@ -156,8 +156,8 @@ LearningRate = Annotated[
 Boxes = Annotated[
     Path | None,
     typer.Option(
-        help="Boxes around defects: a folder of VOC XML files, or truth.jsonl as written by simulate. "
-        "Layout severstal uses its masks instead."
+        help="Boxes, polygons or masks of defects: a folder with annotation files, also in subfolders, or one file. "
+        "Layout severstal uses its own masks instead."
     ),
 ]
 Cache = Annotated[

@@ -9,7 +9,15 @@ import typer
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Layout, MergeLabels, TaskOption, ValShare
+from stripwatch.training.datasets.cli_options import (
+    BitDepth,
+    BoxesFormat,
+    CleanLabel,
+    Layout,
+    MergeLabels,
+    TaskOption,
+    ValShare,
+)
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
@@ -63,6 +71,7 @@ def fit(
     fine_tune_from: options.FineTuneFrom = "",
     fine_tune_rate: options.FineTuneRate = 1e-4,
     boxes: options.Boxes = None,
+    boxes_format: BoxesFormat = "auto",
     cache: options.Cache = None,
     precision: options.PrecisionOption = "auto",
     mm_per_px: options.MmPerPx = None,

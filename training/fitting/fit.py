@@ -29,7 +29,8 @@ from stripwatch.export.runs.run_folder import (
     file_sha256,
     write_run,
 )
-from stripwatch.training.annotations.annotations import Annotations, annotations_sha256, read_annotations
+from stripwatch.training.annotations.annotations import Annotations, annotations_sha256
+from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
@@ -130,7 +131,7 @@ def _plan(settings: FitSettings) -> _FitPlan:
     settings = replace(settings, clean_label=clean_label)
     check(settings)
     wants_marks = settings.head == "dense" or settings.boxes is not None
-    marks = read_annotations(dataset, settings.boxes) if wants_marks else None
+    marks = _read_marks(settings, dataset) if wants_marks else None
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
@@ -145,6 +146,13 @@ def _plan(settings: FitSettings) -> _FitPlan:
         say("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
     return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
+
+
+def _read_marks(settings: FitSettings, dataset: DataSet) -> Mapping[str, Annotations]:
+    found = read_annotations(dataset, settings.boxes, settings.boxes_format)
+    for note in found.notes:
+        say(note)
+    return found.marks
 
 
 def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> tuple[DecodeSpec, Classifier]:

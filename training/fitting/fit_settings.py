@@ -94,6 +94,7 @@ class FitSettings:
     levels: str = "full"
     novelty_false_alarms: float | None = 0.01
     merge_labels: bool = False
+    boxes_format: str = "auto"
 
     @property
     def frozen(self) -> bool:

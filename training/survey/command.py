@@ -10,7 +10,7 @@ import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.training.datasets.cli_options import Layout, MergeLabels
+from stripwatch.training.datasets.cli_options import BoxesFormat, Layout, MergeLabels
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
@@ -32,6 +32,11 @@ def survey(
     ] = None,
     layout: Layout = "auto",
     merge_labels: MergeLabels = False,
+    boxes: Annotated[
+        Path | None,
+        typer.Option(help="Boxes, polygons or masks to check: a folder with annotation files, or one file."),
+    ] = None,
+    boxes_format: BoxesFormat = "auto",
     json_file: JsonFile = None,
 ) -> None:
     """Report on a data set: class balance, image sizes, duplicates and unreadable files.
@@ -51,7 +56,7 @@ def survey(
     from stripwatch.training.survey.survey import survey as run_survey
 
     require_outside("--out", out, [data])
-    report = run_survey(data, layout, merge_labels)
+    report = run_survey(data, layout, merge_labels, boxes, boxes_format)
     if out is not None:
         write_survey(report, out)
     for message in report.unreadable[:_NAMED_MAX]:
@@ -76,6 +81,10 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
         "bits per sample": ", ".join(f"{group['used']}: {group['images']:,}" for group in summary["bit_depths"]),
         "duplicates": f"{summary['same']:,} identical, {summary['similar']:,} nearly identical",
     }
+    if summary["annotations"] is not None:
+        facts["annotations"] = "{images:,} images, {boxes:,} boxes, {masks:,} masks, format {format}".format(
+            **summary["annotations"]
+        )
     unusual = {
         "duplicates with different labels": summary["disputed"],
         "images with several labels": summary["several_labels"],

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.export.runs.files import atomic_write
+from stripwatch.training.annotations.reading import AnnotationSet
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.preparation.sample_depths import DepthGroup
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
@@ -48,6 +49,16 @@ def _depth_row(group: DepthGroup) -> dict[str, Any]:
     return row
 
 
+def _annotation_counts(annotations: AnnotationSet) -> dict[str, Any]:
+    marks = annotations.marks.values()
+    return {
+        "format": annotations.format,
+        "images": len(marks),
+        "boxes": sum(len(each.boxes) for each in marks),
+        "masks": sum(len(each.masks) for each in marks),
+    }
+
+
 def summarize(found: Survey) -> dict[str, Any]:
     """Return the counts of a survey as JSON. The names of pairs and files are only in survey.json."""
     return {
@@ -60,6 +71,7 @@ def summarize(found: Survey) -> dict[str, Any]:
         "sizes": found.sizes,
         "bit_depths": [_depth_row(group) for group in found.depth_groups],
         "fit_needs": None if found.bit_depth is None else f"--bit-depth {found.bit_depth}",
+        "annotations": None if found.annotations is None else _annotation_counts(found.annotations),
         "same": len(found.same),
         "similar": len(found.similar),
         "disputed": len(found.disputed),

@@ -4,7 +4,8 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
+from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
+from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
 from stripwatch.training.preparation.groups import group_links
@@ -28,7 +29,7 @@ class Survey:
 
     samples: readable images. sizes: number of images by "WIDTHxHEIGHT". same, similar: pairs of file names with
     identical and nearly identical pixels. unreadable: one error message per unreadable file. depths: bit depth of each
-    file, in the order of samples.
+    file, in the order of samples. annotations: None if none were given.
     """
 
     dataset: DataSet
@@ -38,6 +39,7 @@ class Survey:
     similar: list[tuple[str, str]]
     unreadable: list[str]
     depths: list[SampleDepth]
+    annotations: AnnotationSet | None = None
 
     @property
     def depth_groups(self) -> list[DepthGroup]:
@@ -70,13 +72,17 @@ class Survey:
         return [(a, b) for a, b in self.same + self.similar if labels[a] != labels[b]]
 
 
-def survey(root: Path, layout: str, merge_labels: bool = False) -> Survey:
+def survey(
+    root: Path, layout: str, merge_labels: bool = False, boxes: Path | None = None, boxes_format: str = AUTO
+) -> Survey:
     """Read every image of a data set once and report on it.
 
-    Unreadable files are part of the result. Raises what read_dataset raises, and DataError if no image is readable.
+    Unreadable files are part of the result. Raises what read_dataset and read_annotations raise, and DataError if no
+    image is readable.
     """
     dataset = read_dataset(root, layout, merge_labels=merge_labels)
-    for note in dataset.notes:
+    annotations = None if boxes is None else read_annotations(dataset, boxes, boxes_format)
+    for note in (*dataset.notes, *(annotations.notes if annotations else ())):
         say(note)
     with new_progress() as progress:
         task = progress.add_task("reading", total=len(dataset.samples))
@@ -93,9 +99,8 @@ def survey(root: Path, layout: str, merge_labels: bool = False) -> Survey:
     digests = [digest for _, digest in read]
     same, similar = _pairs(samples, digests)
     sizes = Counter(f"{digest.width_px}x{digest.height_px}" for digest in digests)
-    return Survey(
-        dataset, samples, dict(sizes.most_common()), same, similar, unreadable, [digest.depth for digest in digests]
-    )
+    depths = [digest.depth for digest in digests]
+    return Survey(dataset, samples, dict(sizes.most_common()), same, similar, unreadable, depths, annotations)
 
 
 def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:

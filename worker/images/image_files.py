@@ -128,6 +128,12 @@ def scan_folder(root: Path) -> ImageFolder:
     return ImageFolder(root, tuple(files), tuple(skipped), _same_names(root, files), tuple(sorted(masks)))
 
 
+def scan_files(root: Path) -> list[Path]:
+    """Return all files that `scan_folder` visits, of any type, sorted. Masks are included."""
+    images, others = _walk(root, lambda *_: None)
+    return sorted(images + others)
+
+
 Skip = Callable[[Path, str], None]
 
 

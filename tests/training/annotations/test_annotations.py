@@ -10,10 +10,10 @@ from stripwatch.training.annotations.annotations import (
     Annotations,
     annotations_sha256,
     rasterise,
-    read_annotations,
 )
-from stripwatch.training.annotations.voc_boxes import LabelledBox
+from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.datasets.rle_masks import parse_runs
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
@@ -63,7 +63,7 @@ def test_clean_images_are_empty_and_unannotated_ones_unknown() -> None:
 def test_reads_boxes_from_lines_of_the_simulator(tmp_path: Path) -> None:
     path = tmp_path / "truth.jsonl"
     path.write_text(LINE % '{"x": 1, "y": 2, "width": 3, "height": 4}')
-    found = read_annotations(dataset(tmp_path), path)
+    found = read_annotations(dataset(tmp_path), path).marks
     assert found == {"pits_1.png": marks(LabelledBox("pits", 1, 2, 4, 6))}
 
 
@@ -71,10 +71,10 @@ def test_reads_boxes_from_lines_of_the_simulator(tmp_path: Path) -> None:
     ("line", "message"),
     [
         (
-            LINE % '{"x": 18, "y": 2, "width": 3, "height": 4}',
-            "line 1: a box of 'pits' is empty or outside the image of 20x10",
+            LINE % '{"x": 18, "y": 2, "width": 4, "height": 4}',
+            "line 1: a box of 'pits' is outside the image of 20x10",
         ),
-        (LINE.replace("pits_1", "pits_9") % "", r"line 1: the data folder has no image pits_9\.png"),
+        (LINE.replace("pits_1", "pits_9") % "", r"line 1: the data set has no image named pits_9\.png"),
         (LINE.replace('"label": "pits"', '"label": 3') % "", r"line 1 is not a valid line of truth\.jsonl: .*label"),
         ("{", "line 1 is not a valid line"),
         (LINE.replace('"label": "pits"', '"label": "rust"') % '{"x": 1, "y": 2, "width": 3, "height": 4}', "'rust'"),
@@ -99,7 +99,7 @@ def test_reads_the_masks_of_severstal(tmp_path: Path) -> None:
     for name in ("a", "b"):
         cv2.imwrite(str(tmp_path / "train_images" / f"{name}.jpg"), np.zeros((256, 1600), np.uint8))
     (tmp_path / "train.csv").write_text("ImageId_ClassId,EncodedPixels\na.jpg_3,1 256\n")
-    found = read_annotations(DataSet(tmp_path, SAMPLES, ["defect_3"], "severstal"), None)
+    found = read_annotations(DataSet(tmp_path, SAMPLES, ["defect_3"], "severstal"), None).marks
     assert found["train_images/a.jpg"].rectangles("defect_3") == [LabelledBox("defect_3", 0, 0, 1, 256)]
     assert found["train_images/b.jpg"].labels == set()
 

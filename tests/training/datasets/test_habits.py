@@ -1,15 +1,18 @@
 """Data sets as people have them: one small set per habit, with what `survey` reports and what `fit` reads."""
 
+import json
 import re
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
 from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
 from stripwatch.training.survey.report import summarize
 from stripwatch.training.survey.survey import survey
@@ -176,11 +179,108 @@ def missing_files(root: Path) -> None:
     manifest(root, "file,label", "pits/1.png,pits", "a" * 300 + ".png,rust", "gone.png,rust", "../1.png,rust")
 
 
+def voc(box: str = "2 3 4 5", label: str = "pits", size: str = f"{SIDE_PX} {SIDE_PX}") -> str:
+    sides = "".join(f"<{name}>{value}</{name}>" for name, value in zip(("width", "height"), size.split(), strict=True))
+    names = ("xmin", "ymin", "xmax", "ymax")
+    corners = "".join(f"<{name}>{value}</{name}>" for name, value in zip(names, box.split(), strict=True))
+    return (
+        f"<annotation><size>{sides}</size><object><name>{label}</name><bndbox>{corners}</bndbox></object></annotation>"
+    )
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text)
+
+
+def voc_in_subfolders(root: Path) -> None:
+    two_classes(root)
+    write(root / "Annotations" / "pits" / "1.xml", voc())
+    write(root / "Annotations" / "rust" / "3.XML", voc(label="rust", box=f"1 1 {SIDE_PX + 1} 9"))
+
+
+def voc_next_to_images(root: Path) -> None:
+    two_classes(root)
+    write(root / "pits" / "1.xml", voc())
+    write(root / "rust" / "3.xml", voc(label="rust"))
+
+
+def voc_with_problems(root: Path) -> None:
+    two_classes(root)
+    files = {"1": voc(size="0 0"), "2": voc(box="1 1 1e999 3"), "3": voc(label="rsut"), "4": voc(size="48 48")}
+    for name, text in files.items():
+        write(root / "xml" / f"{name}.xml", text)
+
+
+def an_empty_annotation_folder(root: Path) -> None:
+    two_classes(root)
+    (root / "boxes").mkdir()
+
+
+def annotations_of_other_images(root: Path) -> None:
+    two_classes(root)
+    write(root / "boxes" / "classes.txt", "pits\nrust\n")
+    write(root / "boxes" / "frame_9.txt", "0 0.5 0.5 0.5 0.5\n")
+
+
+def coco(root: Path) -> None:
+    two_classes(root)
+    names = ["pits/1.png", "pits/2.png", "rust/3.png", "elsewhere/9.png"]
+    sizes = {"width": SIDE_PX, "height": SIDE_PX}
+    runs = {"size": [SIDE_PX, SIDE_PX], "counts": [9, 9, SIDE_PX**2 - 18]}
+    content = {
+        "images": [{"id": at, "file_name": name, **sizes} for at, name in enumerate(names)],
+        "categories": [{"id": 1, "name": "pits"}, {"id": 2, "name": "rust"}],
+        "annotations": [
+            {"id": 1, "image_id": 0, "category_id": 1, "bbox": [1, 2, 3, 4]},
+            {"id": 2, "image_id": 1, "category_id": 1, "segmentation": [[1, 1, 9, 1, 9, 9]]},
+            {"id": 3, "image_id": 2, "category_id": 2, "segmentation": runs},
+        ],
+    }
+    write(root / "annotations" / "instances_default.json", json.dumps(content))
+
+
+def yolo(root: Path) -> None:
+    pictures(root, "images/pits_1.png", "images/pits_2.png", "images/rust_3.png")
+    write(root / "data.yaml", "train: images\nnc: 2\nnames: ['pits', 'rust']\n")
+    write(root / "labels" / "pits_1.txt", "0 0.5 0.5 0.25 0.25\n0 0.1 0.1 0.1 0.1\n")
+    write(root / "labels" / "pits_2.txt", "")
+    write(root / "labels" / "rust_3.txt", "1 0.1 0.1 0.9 0.1 0.9 0.9\n")
+
+
+def label_studio(root: Path) -> None:
+    two_classes(root)
+    region = {
+        "type": "rectanglelabels",
+        "original_width": SIDE_PX,
+        "original_height": SIDE_PX,
+        "image_rotation": 0,
+        "value": {"x": 10, "y": 10, "width": 20, "height": 20, "rotation": 0, "rectanglelabels": ["pits"]},
+    }
+    tasks = [
+        {"id": 1, "data": {"image": "/data/upload/1/00112233-1.png"}, "annotations": [{"result": [region]}]},
+        {"id": 2, "data": {"image": "/data/upload/1/44556677-3.png"}, "annotations": []},
+    ]
+    write(root / "project-1-at-2026-11-29.json", json.dumps(tasks))
+
+
+def labelme(root: Path) -> None:
+    two_classes(root)
+    shape = {"label": "pits", "points": [[1, 1], [9, 1], [9, 9]], "shape_type": "polygon"}
+    content = {"imagePath": "1.png", "shapes": [shape], "imageWidth": SIDE_PX, "imageHeight": SIDE_PX}
+    write(root / "pits" / "1.json", json.dumps(content))
+
+
+def two_annotation_formats(root: Path) -> None:
+    yolo(root)
+    write(root / "xml" / "pits_1.xml", voc())
+
+
 @dataclass(frozen=True, slots=True)
 class Habit:
     """make: writes the data set. classes: images per class. skipped: number of skipped entries by reason.
     refused: pattern of the error of both commands. notes: patterns of messages of both commands. merged: images per
-    class with --merge-labels.
+    class with --merge-labels. boxes: --boxes, below the data folder. annotations: format, images, boxes and masks.
     """
 
     make: Callable[[Path], None]
@@ -189,6 +289,8 @@ class Habit:
     refused: str = ""
     notes: tuple[str, ...] = ()
     merged: dict[str, int] = field(default_factory=dict)
+    boxes: str | None = None
+    annotations: tuple[str, int, int, int] | None = None
 
 
 STRIPS = {"defect_1": 1, "defect_3": 1, "defect_4": 1, "clean": 1}
@@ -225,6 +327,42 @@ HABITS = [
         notes=(r"look alike \(an accent is stored as one character or as two\) but are different classes",),
         merged={"Riss\u00e9": 2, "pits": 1},
     ),
+    Habit(
+        voc_in_subfolders,
+        TWO,
+        boxes="Annotations",
+        annotations=("voc", 2, 2, 0),
+        notes=(r"1 boxes or polygons extended .* clipped: rust/3\.png", "2 images are not annotated: pits/2"),
+    ),
+    Habit(voc_next_to_images, TWO, boxes=".", annotations=("voc", 2, 2, 0)),
+    Habit(
+        voc_with_problems,
+        boxes="xml",
+        refused=r"4 problems in .*xml: .*1\.xml is not a VOC box file: the image width of 0 .*2\.xml: a box .* is "
+        r"not finite.*4\.xml: the annotation is for an image of 48x48 .* 24x24.*3\.xml has the unknown label "
+        "'rsut'; did you mean 'rust'",
+    ),
+    Habit(an_empty_annotation_folder, boxes="boxes", refused="boxes has no annotations that can be read .* no files"),
+    Habit(
+        annotations_of_other_images, boxes="boxes", refused=r"no annotation for any of the 4 images.* such as frame_9"
+    ),
+    Habit(
+        coco,
+        TWO,
+        {"type .json": 1},
+        boxes="annotations",
+        annotations=("coco", 3, 1, 2),
+        notes=(r"1 annotations belong to images that are not in the data set: elsewhere/9\.png",),
+    ),
+    Habit(yolo, {"pits": 2, "rust": 1}, boxes="data.yaml", annotations=("yolo", 3, 2, 1)),
+    Habit(label_studio, TWO, {"type .json": 1}, boxes=".", annotations=("label-studio", 1, 1, 0)),
+    Habit(labelme, TWO, boxes="pits", annotations=("labelme", 1, 0, 1)),
+    Habit(masks_in_a_folder, TWO, {"mask of another image": 2}, boxes="masks", annotations=("masks", 1, 0, 1)),
+    Habit(
+        two_annotation_formats,
+        boxes=".",
+        refused=r"several formats: 1 voc file, such as xml/pits_1\.xml; 3 yolo files, such as .* Choose one with",
+    ),
     Habit(severstal_with_an_index, STRIPS),
     Habit(severstal_in_another_order, STRIPS),
     Habit(severstal_with_clean_rows, STRIPS),
@@ -246,23 +384,36 @@ def classes_of(dataset: DataSet) -> dict[str, int]:
     return dict(Counter(label for sample in dataset.samples for label in sample.labels or (CLEAN,)))
 
 
-@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: habit.make.__name__)
+def fit_reads(root: Path, habit: Habit) -> tuple[DataSet, AnnotationSet | None]:
+    """Read the data as fit does."""
+    dataset = read_dataset(root)
+    return dataset, None if habit.boxes is None else read_annotations(dataset, root / habit.boxes)
+
+
+def survey_reports(root: Path, habit: Habit) -> dict[str, Any]:
+    return summarize(survey(root, "auto", boxes=None if habit.boxes is None else root / habit.boxes))
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.make.__name__}-{habit.boxes or ''}")
 def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> None:
     habit.make(tmp_path)
     if habit.refused:
-        for read in (lambda: read_dataset(tmp_path), lambda: survey(tmp_path, "auto")):
+        for read in (fit_reads, survey_reports):
             with pytest.raises(StripwatchError, match=habit.refused):
-                read()
+                read(tmp_path, habit)
         return
-    dataset = read_dataset(tmp_path)
+    dataset, annotations = fit_reads(tmp_path, habit)
     assert classes_of(dataset) == habit.classes
     assert Counter(each.why for each in dataset.skipped) == habit.skipped
+    notes = (*dataset.notes, *(annotations.notes if annotations else ()))
     for pattern in habit.notes:
-        assert any(re.search(pattern, note) for note in dataset.notes), dataset.notes
-    summary = summarize(survey(tmp_path, "auto"))
+        assert any(re.search(pattern, note) for note in notes), notes
+    summary = survey_reports(tmp_path, habit)
     assert (summary["classes"], summary["unreadable"]) == (habit.classes, 0)
+    assert summary["files_skipped"] == sum(habit.skipped.values())
+    counts = summary["annotations"]
+    assert (counts and tuple(counts.values())) == habit.annotations
     assert bool(summary["alike_labels"]) == bool(habit.merged)
     if habit.merged:
         merged = read_dataset(tmp_path, merge_labels=True)
         assert (classes_of(merged), merged.alike) == (habit.merged, ())
-    assert summary["files_skipped"] == sum(habit.skipped.values())

@@ -13,7 +13,7 @@ from stripwatch.export.runs.keras_model import exported_view, load_model
 from stripwatch.export.runs.run_evaluation import Localization, read_evaluation, total
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.annotations.annotations import Annotations
-from stripwatch.training.annotations.voc_boxes import LabelledBox
+from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.evaluation.localization import LocatedFrame, localize
 from stripwatch.training.fitting.fit import fit

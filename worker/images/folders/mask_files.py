@@ -60,6 +60,12 @@ def find_masks(root: Path, files: Iterable[Path]) -> list[Path]:
     return [path for path in masks if path.suffix.lower() in _LOSSLESS]
 
 
+def masked_name(stem: str) -> str:
+    """Return the name of the image that a mask belongs to: without the suffix, if it has one."""
+    match = _SUFFIX.fullmatch(stem)
+    return match["stem"] if match else stem
+
+
 def _base(path: Path) -> str | None:
     """Return the name of the image that a file with the suffix of a mask belongs to, in lower case and without type."""
     match = _SUFFIX.fullmatch(path.stem.lower())

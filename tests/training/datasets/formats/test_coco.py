@@ -1,0 +1,64 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from stripwatch.training.datasets.formats.coco import read_coco
+from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
+from stripwatch.training.datasets.problems import Problems
+
+IMAGES = [{"id": 1, "file_name": "x/a.png", "width": 4, "height": 3}]
+CATEGORIES = [{"id": 0, "name": "defects"}, {"id": 7, "name": "pits "}]
+# A mask of 4x3 pixels. From the fourth count on, compressed counts are differences to the count before the last one.
+COUNTS, COMPRESSED = [2, 3, 4, 1, 2], "234NN"
+
+
+def read(root: Path, *annotations: dict[str, Any]) -> tuple[list[ImageMarks], list[str]]:
+    path = root / "instances.json"
+    path.write_text(json.dumps({"images": IMAGES, "categories": CATEGORIES, "annotations": annotations}))
+    problems = Problems("coco")
+    return list(read_coco(root, [path], problems)), problems.found
+
+
+def annotation(**fields: Any) -> dict[str, Any]:
+    return {"id": 5, "image_id": 1, "category_id": 7, "iscrowd": 0, "area": 1.0, **fields}
+
+
+def test_reads_boxes_and_polygons(tmp_path: Path) -> None:
+    boxed = annotation(bbox=[1, 0, 2, 3], segmentation=[])
+    polygons = annotation(bbox=[1, 0, 2, 3], segmentation=[[0, 0, 2, 0, 2, 2]])
+    (marks,), problems = read(tmp_path, boxed, polygons)
+    assert (marks.image, marks.width_px, marks.height_px, problems) == ("x/a.png", 4, 3, [])
+    assert marks.shapes == [Shape("pits", (1, 0, 3, 3)), Shape("pits", points=((0, 0), (2, 0), (2, 2)))]
+
+
+@pytest.mark.parametrize("counts", [COUNTS, COMPRESSED])
+def test_reads_masks_down_the_columns(tmp_path: Path, counts: Any) -> None:
+    (marks,), problems = read(tmp_path, annotation(segmentation={"size": [3, 4], "counts": counts}))
+    assert problems == []
+    (shape,) = marks.shapes
+    assert shape.runs is not None
+    expected = np.zeros(12, bool)
+    expected[2:5] = expected[9] = True
+    np.testing.assert_array_equal(shape.runs.mask(), expected.reshape(4, 3).T)
+
+
+@pytest.mark.parametrize(
+    ("fields", "message"),
+    [
+        ({"image_id": 3}, "annotation 5 has the image_id 3, which no image has"),
+        ({"category_id": 3}, "annotation 5 has the category_id 3, which no category has"),
+        ({}, "neither a segmentation nor a bbox"),
+        ({"segmentation": [[0, 0, 1, 1]]}, "a polygon has 4 numbers"),
+        ({"segmentation": {"size": [3, 4], "counts": [2, 3]}}, "the runs of its mask do not cover 4x3 pixels"),
+        ({"segmentation": {"size": [3, 4], "counts": "~"}}, "are not compressed counts"),
+        ({"segmentation": {"size": [3, 4], "counts": "P"}}, "end early"),
+        ({"bbox": "1 2 3 4"}, "is not a COCO file: Expected `array`"),
+    ],
+)
+def test_names_an_invalid_annotation(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
+    (problem,) = read(tmp_path, annotation(**fields))[1]
+    assert message in problem
+    assert "instances.json" in problem

@@ -1,0 +1,78 @@
+from pathlib import Path
+
+import pytest
+
+from stripwatch.training.datasets.formats.marks import Shape
+from stripwatch.training.datasets.formats.yolo import is_yolo, read_yolo, yaml_names
+from stripwatch.training.datasets.problems import Problems
+from stripwatch.worker.common.errors import DataError
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "train: images/train\nnc: 2\nnames: ['pits', \"edge crack\"]\n",
+        "names:\n  - pits\n  - edge crack\nnc: 2\n",
+        "names:\n- pits\n- 'edge crack'\ntrain: x\n",
+        "path: data\nnames:\n  0: pits  # small\n  1: edge crack\n",
+        "names: {0: pits, 1: edge crack}\n",
+        "names: [pits,\n  edge crack]\n",
+    ],
+)
+def test_reads_the_names_in_every_notation(text: str) -> None:
+    assert yaml_names(text) == {0: "pits", 1: "edge crack"}
+
+
+def test_a_yaml_file_without_names() -> None:
+    assert yaml_names("train: x\nnc: 2\n") == {}
+
+
+def read(root: Path, text: str) -> tuple[list[Shape], list[str]]:
+    (root / "a.txt").write_text(text)
+    problems = Problems("labels")
+    (marks,) = read_yolo(root, [root / "a.txt"], problems, root)
+    return marks.shapes, problems.found
+
+
+def test_reads_boxes_and_polygons(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("pits\nrust\n")
+    shapes, problems = read(tmp_path, "1 0.5 0.5 0.5 0.25\n\n0 0 0 1 0 1 1\n")
+    assert shapes == [Shape("rust", (0.25, 0.375, 0.75, 0.625)), Shape("pits", points=((0, 0), (1, 0), (1, 1)))]
+    assert problems == []
+
+
+@pytest.mark.parametrize(
+    ("line", "message"),
+    [
+        ("2 0.5 0.5 0.5 0.5", "class 2 has no name; known are 0 to 1"),
+        ("0 0.5 0.5 0.5 0.5 0.9", "it has a sixth number, as predictions have"),
+        ("0 0.5 0.5 0.5", "it has 4 numbers"),
+        ("0 0.5 0.5 x 0.5", "could not convert"),
+        ("nan 0.5 0.5 0.5 0.5", "cannot convert float NaN"),
+    ],
+)
+def test_names_a_malformed_line(tmp_path: Path, line: str, message: str) -> None:
+    (tmp_path / "classes.txt").write_text("pits\nrust\n")
+    (problem,) = read(tmp_path, f"0 0.5 0.5 0.5 0.5\n{line}\n")[1]
+    assert "a.txt line 2 is not a YOLO annotation" in problem
+    assert message in problem
+
+
+def test_needs_the_names_of_the_classes(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"no data\.yaml, classes\.txt or obj\.names with the names"):
+        read(tmp_path, "0 0.5 0.5 0.5 0.5")
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "expected"),
+    [
+        ("a.txt", "0 0.5 0.5 0.5 0.5\n", True),
+        ("a.txt", "", True),
+        ("a.txt", "crack at the edge\n", False),
+        ("classes.txt", "", False),
+        ("README.dataset.txt", "", False),
+    ],
+)
+def test_recognizes_yolo_files_by_their_content(tmp_path: Path, name: str, text: str, expected: bool) -> None:
+    (tmp_path / name).write_text(text)
+    assert is_yolo(tmp_path / name) is expected

@@ -1,0 +1,190 @@
+"""Read annotations, match them with the images of a data set, and check them."""
+
+from collections import defaultdict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from stripwatch.training.annotations.annotations import Annotations
+from stripwatch.training.annotations.image_index import AmbiguousImageError, ImageIndex
+from stripwatch.training.annotations.image_sizes import annotated_size, may_be_turned, read_stored
+from stripwatch.training.annotations.polygons import fill_polygon
+from stripwatch.training.datasets.alike_labels import label_key
+from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
+from stripwatch.training.datasets.formats.marks import ImageMarks, LabelledBox, Shape, clipped, scaled
+from stripwatch.training.datasets.problems import Problems, nearest_text
+from stripwatch.training.datasets.rle_masks import Mask, RunLengthMask, encode_mask
+from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
+from stripwatch.worker.common.errors import DataError, SettingsError
+from stripwatch.worker.common.path_text import file_below
+
+
+@dataclass(frozen=True, slots=True)
+class AnnotationSet:
+    """Annotations by image name. format: of their files. notes: messages about what was changed or not used."""
+
+    marks: dict[str, Annotations]
+    format: str
+    notes: list[str] = field(default_factory=list)
+
+
+def read_annotations(dataset: DataSet, boxes: Path | None, boxes_format: str = AUTO) -> AnnotationSet:
+    """Return the annotations of each annotated image.
+
+    boxes: a folder of annotation files, or one file, in one of `FORMATS`. None uses the masks of layout severstal.
+    Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist, and DataError, with
+    the first problems and their number, for annotations that cannot be read, are outside their image, have an unknown
+    label, or do not belong to the images, and if no annotation belongs to an image of the data set.
+    """
+    if boxes is None:
+        if dataset.layout != "severstal":
+            raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
+        masks = read_severstal_masks(dataset.root)
+        found = {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=runs) for name, runs in masks.items()}
+        return AnnotationSet(found, "severstal")
+    images = {file_below(dataset.root, sample.name).resolve() for sample in dataset.samples}
+    files = find_annotations(boxes, boxes_format, lambda path: path.resolve() in images)
+    return _Matching(dataset, files, boxes).read()
+
+
+class _Matching:
+    """Matches the annotations of one set of files with the images of a data set."""
+
+    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path) -> None:
+        self._dataset = dataset
+        self._files = files
+        self._boxes = boxes
+        self._problems = Problems(str(boxes))
+        self._index = ImageIndex(dataset.samples)
+        self._labels = {sample.name: sample.labels for sample in dataset.samples}
+        self._spelling = {label_key(label): label for label in dataset.labels} if dataset.merged else {}
+        self._unknown_labels: dict[str, list[str]] = defaultdict(list)
+        self._clipped: list[str] = []
+        self._turned: list[str] = []
+        self._unused: list[str] = []
+
+    def read(self) -> AnnotationSet:
+        """Read and check everything. Raises DataError."""
+        read = self._files.read(self._problems, self._dataset.root)
+        matched: dict[str, ImageMarks] = {}
+        for marks in read:
+            name = self._find(marks)
+            if name is not None and name in matched:
+                self._problems.add(f"{marks.where}: {name} already has annotations in {matched[name].where}")
+            elif name is not None:
+                matched[name] = marks
+        if not matched and not self._problems.found:
+            raise DataError(self._nothing_text(read))
+        found = {name: each for name, marks in matched.items() if (each := self._convert(name, marks)) is not None}
+        self._note_unknown_labels()
+        self._problems.check()
+        return AnnotationSet(found, self._files.format, self._notes(found))
+
+    def _find(self, marks: ImageMarks) -> str | None:
+        try:
+            name = self._index.find(marks.image, marks.suffixed)
+        except AmbiguousImageError as error:
+            self._problems.add(f"{marks.where} is ambiguous: {error}; rename one")
+            return None
+        if name is None and marks.required:
+            self._problems.add(f"{marks.where}: the data set has no image named {Path(marks.image).name}")
+        elif name is None:
+            self._unused.append(marks.image)
+        return name
+
+    def _convert(self, name: str, marks: ImageMarks) -> Annotations | None:
+        image = read_stored(file_below(self._dataset.root, name))
+        try:
+            width_px, height_px = annotated_size(marks, image)
+        except ValueError as error:
+            self._problems.add(f"{marks.where}: {error}")
+            return None
+        if may_be_turned(marks, image):
+            self._turned.append(name)
+        shapes = []
+        for shape in marks.shapes:
+            label = self._label(name, shape.label, marks.where)
+            placed = shape if marks.width_px is not None else scaled(shape, width_px, height_px)
+            try:
+                kept, changed = clipped(placed, width_px, height_px)
+            except ValueError as error:
+                kind = "box" if shape.corners else "polygon"
+                self._problems.add(f"{marks.where}: a {kind} of {shape.label!r} {error}")
+                continue
+            self._clipped += [name] if changed else []
+            shapes.append((label, kept))
+        return _annotations(shapes, width_px, height_px)
+
+    def _label(self, name: str, label: str, where: str) -> str:
+        if not label:
+            only = self._labels[name]
+            if len(only) == 1:
+                return only[0]
+            self._problems.add(f"{where}: the mask belongs to {name}, which has {len(only)} labels instead of one")
+            return label
+        label = self._spelling.get(label_key(label), label)
+        if label not in self._dataset.labels:
+            self._unknown_labels[label].append(where)
+        return label
+
+    def _note_unknown_labels(self) -> None:
+        known = self._dataset.labels
+        for label, places in sorted(self._unknown_labels.items()):
+            more = f" and {len(places) - 1} more" if len(places) > 1 else ""
+            hint = nearest_text(label, known) or f"; known: {', '.join(known)}"
+            self._problems.add(f"{places[0]}{more} has the unknown label {label!r}{hint}")
+
+    def _nothing_text(self, read: list[ImageMarks]) -> str:
+        names = [marks.image for marks in read[:3]]
+        images = [sample.name for sample in self._dataset.samples[:3]]
+        return (
+            f"--boxes {self._boxes} has no annotation for any of the {len(self._dataset.samples)} images. It contains "
+            f"{self._files.text}, for images such as {', '.join(names) or '(none)'}; the images of the data set are "
+            f"such as {', '.join(images)}"
+        )
+
+    def _notes(self, found: dict[str, Annotations]) -> list[str]:
+        defects = [name for name, labels in self._labels.items() if labels]
+        others = [
+            f"{name} ({', '.join(sorted(marks.labels))})"
+            for name, marks in found.items()
+            if marks.labels - set(self._labels[name])
+        ]
+        return [
+            f"annotations of {len(found)} of {len(self._labels)} images from {self._files.text}",
+            *_note(self._unused, "annotations belong to images that are not in the data set"),
+            *_note(self._clipped, "boxes or polygons extended past their image by up to one pixel and were clipped"),
+            *_note(others, "images have boxes with a label that the image does not have"),
+            *_note(
+                self._turned,
+                "annotated images have an EXIF rotation that training and the worker ignore, and their size does not "
+                "show whether the annotations were drawn on the rotated image",
+                "warning",
+            ),
+            *(_note([name for name in defects if name not in found], "images are not annotated") if found else []),
+        ]
+
+
+def _note(names: list[str], what: str, kind: str = "note") -> list[str]:
+    if not names:
+        return []
+    return [f"{kind}: {len(names)} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"]
+
+
+def _annotations(shapes: Iterable[tuple[str, Shape]], width_px: int, height_px: int) -> Annotations:
+    boxes: list[LabelledBox] = []
+    masks: dict[str, list[Mask]] = defaultdict(list)
+    for label, shape in shapes:
+        if shape.corners:
+            left, top, right, bottom = (round(value) for value in shape.corners)
+            left, top = min(left, width_px - 1), min(top, height_px - 1)
+            boxes.append(LabelledBox(label, left, top, max(right, left + 1), max(bottom, top + 1)))
+        elif shape.runs is not None:
+            masks[label].append(shape.runs.mask())
+        else:
+            masks[label].append(fill_polygon(shape.points, width_px, height_px))
+    runs: dict[str, RunLengthMask] = {label: encode_mask(np.logical_or.reduce(found)) for label, found in masks.items()}
+    return Annotations(height_px, width_px, tuple(boxes), runs)

@@ -1,0 +1,1 @@
+"""Formats of annotation files: boxes, polygons and masks, as labelling tools write them."""

@@ -1,0 +1,133 @@
+"""COCO: one JSON file for many images, with boxes, polygons or run-length masks (https://cocodataset.org/#format-data).
+
+Run-length masks count pixels down each column, then across, beginning with pixels outside. Compressed ones are decoded
+as in the original implementation (rleFrString in
+https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c).
+"""
+
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from stripwatch.training.datasets.formats.json_files import convert, load_json
+from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
+from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.rle_masks import RunLengthMask
+from stripwatch.worker.common.errors import DataError
+
+
+class _Image(msgspec.Struct, frozen=True):
+    id: int | str
+    file_name: str
+    width: int
+    height: int
+
+
+class _Category(msgspec.Struct, frozen=True):
+    id: int
+    name: str
+
+
+class _Rle(msgspec.Struct, frozen=True):
+    size: tuple[int, int]
+    counts: list[int] | str
+
+
+class _Annotation(msgspec.Struct, frozen=True):
+    image_id: int | str
+    category_id: int
+    bbox: list[float] = msgspec.field(default_factory=list)
+    segmentation: list[list[float]] | _Rle | None = None
+    id: int | str | None = None
+
+
+class _Coco(msgspec.Struct, frozen=True):
+    images: list[_Image]
+    categories: list[_Category]
+    annotations: list[_Annotation] = msgspec.field(default_factory=list)
+
+
+def is_coco(content: Any) -> bool:
+    """Return whether decoded JSON is a COCO file."""
+    return isinstance(content, dict) and {"images", "categories"} <= content.keys()
+
+
+def read_coco(_: Path, files: Iterable[Path], problems: Problems) -> Iterator[ImageMarks]:
+    """Read COCO files. Images without annotations are clean."""
+    for path in files:
+        try:
+            yield from _read(path, problems)
+        except DataError as error:
+            problems.add(str(error))
+
+
+def _read(path: Path, problems: Problems) -> Iterator[ImageMarks]:
+    coco = convert(load_json(path), _Coco, path, "a COCO file")
+    names = {category.id: category.name.strip() for category in coco.categories}
+    marks = {
+        image.id: ImageMarks(image.file_name, f"{path}: {image.file_name}", image.width, image.height)
+        for image in coco.images
+    }
+    for at, annotation in enumerate(coco.annotations):
+        where = f"{path}: annotation {at if annotation.id is None else annotation.id}"
+        if annotation.image_id not in marks:
+            problems.add(f"{where} has the image_id {annotation.image_id}, which no image has")
+        elif annotation.category_id not in names:
+            problems.add(f"{where} has the category_id {annotation.category_id}, which no category has")
+        else:
+            try:
+                marks[annotation.image_id].shapes += _shapes(annotation, names[annotation.category_id])
+            except ValueError as error:
+                problems.add(f"{where} is not valid: {error}")
+    yield from marks.values()
+
+
+def _shapes(annotation: _Annotation, label: str) -> list[Shape]:
+    if isinstance(annotation.segmentation, _Rle):
+        return [Shape(label, runs=_runs(annotation.segmentation))]
+    if annotation.segmentation:
+        return [Shape(label, points=_points(flat)) for flat in annotation.segmentation]
+    if len(annotation.bbox) != 4:
+        raise ValueError("it has neither a segmentation nor a bbox of four numbers")
+    left, top, width, height = annotation.bbox
+    return [Shape(label, (left, top, left + width, top + height))]
+
+
+def _points(flat: list[float]) -> tuple[tuple[float, float], ...]:
+    if len(flat) < 6 or len(flat) % 2:
+        raise ValueError(f"a polygon has {len(flat)} numbers; it needs at least three points of two numbers")
+    return tuple(zip(flat[::2], flat[1::2], strict=True))
+
+
+def _runs(rle: _Rle) -> RunLengthMask:
+    counts = _decompressed(rle.counts) if isinstance(rle.counts, str) else rle.counts
+    height_px, width_px = rle.size
+    if min(counts, default=0) < 0 or sum(counts) != height_px * width_px:
+        raise ValueError(f"the runs of its mask do not cover {width_px}x{height_px} pixels")
+    ends = np.cumsum(np.array(counts, np.int64))
+    starts, lengths = ends[:-1:2], np.array(counts[1::2], np.int64)
+    kept = lengths > 0
+    return RunLengthMask(height_px, width_px, starts[kept], lengths[kept])
+
+
+def _decompressed(text: str) -> list[int]:
+    """Return the counts of a compressed mask: numbers in groups of five bits, differences from the third one on."""
+    counts: list[int] = []
+    value = shift = 0
+    for code in text.encode():
+        bits = code - 48
+        if not 0 <= bits < 64:
+            raise ValueError("the counts of its mask are not compressed counts")
+        value |= (bits & 0x1F) << shift
+        shift += 5
+        if not bits & 0x20:
+            if bits & 0x10:
+                value |= -1 << shift
+            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
+            value = shift = 0
+    if shift:
+        raise ValueError("the counts of its mask end early")
+    return counts

@@ -60,8 +60,9 @@ _SECTIONS: dict[str, tuple[str, str]] = {
     ),
     "review": (
         "Review frame",
-        "The original bytes of a frame with verdict `unsure`, for a person to label. Written if `review.enabled` is "
-        "true. The prediction of the model is in the headers.",
+        "The original bytes of a frame for a person to label: of one with verdict `unsure`, or with a defect that an "
+        "anomaly model reports. Written if `review.enabled` is true. The prediction of the model is in the headers, "
+        "and so is the reason.",
     ),
     "correction": (
         "Correction",

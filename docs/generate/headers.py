@@ -122,8 +122,14 @@ def _original() -> HeaderSpec:
 def _own(kind: type[msgspec.Struct]) -> list[list[str]]:
     _, definitions = msgspec.json.schema_components([kind])
     fields: dict[str, Any] = definitions[kind.__name__]["properties"]
+    return [[code(OWN_PREFIX + name), _form(field), field["description"]] for name, field in fields.items()]
+
+
+def _form(field: dict[str, Any]) -> str:
+    """Return the form of a header's value. A header whose field may be null is absent then."""
     forms = {"string": "text", "integer": "integer", "number": "number"}
-    return [[code(OWN_PREFIX + name), forms[field["type"]], field["description"]] for name, field in fields.items()]
+    (kind,) = {each["type"] for each in field.get("anyOf", [field])} - {"null"}
+    return f"{forms[kind]}, optional" if "anyOf" in field else forms[kind]
 
 
 def _pixel_formats() -> list[list[str]]:

@@ -1,6 +1,7 @@
 """Layout `collected`: a folder of review frames that a person sorts by label.
 
 _unsorted/GUESS/ID.jpg   not sorted yet; GUESS is the label predicted by the model
+_unsorted/_novel/ID.jpg  not sorted yet; the model was not trained on such frames, so its prediction says little
 LABEL/ID.jpg             sorted; LABEL is the true label
 _skip/ID.jpg             not used for training, like all folders whose names begin with "_"
 collected.csv            origin of each frame
@@ -21,9 +22,12 @@ from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
+from stripwatch.worker.contracts.frame_headers import NAMELESS
 
 CSV_FILE = "collected.csv"
 UNSORTED, SKIP = "_unsorted", "_skip"
+NOVEL = "_novel"  # not a valid label, so that these frames cannot be accepted before a person has sorted them
+NO_FOLDER = "_other"  # for labels that are not valid folder names
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _LABEL_CHARS_MAX = 100
 
@@ -36,6 +40,8 @@ class ReviewedFrame:
     the model. scores: scores of all labels as JSON. sha256: of the file, which holds the original bytes from the
     camera, or the pixels of a raw buffer as PNG. corrected_label, corrected_by, corrected_at: correction by a person on
     the live page, empty for none; the label is also empty for "not a defect" if the model has no label for that.
+    reason: why the worker sent the frame for review. novelty, novelty_threshold: its novelty score, and the value above
+    which a frame is novel. These three are empty where they are not stated.
     """
 
     id: str
@@ -52,6 +58,20 @@ class ReviewedFrame:
     corrected_label: str = ""
     corrected_by: str = ""
     corrected_at: str = ""
+    reason: str = ""
+    novelty: str = ""
+    novelty_threshold: str = ""
+
+    @property
+    def is_nameless(self) -> bool:
+        """Return whether no label of the model may fit: the frame is novel, or was found by an anomaly model."""
+        return self.reason in NAMELESS
+
+    @property
+    def unsorted_folder(self) -> str:
+        """Return the folder for the frame as long as no person has labelled it."""
+        guess = self.guess if may_be_folder(self.guess) else NO_FOLDER
+        return f"{UNSORTED}/{NOVEL if self.is_nameless else guess}"
 
     @property
     def name(self) -> str:

@@ -9,18 +9,18 @@ from typing import Any
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
-    UNSORTED,
     FrameFiles,
     ReviewedFrame,
     read_folder,
     safe_name,
     write_entries,
 )
-from stripwatch.training.labeling.corrected_frames import NOT_A_DEFECT, CorrectedFrames, guess_folder
+from stripwatch.training.labeling.corrected_frames import NOT_A_DEFECT, CorrectedFrames
 from stripwatch.training.labeling.review_record import ReviewRecord, read_review
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.contracts.frame_headers import NAMELESS
 from stripwatch.worker.contracts.positions import Record
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.images.headers.reader import read_header
@@ -32,22 +32,24 @@ class Collector:
     """Adds review frames to a folder.
 
     Frames are identified by id. A frame is known if it is in collected.csv; a file left by a killed run is not
-    written again. A frame that a person has corrected is placed in the folder of its true label.
+    written again. A frame that a person has corrected is placed in the folder of its true label. A novel frame, or one
+    that an anomaly model found, is placed in a folder of its own, because no label of the model may fit.
     """
 
-    def __init__(self, out: Path, frames_max: int, no_defect: str = "") -> None:
+    def __init__(self, out: Path, frames_max: int, no_defect: str = "", only_novel: bool = False) -> None:
         """Open a folder, or create it.
 
         frames_max: maximum number of new frames; 0 sets no limit. no_defect: label of frames that a person called not
-        a defect, if their model has no label for that; "" leaves them unlabelled. Raises InputError if the folder
-        contains other files.
+        a defect, if their model has no label for that; "" leaves them unlabelled. only_novel: pass over frames that are
+        neither novel nor found by an anomaly model. Raises InputError if the folder contains other files.
         """
         claim(out)
         self._out = out
         self._frames_max = frames_max
         self._entries, self._files = read_folder(out) if (out / CSV_FILE).is_file() else ({}, FrameFiles(out))
         self._corrections = CorrectedFrames(out, self._files, no_defect)
-        self._read = self._known = self._unreadable = 0
+        self._only_novel = only_novel
+        self._read = self._known = self._unreadable = self._passed_over = self._novel = 0
         self._guesses: Counter[str] = Counter()
 
     @property
@@ -78,6 +80,8 @@ class Collector:
     def summary(self) -> dict[str, Any]:
         """Return counts as JSON. guesses: number of new frames by predicted label.
 
+        novel: number of new frames that are novel or that an anomaly model found. passed_over: number of records that
+        were not selected.
         corrected: number of frames by the label that a person gave them. conflicts: number of corrected frames that
         were sorted by hand under another label, where they stay.
         """
@@ -85,7 +89,9 @@ class Collector:
             "out": str(self._out),
             "records_read": self._read,
             "new": self._guesses.total(),
+            "novel": self._novel,
             "known": self._known,
+            "passed_over": self._passed_over,
             "unreadable": self._unreadable,
             "full": self.full,
             "guesses": dict(self._guesses.most_common()),
@@ -103,19 +109,24 @@ class Collector:
                 self._known += 1
                 self._correct(name, reviewed)
                 return
+            if self._only_novel and reviewed.reason not in NAMELESS:
+                self._passed_over += 1
+                return
             content = _file_content(reviewed)
             suffix = SUFFIXES[read_header(content).format]
         except (ValueError, FrameRejected) as error:
             self._unreadable += 1
             say(f"{record.position} cannot be collected for review: {error}")
             return
+        entry = _entry(reviewed, content)
         if self._files.find(name) is None:
-            folder = self._out / UNSORTED / guess_folder(reviewed.guess)
+            folder = self._out / entry.unsorted_folder
             make_folder(folder)
             atomic_write(folder / (name + suffix), content)
             self._files.put(name, folder / (name + suffix))
-        self._entries[name] = _entry(reviewed, content)
+        self._entries[name] = entry
         self._guesses[reviewed.guess] += 1
+        self._novel += entry.is_nameless
         self._correct(name, reviewed)
 
     def _correct(self, name: str, reviewed: ReviewRecord) -> None:
@@ -155,4 +166,11 @@ def _entry(reviewed: ReviewRecord, content: bytes) -> ReviewedFrame:
         model=reviewed.model,
         model_sha256=reviewed.model_sha256,
         sha256=hashlib.sha256(content).hexdigest(),
+        reason=reviewed.reason,
+        novelty=_number(reviewed.novelty),
+        novelty_threshold=_number(reviewed.novelty_threshold),
     )
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"

@@ -52,6 +52,13 @@ def collect(
             "that. Without it, such frames are not used for training.",
         ),
     ] = "",
+    only_novel: Annotated[
+        bool,
+        typer.Option(
+            "--only-novel",
+            help="Fetch only novel frames, which the model was not trained on, and defects of an anomaly model.",
+        ),
+    ] = False,
     review_topic: Annotated[
         str, typer.Option(help="Kafka topic with the review frames.", callback=topic_option)
     ] = topics.REVIEW,
@@ -61,15 +68,19 @@ def collect(
 ) -> None:
     """Collect frames that the model was unsure of and turn them into a training set.
 
+    The worker also sends defects of an anomaly model, which have no class yet.
+
     1. Fetch the review frames from Kafka. They are stored in OUT/_unsorted/LABEL, where LABEL is the label predicted by
     the model; collected.csv records where each frame came from. Repeating the command adds new frames only; frames that
-    you have moved or removed are left alone. Frames that a person confirmed or corrected on the live page are stored in
-    OUT/LABEL, with the label of the person, and need no sorting.
+    you have moved or removed are left alone. Novel frames, which the model was not trained on, and defects of an
+    anomaly model are stored in OUT/_unsorted/_novel, because no class of the model may fit. Frames that a person
+    confirmed or corrected on the live page are stored in OUT/LABEL, with the label of the person, and need no sorting.
 
         stripwatch train collect --bootstrap-servers localhost:9092 --out review
 
-    2. Check the frames. Move wrongly labelled ones to the right folder in _unsorted, and useless ones to
-    _unsorted/_skip. Then accept the folders as labels:
+    2. Check the frames. Move wrongly labelled ones, and all in _unsorted/_novel, to the right folder in _unsorted, and
+    useless ones to _unsorted/_skip. For a new kind of defect, create a folder with its name and add --new-labels. Then
+    accept the folders as labels:
 
         stripwatch train collect --out review --sorted
 
@@ -97,10 +108,18 @@ def collect(
             f"--no-defect {no_defect!r} must be the name of a folder that does not begin with '.' or '_', and is used "
             "with --bootstrap-servers only"
         )
+    if only_novel and not bootstrap_servers:
+        raise SettingsError("--only-novel selects frames to fetch; use it with --bootstrap-servers")
     if bootstrap_servers:
-        found = _fetch(out, bootstrap_servers, frames_max, no_defect, review_topic, security_of(config, security))
+        selection = (frames_max, no_defect, only_novel)
+        found = _fetch(out, bootstrap_servers, selection, review_topic, security_of(config, security))
         step = command_text("train", "collect", "--out", out, "--sorted")
         note = {"then": f"check the frames in {path_text(out / '_unsorted')}: move wrong ones to the right folder"}
+        if found["novel"]:
+            note["novel frames"] = (
+                f"sort those in {path_text(out / '_unsorted' / '_novel')}; for a new kind of defect, create a folder "
+                "with its name and add --new-labels to the next command"
+            )
         finish(Outcome(found, facts_of(found) | note, next_steps=[step]), json_file)
         return
     from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
@@ -110,14 +129,15 @@ def collect(
 
 
 def _fetch(
-    out: Path, bootstrap_servers: str, frames_max: int, no_defect: str, topic: str, security: Security
+    out: Path, bootstrap_servers: str, selection: tuple[int, str, bool], topic: str, security: Security
 ) -> dict[str, Any]:
+    """Fetch new frames. selection: values of --frames-max, --no-defect and --only-novel."""
     from stripwatch.training.labeling.collect import Collector
     from stripwatch.worker.broker.connection import ClientConfig
     from stripwatch.worker.broker.topic_drain import open_drain
     from stripwatch.worker.common.clock import SystemClock
 
-    clock, collector = SystemClock(), Collector(out, frames_max, no_defect)
+    clock, collector = SystemClock(), Collector(out, *selection)
     client = ClientConfig(bootstrap_servers, security)
     with (
         stop_on_signal(clock.stop),
@@ -125,5 +145,5 @@ def _fetch(
     ):
         collector.collect(records)
     if collector.full:
-        say(f"stopped at --frames-max {frames_max}; run the same command again to continue")
+        say(f"stopped at --frames-max {selection[0]}; run the same command again to continue")
     return collector.summary() | {"topic": topic}

@@ -4,14 +4,13 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stripwatch.training.datasets.reviewed_folder import UNSORTED, FrameFiles, ReviewedFrame, may_be_folder
+from stripwatch.training.datasets.reviewed_folder import NO_FOLDER, UNSORTED, FrameFiles, ReviewedFrame, may_be_folder
 from stripwatch.training.labeling.sort_frames import move_frame
 from stripwatch.worker.common.path_text import name_below
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.line.correction import Correction
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 
-NO_FOLDER = "_other"  # for labels that are not valid folder names
 NOT_A_DEFECT = "_not_a_defect"  # not used for training, like all folders whose names begin with "_"
 
 
@@ -68,13 +67,8 @@ class CorrectedFrames:
 
     def _own_folders(self, entry: ReviewedFrame) -> set[str]:
         """Return the folders in which this frame may be without having been sorted by hand."""
-        own = {f"{UNSORTED}/{guess_folder(entry.guess)}", NOT_A_DEFECT}
+        own = {entry.unsorted_folder, NOT_A_DEFECT}
         return own | ({self._folder(entry.corrected_label)} if entry.corrected_at else set())
-
-
-def guess_folder(guess: str) -> str:
-    """Return the folder in `_unsorted` for a predicted label."""
-    return guess if may_be_folder(guess) else NO_FOLDER
 
 
 def _said(correction: Correction) -> str:

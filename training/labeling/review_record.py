@@ -20,7 +20,8 @@ class ReviewRecord:
 
     id: of the frame's result. encoded: the original bytes from the camera. layout: of a raw buffer; None for an image
     file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON. correction: the decision
-    of a person, if there is one.
+    of a person, if there is one. reason: why a person should look at the frame, "" where it is not stated. novelty,
+    novelty_threshold: novelty score and the value above which a frame is novel; None where they are not stated.
     """
 
     id: str
@@ -35,6 +36,9 @@ class ReviewRecord:
     model_sha256: str
     layout: RawLayout | None = None
     correction: Correction | None = None
+    reason: str = ""
+    novelty: float | None = None
+    novelty_threshold: float | None = None
 
 
 def read_review(record: Record) -> ReviewRecord:
@@ -44,7 +48,7 @@ def read_review(record: Record) -> ReviewRecord:
     copy = read_frame_copy(record, ReviewHeaders)
     own = copy.own
     for name, value in msgspec.structs.asdict(own).items():
-        if not 0 < len(str(value).strip()) <= _VALUE_CHARS_MAX:
+        if value is not None and not 0 < len(str(value).strip()) <= _VALUE_CHARS_MAX:
             raise ValueError(f"the header '{OWN_PREFIX}{name}' is empty or too large")
     try:
         msgspec.json.decode(own.scores, type=dict[str, float])
@@ -64,6 +68,9 @@ def read_review(record: Record) -> ReviewRecord:
         model_sha256=own.model_sha256,
         layout=RecordFields.of(copy.original.headers).raw_layout(),
         correction=read_correction(record.headers),
+        reason=(own.reason or "").strip()[:_NAME_CHARS_MAX],
+        novelty=own.novelty,
+        novelty_threshold=own.novelty_threshold,
     )
 
 

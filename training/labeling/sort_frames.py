@@ -9,6 +9,7 @@ from typing import Any
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.reviewed_folder import (
     CSV_FILE,
+    NOVEL,
     SKIP,
     UNSORTED,
     FrameFiles,
@@ -89,6 +90,12 @@ def _known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[st
 def _check_label(label: str, known: set[str] | None, where: str) -> None:
     if label == SKIP:
         return
+    if label == NOVEL:
+        raise DataError(
+            f"{where} is not sorted yet: move each frame in {UNSORTED}/{NOVEL} to the folder of its class in "
+            f"{UNSORTED}, to a new folder if it shows a new kind of defect (then use --new-labels), or to "
+            f"{UNSORTED}/{SKIP}"
+        )
     if not may_be_folder(label):
         raise DataError(
             f"{where}: {label!r} is not a valid label; labels are folder names that do not begin with '.' or '_'"

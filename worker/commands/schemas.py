@@ -92,7 +92,7 @@ _MESSAGES = (
         "reject", topics.REJECTS, "camera", _BYTES, None, "The original bytes of a frame that could not be inspected."
     ),
     _Message("evidence", topics.EVIDENCE, "event", _IMAGE, None, "A picture of a defect with its boxes and heatmap."),
-    _Message("review", topics.REVIEW, "camera", _IMAGE, None, "The original bytes of a frame with verdict unsure."),
+    _Message("review", topics.REVIEW, "camera", _IMAGE, None, "The original bytes of a frame for a person to label."),
     _Message(
         "shadow", topics.SHADOW, "camera", JSON, Result, "The result of the shadow model for a share of the frames."
     ),
@@ -249,7 +249,7 @@ def _message(message: _Message) -> Json:
 
 
 def _headers(message: _Message) -> Json:
-    """Return the header schema. No header of a camera's frame is required; ours always have all of them."""
+    """Return the header schema. No header of a camera's frame is required; ours have all but the optional ones."""
     if message.kind == "frame":
         properties = _header_properties(FRAME_HEADERS)
         properties[header_names.PIXEL_FORMAT]["enum"] = list(PIXEL_FORMATS)
@@ -262,6 +262,7 @@ def _headers(message: _Message) -> Json:
         return {"type": "object", "properties": properties, "required": required}
     stated = _own_headers(own) | _own_headers(OriginHeaders)
     optional = _header_properties(FRAME_COPY_HEADERS)
+    optional |= {name: stated.pop(name) for name in optional_headers(own)}
     if message.kind == "correction":
         decided = _header_properties(CORRECTION_HEADERS)
         optional |= {name: decided.pop(name) for name in CORRECTION_HEADERS_OPTIONAL}
@@ -279,7 +280,12 @@ def _own_headers(kind: type[msgspec.Struct]) -> Json:
     (_, definitions) = msgspec.json.schema_components([kind])
     fields: Json = definitions[kind.__name__]["properties"]
     return {
-        OWN_PREFIX + name: (_NUMBER if field["type"] == "integer" else _TEXT)
+        OWN_PREFIX + name: (_NUMBER if field.get("type") == "integer" else _TEXT)
         | {key: value for key, value in field.items() if key == "description"}
         for name, field in fields.items()
     }
+
+
+def optional_headers(kind: type[msgspec.Struct]) -> list[str]:
+    """Return the names of the headers that `frame_copy_headers` leaves out if their field is None."""
+    return [OWN_PREFIX + field.name for field in msgspec.structs.fields(kind) if not field.required]

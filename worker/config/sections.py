@@ -251,14 +251,24 @@ class ReviewSettings(Section):
     """Frames for a person to label, on a separate topic. Review frames never delay results."""
 
     enabled: bool = Field(
-        default=False, description="Publish frames with verdict `unsure` to a separate topic for a person to label."
+        default=False,
+        description="Publish frames with verdict `unsure`, and defects of an anomaly model, to a separate topic for a "
+        "person to label.",
     )
     per_hour_max: float = Field(
         default=60,
         gt=0,
         le=3_600_000,
         description="Maximum average number of review frames per hour, per camera, best class and worker. Also the "
-        "largest burst.",
+        "largest burst. Novel frames do not count.",
+    )
+    novel_per_hour_max: float = Field(
+        default=120,
+        gt=0,
+        le=3_600_000,
+        description="Maximum average number of novel frames, or of defects of an anomaly model, per hour, per camera "
+        "and worker. Also the largest burst. It should exceed the false alarms to expect: frames per hour times the "
+        "false-alarm rate of the bundle.",
     )
 
 

@@ -7,8 +7,10 @@ from typing import Annotated, Generic, TypeVar
 import msgspec
 from msgspec import Meta
 
+from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import make_source
+from stripwatch.worker.contracts.events import UnsureReason
 from stripwatch.worker.contracts.frame import KEY_BYTES_MAX, Frame
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX, OWN_PREFIX
 from stripwatch.worker.contracts.positions import Position, Record
@@ -17,6 +19,15 @@ from stripwatch.worker.contracts.timestamps import rfc3339
 Headers = list[tuple[str, bytes]]
 JSON = "application/json"
 T = TypeVar("T", bound=msgspec.Struct)
+
+ANOMALY = "anomaly"
+# A defect of an anomaly model has no class: only a person can name it.
+REVIEW_REASONS: dict[str, str] = {
+    **{reason.value: reason.description for reason in UnsureReason},
+    ANOMALY: "An anomaly model reports a defect, which has no class yet.",
+}
+# Reasons of frames whose predicted label means little.
+NAMELESS = frozenset({UnsureReason.NOVEL.value, ANOMALY})
 
 
 class RejectHeaders(msgspec.Struct, frozen=True):
@@ -44,6 +55,19 @@ class ReviewHeaders(msgspec.Struct, frozen=True):
     model_name: Annotated[str, Meta(description="Name of the bundle.")]
     model_version: Annotated[str, Meta(description="Version of the bundle.")]
     model_sha256: Annotated[str, Meta(description="SHA-256 of the bundle.")]
+    reason: Annotated[
+        str | None,
+        Meta(
+            description="Why a person should look at the frame; absent on corrections of certain frames, and on "
+            f"records of versions before this header existed. {list_values(REVIEW_REASONS)}"
+        ),
+    ] = None
+    novelty: Annotated[
+        float | None, Meta(description="Novelty score of the frame; absent if the bundle has no novelty detector.")
+    ] = None
+    novelty_threshold: Annotated[
+        float | None, Meta(description="Novelty score above which a frame is novel; absent where `novelty` is.")
+    ] = None
 
 
 class OriginHeaders(msgspec.Struct, frozen=True):
@@ -116,14 +140,14 @@ def event_headers(frame: Frame, kind: str, content_type: str = JSON) -> Headers:
 def frame_copy_headers(frame: Frame, kind: str, content_type: str, own: RejectHeaders | ReviewHeaders) -> Headers:
     """Return the headers of a record that carries the bytes of a frame.
 
-    They are the headers of the event, those of this kind of copy, the original position, time and key, and the headers
-    that the camera sent, each with a prefix. Headers or a key that were too large to keep are left out, which a
-    separate header states.
+    They are the headers of the event, those of this kind of copy that are not None, the original position, time and
+    key, and the headers that the camera sent, each with a prefix. Headers or a key that were too large to keep are left
+    out, which a separate header states.
     """
     origin = OriginHeaders(*frame.position, frame.timestamp_ms)
     stated = msgspec.structs.asdict(own) | msgspec.structs.asdict(origin)
     headers = event_headers(frame, kind, content_type)
-    headers += [(OWN_PREFIX + name, str(value).encode()) for name, value in stated.items()]
+    headers += [(OWN_PREFIX + name, str(value).encode()) for name, value in stated.items() if value is not None]
     if frame.key is not None:
         kept = len(frame.key) <= KEY_BYTES_MAX
         headers.append((header_names.KEY, frame.key) if kept else (header_names.KEY_DROPPED, b"1"))
@@ -151,9 +175,12 @@ def read_frame_copy(record: Record, kind: type[T]) -> FrameCopy[T]:
 
 
 def _read(headers: dict[str, bytes], kind: type[T]) -> T:
-    names = [field.name for field in msgspec.structs.fields(kind)]
     try:
-        stated = {name: headers[OWN_PREFIX + name].decode() for name in names}
+        stated = {
+            field.name: headers[OWN_PREFIX + field.name].decode()
+            for field in msgspec.structs.fields(kind)
+            if field.required or OWN_PREFIX + field.name in headers
+        }
         return msgspec.convert(stated, kind, strict=False)
     except KeyError as error:
         raise ValueError(f"it has no header {error}") from error

@@ -120,6 +120,13 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     },
     "evidence_frames": {"outcome": _OUTCOMES},
     "review_frames": {"outcome": _OUTCOMES},
+    "review_quota_frames": {
+        "quota": {
+            "class": "Frames whose scores are too low, or that have a flag: `review.per_hour_max`.",
+            "novel": "Novel frames, and defects of an anomaly model: `review.novel_per_hour_max`.",
+        },
+        "outcome": {"admitted": "The frame was passed on to be sent.", "over_quota": _OUTCOMES["over_quota"]},
+    },
     "shadow_frames": {
         "outcome": {
             "agrees": "Verdict and label are the same.",

@@ -225,7 +225,14 @@ class Metrics(KafkaMetrics):
         # If over_quota is high, the model is often unsure of similar frames. Label some of them and retrain.
         self.review_frames = self._counter(
             "review_frames",
-            "Frames with verdict unsure, by what happened to their review frame: sent, over_quota, dropped or failed.",
+            "Frames for a person to label, by what happened to the review frame: sent, over_quota, dropped or failed.",
+            "outcome",
+        )
+        # If quota novel is often over_quota, raise review.novel_per_hour_max, or see StripwatchNovelFrames.
+        self.review_quota = self._counter(
+            "review_quota_frames",
+            "Frames for a person to label, by quota and by whether it admitted them: admitted or over_quota.",
+            "quota",
             "outcome",
         )
 
@@ -277,6 +284,9 @@ class Metrics(KafkaMetrics):
         for outcome in ("sent", "over_quota", "dropped", "failed"):
             self.evidence_frames.labels(outcome)
             self.review_frames.labels(outcome)
+        for quota in ("class", "novel"):
+            for outcome in ("admitted", "over_quota"):
+                self.review_quota.labels(quota, outcome)
         for outcome in ("sent", "failed"):
             self.camera_states.labels(outcome)
 

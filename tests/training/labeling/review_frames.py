@@ -23,8 +23,13 @@ def reviewed(number: int, guess: str = "pits", coil: str | None = "C1", **forged
     return Record(Position("review", 0, number), 1, b"top-1", frame.encoded, list(headers.items()))
 
 
-def collect(out: Path, *records: Record, frames_max: int = 0) -> dict[str, object]:
-    collector = Collector(out, frames_max)
+def novel(number: int, guess: str = "pits", reason: str = "novel") -> Record:
+    """Return a review record of a novel frame, or of one for another reason."""
+    return reviewed(number, guess, reason=reason, novelty="9.5", novelty_threshold="4.25")
+
+
+def collect(out: Path, *records: Record, frames_max: int = 0, only_novel: bool = False) -> dict[str, object]:
+    collector = Collector(out, frames_max, only_novel=only_novel)
     collector.collect(records)
     return collector.summary()
 

@@ -1,14 +1,17 @@
 """Review frames: unsure frames within a quota per label and camera."""
 
+from dataclasses import replace
 from typing import Any
 
 from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
+from msgspec.structs import replace as struct_replace
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.config.sections import ReviewSettings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.model.verdict import DecisionPolicy
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
@@ -22,6 +25,10 @@ from tests.tiny import encode_frame
 EVENTS = EventBuilder({})
 MODEL = make_model(policy=DecisionPolicy(("clean", "pits"), "clean", True, (Threshold(0.8, 0.2),) * 2, False))
 IMAGE = encode_frame(0.5)
+WITH_NOVELTY = make_model(
+    policy=replace(MODEL.policy, novelty_threshold=4.25), info=struct_replace(MODEL.info, novelty_threshold=4.25)
+)
+ANOMALY = make_model(policy=MODEL.policy, info=struct_replace(MODEL.info, task="anomaly"))
 
 
 class Answering:
@@ -37,17 +44,30 @@ class Answering:
 
 
 class Made:
-    def __init__(self, answer: Future | None = None, per_hour: float = 1000) -> None:
+    def __init__(self, answer: Future | None = None, per_hour: float = 1000, novel_per_hour: float = 1000) -> None:
         self.producer = Answering(answer or Future().success(None))
         self.metrics = Metrics(CollectorRegistry())
         count = self.metrics.review_frames.labels
         topic = BestEffortProducer(lambda: self.producer, count("failed").inc, count("sent").inc)
-        self.review = ReviewSender(
-            ReviewSettings(per_hour_max=per_hour), "inspection.review", topic, self.metrics, lambda: 0.0
-        )
+        settings = ReviewSettings(per_hour_max=per_hour, novel_per_hour_max=novel_per_hour)
+        self.review = ReviewSender(settings, "inspection.review", topic, self.metrics, lambda: 0.0)
 
-    def offer(self, frame: Frame, scores: tuple[float, float] = (0.4, 0.6)) -> None:
-        self.review.on_delivered(EVENTS.result(Prediction(frame, MODEL, 1, 1, scores, 0.0, 0.0, 0.0), 0.0), frame)
+    def offer(
+        self,
+        frame: Frame,
+        scores: tuple[float, float] = (0.4, 0.6),
+        novelty: float | None = None,
+        model: LoadedModel = MODEL,
+    ) -> None:
+        prediction = Prediction(frame, model, 1, 1, scores, 0.0, 0.0, 0.0, novelty=novelty)
+        self.review.on_delivered(EVENTS.result(prediction, 0.0), frame)
+
+    def quota(self, name: str) -> tuple[float | None, ...]:
+        read = self.metrics.registry.get_sample_value
+        return tuple(
+            read("stripwatch_review_quota_frames_total", {"quota": name, "outcome": outcome})
+            for outcome in ("admitted", "over_quota")
+        )
 
     def finish(self) -> dict[str, float]:
         self.review.start()
@@ -84,6 +104,53 @@ def test_the_quota_is_per_label_and_camera() -> None:
             for number in range(3):
                 made.offer(make_frame(number, IMAGE, camera=camera), scores)
     assert made.finish() == {"sent": 8, "over_quota": 4}
+
+
+def test_a_novel_frame_is_sent_with_its_reason_score_and_threshold_even_if_a_class_is_certain() -> None:
+    made = Made()
+    made.offer(make_frame(1, IMAGE), (0.02, 0.98), 9.5, WITH_NOVELTY)
+    made.offer(make_frame(2, IMAGE), (0.02, 0.98), 4.25, WITH_NOVELTY)
+    assert made.finish() == {"sent": 1}
+    headers = dict(made.producer.records[0]["headers"])
+    assert (headers["stripwatch_reason"], headers["stripwatch_label"]) == (b"novel", b"pits")
+    assert (headers["stripwatch_novelty"], headers["stripwatch_novelty_threshold"]) == (b"9.5", b"4.25")
+
+
+def test_the_reason_is_that_of_the_result_and_absent_values_have_no_header() -> None:
+    made = Made()
+    made.offer(make_frame(1, IMAGE))
+    made.offer(make_frame(2, IMAGE), novelty=1.5, model=WITH_NOVELTY)
+    assert made.finish() == {"sent": 2}
+    first, second = (dict(record["headers"]) for record in made.producer.records)
+    assert first["stripwatch_reason"] == b"score"
+    assert not {"stripwatch_novelty", "stripwatch_novelty_threshold"} & first.keys()
+    assert (second["stripwatch_reason"], second["stripwatch_novelty"]) == (b"score", b"1.5")
+
+
+def test_a_defect_of_an_anomaly_model_is_sent_because_it_has_no_class() -> None:
+    made = Made()
+    made.offer(make_frame(1, IMAGE), (0.02, 0.98), model=ANOMALY)
+    made.offer(make_frame(2, IMAGE), (0.98, 0.02), model=ANOMALY)
+    assert made.finish() == {"sent": 1}
+    assert dict(made.producer.records[0]["headers"])["stripwatch_reason"] == b"anomaly"
+    assert made.quota("novel") == (1, 0)
+
+
+def test_novel_frames_and_frames_with_low_scores_do_not_use_up_the_quota_of_each_other() -> None:
+    made = Made(per_hour=2, novel_per_hour=3)
+    for number in range(5):
+        made.offer(make_frame(number, IMAGE), (0.02, 0.98), 9.5, WITH_NOVELTY)
+        made.offer(make_frame(10 + number, IMAGE), novelty=0.5, model=WITH_NOVELTY)
+    assert made.finish() == {"sent": 5, "over_quota": 5}
+    assert (made.quota("novel"), made.quota("class")) == ((3, 2), (2, 3))
+
+
+def test_the_quota_of_novel_frames_is_per_camera_whatever_the_label() -> None:
+    made = Made(novel_per_hour=2)
+    for camera in ("top-1", "top-2"):
+        for number, scores in enumerate(((0.4, 0.6), (0.6, 0.4), (0.4, 0.6))):
+            made.offer(make_frame(number, IMAGE, camera=camera), scores, 9.5, WITH_NOVELTY)
+    assert made.finish() == {"sent": 4, "over_quota": 2}
 
 
 def test_a_refusing_topic_is_tolerated() -> None:

@@ -11,6 +11,7 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import (
+    ANOMALY,
     Headers,
     RejectHeaders,
     ReviewHeaders,
@@ -107,10 +108,21 @@ def review_headers(event: Result, frame: Frame, kind: str = "review") -> Headers
     assert event.label is not None
     assert event.score is not None
     scores = msgspec.json.encode(event.scores).decode()
+    model = event.model
     own = ReviewHeaders(
-        event.id, event.label, event.score, scores, event.model.name, event.model.version, event.model.sha256
+        *(event.id, event.label, event.score, scores, model.name, model.version, model.sha256),
+        reason=review_reason(event),
+        novelty=event.novelty,
+        novelty_threshold=None if event.novelty is None else model.novelty_threshold,
     )
     return frame_copy_headers(frame, kind, _content_type(frame), own)
+
+
+def review_reason(event: Result) -> str | None:
+    """Return why a person should look at a frame, or None for a frame that the model is certain of."""
+    if event.verdict == "unsure":
+        return event.reason.value if event.reason else None
+    return ANOMALY if event.verdict == "defect" and event.model.task == ANOMALY else None
 
 
 def _content_type(frame: Frame) -> str:

@@ -279,7 +279,8 @@ DRIFT = Row(
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
             "Red: check the camera. silent: no frames; rejecting: many frames cannot be inspected; dark; bright; "
             "blurred; frozen: repeats the same frame; misnamed: the settings spell it in different case; "
-            "untrained_size: differs from the training frames; drifting: brightness, contrast or sharpness changed.",
+            "untrained_size: differs from the training frames; novel: shows something that the model was not trained on; "
+            "drifting: brightness, contrast or sharpness changed.",
             states=States(zero="ok", one="check", good=0),
             width=16,
             height=12,
@@ -297,6 +298,33 @@ DRIFT = Row(
             "scale, progressive JPEG, two images in one record.",
             unit=PER_S,
             height=12,
+        ),
+        Panel(
+            "Novel frames",
+            "timeseries",
+            (
+                Query(f"camera:stripwatch_novel_frames:ratio10m{_OF_CAMERA}", "{{line}} {{camera}}"),
+                Query(f"max by (line) (stripwatch_novelty_expected_ratio{{{OF_LINE}}})", "{{line}} expected"),
+            ),
+            "Share of frames that the model was not trained on, over ten minutes. expected: false alarms of the bundle. "
+            "An alert compares the two. Empty if the bundle has no novelty score.",
+            width=12,
+            unit=SHARE,
+        ),
+        Panel(
+            "Unsure frames by reason",
+            "timeseries",
+            (
+                Query(
+                    f"60 * sum by (line, reason) (rate(stripwatch_unsure_frames_total{_OF_CAMERA}{RATE}))",
+                    "{{line}} {{reason}}",
+                ),
+            ),
+            "Unsure frames per minute. novel: the model was not trained on them; flag: see Flagged frames; score: the "
+            "scores are too low.",
+            PER_MIN,
+            width=12,
+            stacked=True,
         ),
         Panel(
             "Frame drift",

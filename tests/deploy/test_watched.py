@@ -23,11 +23,13 @@ pytestmark = pytest.mark.long
 
 GRAFANA = Path(__file__).parents[2] / "deploy" / "grafana"
 VARIABLES = {"$line": ".*", "$camera": ".*", "$instance": ".*", "$__rate_interval": "2m", "$__range": "10m"}
-# This worker delivers at least once, its port has no TLS, and no process summarizes coils or serves the
-# page. test_boards.py verifies that
+# This worker delivers at least once, its port has no TLS, its bundle has no novelty score, and no process
+# summarizes coils or serves the page. test_boards.py verifies that
 # these metrics exist.
 MAY_BE_EMPTY = {
     "Transactions",
+    "Novel frames",
+    "Novelty scores",
     "Certificate of the health port",
     "Frames counted in coils",
     "Frames after the end of their coil",

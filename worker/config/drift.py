@@ -89,6 +89,19 @@ class DriftSettings(Section):
         description="Maximum share of rejects among a camera's frames of the last rejects.window_s seconds. Above it, "
         "and with five rejects or more, the camera is reported as rejecting. 1: never.",
     )
+    novel_window_s: float = Field(
+        default=600,
+        ge=10,
+        le=86_400,
+        description="Window in seconds over which the novel frames of a camera are counted.",
+    )
+    novel_factor: float = Field(
+        default=5,
+        ge=1,
+        le=1_000,
+        description="Multiple of the bundle's false-alarm rate from which on the share of novel frames counts as too "
+        "high. The camera is then reported as novel, if ten frames or more are novel and chance can be excluded.",
+    )
     report_s: float = Field(
         default=10,
         ge=1,

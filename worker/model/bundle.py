@@ -92,6 +92,11 @@ class NoveltySpec(msgspec.Struct, frozen=True):
         ),
     ] = None
 
+    @property
+    def expected_share(self) -> float:
+        """Share of frames of the known kind that are called novel: as aimed for, or as measured if that is more."""
+        return max(self.false_alarm_rate, self.measured_share or 0.0)
+
 
 class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     """Geometry of heatmap cells. Both fields are (down, across); pixel centres have integer coordinates."""

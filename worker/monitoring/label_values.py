@@ -2,7 +2,7 @@
 
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS
-from stripwatch.worker.contracts.events import VERDICTS, FrameFlag
+from stripwatch.worker.contracts.events import VERDICTS, FrameFlag, UnsureReason
 from stripwatch.worker.contracts.line.camera_state import CONDITIONS
 
 Values = dict[str, str]
@@ -53,6 +53,7 @@ OPEN_LABELS: dict[str, str] = {
 LABEL_VALUES: dict[str, dict[str, Values]] = {
     "results": {"verdict": {**VERDICTS, "skipped": "The frame was skipped because it was late."}},
     "flagged_frames": {"flag": {flag.value: flag.description for flag in FrameFlag}},
+    "unsure_frames": {"reason": {reason.value: reason.description for reason in UnsureReason}},
     "rejects": {"reason": {reason.value: reason.description for reason in RejectReason}},
     "batch_faults": {
         "fault": {

@@ -8,7 +8,7 @@ from typing import get_args
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.contracts.events import FrameFlag, Verdict
+from stripwatch.worker.contracts.events import FrameFlag, UnsureReason, Verdict
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.monitoring.health_metrics import connections_closed
 from stripwatch.worker.monitoring.kafka_metrics import KafkaMetrics
@@ -16,6 +16,7 @@ from stripwatch.worker.monitoring.metric_group import BoundedLabels
 
 _STAGE_S = (0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5)
 _SCORES = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1)
+_NOVELTY_RATIOS = (0.25, 0.5, 0.75, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10)
 REPLAYED = "replayed"  # label value for replayed frames, which do not show that their camera is sending
 _AGE_S = (0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 30, 60)
 
@@ -60,6 +61,21 @@ class Metrics(KafkaMetrics):
             "Frames flagged as unsure for a reason other than the scores, by camera and flag.",
             "camera",
             "flag",
+        )
+        # Each reason has its own remedy. novel: see the runbook of StripwatchNovelFrames. flag: see flagged_frames.
+        # score: label review frames and retrain.
+        self.unsure_frames = self._counter(
+            "unsure_frames", "Acknowledged results with verdict unsure, by camera and reason.", "camera", "reason"
+        )
+        # The novel frames of unsure_frames are a share of these.
+        self.novelty_frames = self._counter(
+            "novelty_frames",
+            "Acknowledged results whose novelty score was compared with the threshold, by camera.",
+            "camera",
+        )
+        # Frames of the known kind lie below 1. A shift of the whole distribution shows a changed lamp, lens or product.
+        self.novelty_ratio = self._histogram(
+            "novelty_ratio", "Novelty score of a frame, divided by the threshold of its model.", _NOVELTY_RATIOS
         )
         # The memory limit is too low for inflight.bytes_max and the frame size. If waiting does not help, the worker
         # exits.
@@ -153,6 +169,13 @@ class Metrics(KafkaMetrics):
             "precision",
             "provider",
         )
+        # The share of novel frames of a camera that shows nothing new. No series: the bundle has no novelty score.
+        self.novelty_expected = self._gauge(
+            "novelty_expected_ratio",
+            "Share of known frames that the running bundle calls novel: its false-alarm rate, or the share measured on "
+            "the validation frames if that is higher.",
+            "sha256",
+        )
         # Two processes with the same device_id share a GPU. A GPU that no process reports is unused.
         self.device_info = self._gauge(
             "device_info",
@@ -178,7 +201,8 @@ class Metrics(KafkaMetrics):
         # If it is 1, check the camera. silent: no frames. rejecting: many frames cannot be inspected. frozen: the same
         # image again and again. misnamed: the settings name this camera with different upper and lower case, so its
         # scale and side are not used. untrained_size: its frames differ in size or scale from the training frames.
-        # drifting: brightness, contrast or sharpness is beyond drift.distance_max.
+        # novel: far more frames are novel than the false alarms to expect. drifting: brightness, contrast or sharpness
+        # is beyond drift.distance_max.
         self.camera_condition = self._gauge(
             "camera_condition", "1 while a camera is in this condition, else 0.", "camera", "condition"
         )
@@ -303,6 +327,9 @@ class Metrics(KafkaMetrics):
                 self.flagged_frames.labels(label, flag)
             for reason in RejectReason:
                 self.rejects.labels(reason, label)
+            for unsure_reason in UnsureReason:
+                self.unsure_frames.labels(label, unsure_reason)
+            self.novelty_frames.labels(label)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)
@@ -311,6 +338,9 @@ class Metrics(KafkaMetrics):
         manifest = bundle.manifest
         self.bundle_info.clear()
         self.bundle_info.labels(manifest.name, manifest.version, bundle.sha256, manifest.precision, provider).set(1)
+        self.novelty_expected.clear()
+        if manifest.novelty is not None:
+            self.novelty_expected.labels(bundle.sha256).set(manifest.novelty.expected_share)
 
     def show_device(self, provider: str, device_id: int | None) -> None:
         self.device_info.clear()

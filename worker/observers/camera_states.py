@@ -38,6 +38,8 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 log = structlog.get_logger()
 CONDITION_ORDER: tuple[Condition, ...] = get_args(Condition)
+# Pages of earlier versions could not read a state that lists `novel`.
+_NOT_LISTED: frozenset[Condition] = frozenset({"misnamed", "novel"})
 _DIGITS = 6
 
 
@@ -176,17 +178,18 @@ class CameraStates(FrameObserver):
             conditions=[
                 HeldCondition(name, rfc3339(known.held[name])) for name in CONDITION_ORDER if name in known.held
             ],
-            unchecked=[name for name in CONDITION_ORDER if name not in report.conditions and name != "misnamed"],
+            unchecked=[name for name in CONDITION_ORDER if name not in report.conditions and name not in _NOT_LISTED],
             since=rfc3339(known.since_ms),
             statistics=_rounded(report.statistics),
             distances=_rounded(report.distances),
             scores=_rounded(report.scores),
             window_s=self._rejects.window_s,
             frames=counts.frames,
-            rejects=dict(counts.rejects),
+            rejects=dict(counts.reasons),
             frame=NewestFrame(rfc3339(newest.captured_ms), *newest.position),
             model=newest.model,
             worker=self._worker,
+            novelty=report.novelty,
         )
 
     def _run(self) -> None:

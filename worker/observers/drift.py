@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.contracts.line.camera_state import Condition
+from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
@@ -60,7 +60,8 @@ class CameraReport:
     calls a difference of 0.8 or more large). scores: mean confidence and share of unsure frames. score_drift: the
     difference of both from the reference for the same labels, so that a strip with more of one label does not count as
     drift; and `classes`, half the sum of the absolute differences of label shares (total variation, Gibbs and Su 2002),
-    which is the share of frames that would need another label to match the reference.
+    which is the share of frames that would need another label to match the reference. novelty: recent novel frames,
+    None where novelty scores have no effect.
     """
 
     conditions: Mapping[Condition, bool]
@@ -68,6 +69,7 @@ class CameraReport:
     distances: Mapping[Statistic, float] = field(default_factory=dict)
     scores: Mapping[ScoreStatistic, float] = field(default_factory=dict)
     score_drift: Mapping[ScoreDrift, float] = field(default_factory=dict)
+    novelty: NoveltyCounts | None = None
 
 
 class DecayedSums(Generic[K]):

@@ -21,6 +21,7 @@ from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metric_group import OTHER
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift, ScoredAnswer
+from stripwatch.worker.observers.novel_frames import NovelFrames
 from stripwatch.worker.observers.reject_rate import CameraRejects
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
@@ -33,8 +34,8 @@ _TICK_S = 1.0
 class DriftMonitor(FrameObserver):
     """Monitors the cameras that have a metric label.
 
-    configured: the cameras named in the settings. rejects: recent rejects of each camera. report: called with the
-    reports of all cameras after each evaluation, on the main thread; must return at once.
+    configured: the cameras named in the settings. rejects, novel: recent rejects and novel frames of each camera.
+    report: called with the reports of all cameras after each evaluation, on the main thread; must return at once.
     """
 
     def __init__(
@@ -45,6 +46,7 @@ class DriftMonitor(FrameObserver):
         configured: Collection[str] = (),
         rejects: CameraRejects | None = None,
         report: Callable[[Mapping[str, CameraReport]], None] = lambda _: None,
+        novel: NovelFrames | None = None,
     ) -> None:
         self.sampler = CameraSampler(settings.measure_ms / 1000, now_s)
         self._drift = Drift(settings)
@@ -57,6 +59,7 @@ class DriftMonitor(FrameObserver):
         self._configured = {name.casefold(): name for name in configured}
         self._exactly = frozenset(configured)
         self._rejects = rejects
+        self._novel = novel
         self._report = report
 
     def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
@@ -90,8 +93,9 @@ class DriftMonitor(FrameObserver):
         for camera in self._conditions.keys() - reports.keys():
             self._show(camera, CameraReport({}))
             del self._conditions[camera]
-            if self._rejects:
-                self._rejects.forget(camera)
+            for recent in (self._rejects, self._novel):
+                if recent:
+                    recent.forget(camera)
         reports = {camera: self._completed(camera, report) for camera, report in reports.items()}
         for camera, report in reports.items():
             self._show(camera, report)
@@ -101,11 +105,14 @@ class DriftMonitor(FrameObserver):
     def _completed(self, camera: str, report: CameraReport) -> CameraReport:
         """Add the conditions that do not depend on the images."""
         added: dict[Condition, bool] = {}
+        novelty = None
         if self._rejects and not report.conditions.get("silent"):
             added["rejecting"] = self._rejects.is_rejecting(camera)
+        if self._novel and not report.conditions.get("silent") and (novelty := self._novel.counts(camera)):
+            added["novel"] = self._novel.is_novel(novelty)
         if self._configured_as(camera):
             added["misnamed"] = True
-        return replace(report, conditions={**report.conditions, **added}) if added else report
+        return replace(report, conditions={**report.conditions, **added}, novelty=novelty) if added else report
 
     def _show(self, camera: str, report: CameraReport) -> None:
         metrics = self._metrics
@@ -134,7 +141,9 @@ class DriftMonitor(FrameObserver):
             return {"configured": self._configured_as(camera)}
         if condition == "rejecting" and self._rejects:
             counts = self._rejects.counts(camera)
-            return {"frames": counts.frames, "rejects": dict(counts.rejects)}
+            return {"frames": counts.frames, "rejects": dict(counts.reasons)}
+        if condition == "novel" and self._novel and (novelty := self._novel.counts(camera)):
+            return {"frames": novelty.frames, "novel": novelty.novel, "expected_share": novelty.expected_share}
         return {}
 
 

@@ -17,6 +17,7 @@ from stripwatch.worker.observers.best_effort_producer import BestEffortProducer,
 from stripwatch.worker.observers.camera_states import CameraStates
 from stripwatch.worker.observers.drift_monitor import DriftMonitor
 from stripwatch.worker.observers.evidence import Evidence
+from stripwatch.worker.observers.novel_frames import NovelFrames
 from stripwatch.worker.observers.reject_rate import CameraRejects, RejectRate
 from stripwatch.worker.observers.review_sender import ReviewSender
 from stripwatch.worker.observers.shadow_loader import ShadowDeployment, shadow_settings
@@ -45,6 +46,7 @@ class PipelineObservers(FrameObservers):
         self._topics: list[BestEffortProducer] = []
         self.rejects = RejectRate(settings.rejects.window_s, settings.rejects.share_max)
         cameras = CameraRejects(settings.rejects.window_s, settings.drift.reject_share_max, metrics.camera_label)
+        novel = NovelFrames(settings.drift, metrics.camera_label)
         reported = settings.topics.cameras in optional
         self._states = self._open_states(settings, metrics, cameras, held) if reported else None
         self.drift = DriftMonitor(
@@ -52,6 +54,7 @@ class PipelineObservers(FrameObservers):
             metrics,
             configured=settings.cameras,
             rejects=cameras,
+            novel=novel,
             report=self._states.update if self._states else lambda _: None,
         )
         metrics.watch(metrics.reject_share, self.rejects.share)
@@ -59,7 +62,7 @@ class PipelineObservers(FrameObservers):
         self._evidence = self._open_evidence(settings, metrics) if settings.evidence.enabled else None
         self._review = self._open_review(settings, metrics) if settings.review.enabled else None
         self._background = [each for each in (self._shadow, self._evidence, self._review, self._states) if each]
-        super().__init__(self.drift, self.rejects, cameras, *self._background)
+        super().__init__(self.drift, self.rejects, cameras, novel, *self._background)
 
     def start(self) -> None:
         for observer in self._background:

@@ -1,4 +1,4 @@
-"""Sliding window over the frames of a worker or of a camera, with the reasons of rejects."""
+"""Sliding window over the frames of a worker or of a camera, with the reasons of rejects or of novel frames."""
 
 import threading
 import time
@@ -11,14 +11,14 @@ _SLOTS = 60
 
 @dataclass(frozen=True, slots=True)
 class WindowCounts:
-    """Frames in a window, and its rejects by reason."""
+    """Frames in a window, and those that were counted with a reason, by reason."""
 
     frames: int = 0
-    rejects: Mapping[str, int] = field(default_factory=dict)
+    reasons: Mapping[str, int] = field(default_factory=dict)
 
     @property
-    def rejected(self) -> int:
-        return sum(self.rejects.values())
+    def with_reason(self) -> int:
+        return sum(self.reasons.values())
 
 
 class FrameWindow:
@@ -31,7 +31,7 @@ class FrameWindow:
         self._lock = threading.Lock()
 
     def count(self, reason: str | None) -> None:
-        """Count a frame. reason: why it was rejected; None if it has a result."""
+        """Count a frame. reason: why it was rejected or is novel; None for any other frame."""
         with self._lock:
             slot = self._forget_old()
             if not self._slots or self._slots[-1][0] != slot:
@@ -42,8 +42,8 @@ class FrameWindow:
         with self._lock:
             self._forget_old()
             total = sum((counts for _, counts in self._slots), Counter[str | None]())
-        rejects = {reason: count for reason, count in sorted(total.items(), key=str) if reason is not None}
-        return WindowCounts(total.total(), rejects)
+        reasons = {reason: count for reason, count in sorted(total.items(), key=str) if reason is not None}
+        return WindowCounts(total.total(), reasons)
 
     def _forget_old(self) -> int:
         slot = int(self._now_s() / self._slot_s)

@@ -39,7 +39,7 @@ class RejectRate(FrameObserver):
     def share(self) -> float:
         """Return the share of rejects, 0 to 1, or 0 if there are fewer than 20 frames."""
         counts = self._window.counts()
-        return counts.rejected / counts.frames if counts.frames >= _FRAMES_MIN else 0.0
+        return counts.with_reason / counts.frames if counts.frames >= _FRAMES_MIN else 0.0
 
     def is_high(self) -> bool:
         return self.share() > self._share_max
@@ -84,7 +84,7 @@ class CameraRejects(FrameObserver):
     def is_rejecting(self, camera: str) -> bool:
         """Return whether the share of rejects is above the limit, with five rejects or more."""
         counts = self.counts(camera)
-        return counts.rejected >= _CAMERA_REJECTS_MIN and counts.rejected > self._share_max * counts.frames
+        return counts.with_reason >= _CAMERA_REJECTS_MIN and counts.with_reason > self._share_max * counts.frames
 
     def forget(self, camera: str) -> None:
         """Forget a camera that moved to another worker."""

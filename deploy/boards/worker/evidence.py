@@ -6,7 +6,7 @@ from deploy.boards.panels import PER_S, Panel, Query, Row
 
 def _outcomes(title: str, metric: str, description: str) -> Panel:
     query = Query(f"sum by (outcome) (rate({metric}{{{OF_WORKER}}}{RATE}))", "{{outcome}}")
-    return Panel(title, "timeseries", (query,), description, PER_S, stacked=True)
+    return Panel(title, "timeseries", (query,), description, PER_S, stacked=True, width=6)
 
 
 EVIDENCE = Row(
@@ -20,7 +20,21 @@ EVIDENCE = Row(
         _outcomes(
             "Review frames",
             "stripwatch_review_frames_total",
-            "Unsure frames by outcome. If many are over quota, label some and train again. 0 while disabled.",
+            "Frames to label by outcome. If many are over quota, label some and train again. 0 while disabled.",
+        ),
+        Panel(
+            "Review quotas",
+            "timeseries",
+            (
+                Query(
+                    f"sum by (quota, outcome) (rate(stripwatch_review_quota_frames_total{{{OF_WORKER}}}{RATE}))",
+                    "{{quota}} {{outcome}}",
+                ),
+            ),
+            "Frames to label by quota. novel over_quota: raise review.novel_per_hour_max. 0 while disabled.",
+            PER_S,
+            stacked=True,
+            width=6,
         ),
         _outcomes(
             "States of cameras",

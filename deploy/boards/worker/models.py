@@ -56,6 +56,15 @@ MODELS = Row(
             width=6,
         ),
         Panel(
+            "Novelty scores",
+            "heatmap",
+            (Query(f"sum by (le) (increase(stripwatch_novelty_ratio_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
+            "Novelty score divided by its threshold, per frame. Above 1: novel. Empty if the bundle has no novelty score.",
+            COUNT,
+            "multiple of the threshold",
+            width=6,
+        ),
+        Panel(
             "Shadow time per frame",
             "timeseries",
             quantiles("stripwatch_shadow_seconds"),

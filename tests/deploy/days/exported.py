@@ -72,6 +72,7 @@ def _metrics(cameras: Sequence[str], bundle: str) -> Metrics:
         _touch(metrics.frame_drift, camera, STATISTICS)
         _touch(metrics.score_statistic, camera, get_args(ScoreStatistic))
         _touch(metrics.score_drift, camera, get_args(ScoreDrift))
+    metrics.novelty_expected.labels(bundle).set(0.01)
     metrics.header_faults.labels("ce_time")
     metrics.lag_frames.labels("0")
     for queue in ("decode", "publish"):

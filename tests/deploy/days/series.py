@@ -23,6 +23,7 @@ Mask = NDArray[np.bool_]
 
 # Shares of the consumed frames. Counters and gauges not listed here stay at 0.
 _VERDICTS = {"clean": 0.93, "defect": 0.05, "unsure": 0.02}
+_NOVEL = 0.01
 _SHADOW = {"agrees": 0.1, "differs": 0.002}
 _GAUGES = {
     "stripwatch_health_certificate_expiry_timestamp_seconds": 365 * 86_400,  # a day begins at 0
@@ -32,6 +33,7 @@ _GAUGES = {
     "stripwatch_device_info": 1,
     "stripwatch_shadow_info": 1,
     "stripwatch_broker_silence_seconds": 1,
+    "stripwatch_novelty_expected_ratio": 0.01,
     "stripwatch_coils_caught_up": 1,
     "stripwatch_view_live": 1,
 }
@@ -238,6 +240,10 @@ def _share(each: Exported) -> float:
             return _VERDICTS["defect"]
         case "stripwatch_results_total":
             return _VERDICTS.get(each.labels["verdict"], 0.0)
+        case "stripwatch_unsure_frames_total":
+            return {"novel": _NOVEL, "score": _VERDICTS["unsure"] - _NOVEL}.get(each.labels["reason"], 0.0)
+        case "stripwatch_novelty_frames_total":
+            return 1.0
         case "stripwatch_shadow_frames_total":
             return _SHADOW.get(each.labels["outcome"], 0.0)
         case "stripwatch_frame_age_seconds_bucket":

@@ -14,7 +14,7 @@ from structlog.typing import EventDict
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
-from stripwatch.worker.contracts.line.camera_state import Condition
+from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
@@ -22,6 +22,7 @@ from stripwatch.worker.model.reference import ClassScores
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import CameraReport
 from stripwatch.worker.observers.drift_monitor import DriftMonitor
+from stripwatch.worker.observers.novel_frames import NovelFrames
 from stripwatch.worker.observers.reject_rate import CameraRejects
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame, Skipped
@@ -29,10 +30,12 @@ from tests.clock import ManualClock
 from tests.frames import make_frame
 from tests.models import make_model
 from tests.tiny import TINY_REFERENCE
+from tests.worker.observers.novelty_models import novelty_model
 
 MINE = [Partition("frames", 0)]
 SETTINGS = DriftSettings(measured_frames=5, scored_frames=5, silent_s=10, frozen_frames=5)
 MODEL = make_model(reference=TINY_REFERENCE)
+NOVELTY_MODEL = dataclasses.replace(novelty_model(), reference=TINY_REFERENCE)
 
 
 @pytest.fixture
@@ -48,8 +51,9 @@ class Watched:
         self.metrics = Metrics(CollectorRegistry(), cameras_max)
         self.rejects = CameraRejects(60, 0.1, self.metrics.camera_label, self.clock.monotonic)
         self.reports: Mapping[str, CameraReport] = {}
+        self.novel = NovelFrames(SETTINGS, self.metrics.camera_label, self.clock.monotonic)
         self.watch = DriftMonitor(
-            SETTINGS, self.metrics, self.clock.monotonic, configured, self.rejects, self._keep_reports
+            SETTINGS, self.metrics, self.clock.monotonic, configured, self.rejects, self._keep_reports, self.novel
         )
         self._frames = 0
 
@@ -65,9 +69,13 @@ class Watched:
         statistics = FrameStatistics(brightness, 3.0, 0.013)
         return Prediction(frame, model, 1, 1, (0.9, 0.1), 0.0, 0.0, 0.0, statistics=statistics)
 
+    def novel_prediction(self) -> Prediction:
+        return dataclasses.replace(self.prediction(model=NOVELTY_MODEL), novelty=9.0)
+
     def saw(self, *outcomes: FrameOutcome) -> None:
         for outcome in outcomes:
-            self.watch.on_sent(outcome, EventBuilder({}).event(outcome, 0.0))
+            for observer in (self.watch, self.novel):
+                observer.on_sent(outcome, EventBuilder({}).event(outcome, 0.0))
 
     def look(self, passed_s: float = 1.0) -> None:
         self.clock.now_s += passed_s
@@ -245,6 +253,22 @@ def test_a_camera_whose_frames_are_rejected_is_reported_with_the_reasons(logs: l
 
 def test_the_reports_that_are_passed_on_have_all_conditions() -> None:
     line = Watched(configured=("TOP-1",))
-    line.saw(*(line.prediction() for _ in range(5)))
+    line.saw(*(line.novel_prediction() for _ in range(5)))
     line.look()
     assert set(line.reports["top-1"].conditions) == set(get_args(Condition))
+
+
+def test_reports_a_camera_with_many_novel_frames(logs: list[EventDict]) -> None:
+    line = Watched()
+    line.saw(*(line.novel_prediction() for _ in range(9)))
+    line.look()
+    assert line.value("camera_condition", condition="novel") == 0
+    line.saw(line.novel_prediction())
+    line.look()
+    assert line.value("camera_condition", condition="novel") == 1
+    assert line.reports["top-1"].novelty == NoveltyCounts(600, 10, 10, 0.01)
+    (entry,) = (each for each in logs if each["event"] == "camera novel")
+    assert (entry["camera"], entry["novel"], entry["frames"], entry["expected_share"]) == ("top-1", 10, 10, 0.01)
+    line.look(20)
+    assert line.value("camera_condition", condition="novel") is None, "a silent camera shows nothing"
+    assert line.reports["top-1"].novelty is None

@@ -20,7 +20,7 @@ def test_counts_the_frames_of_the_window_by_reason(frames: list[tuple[float, str
     kept = [reason for at_s, reason in seen if int(at_s) > int(now_s[0]) - 60]
     rejects = Counter(reason for reason in kept if reason)
     assert window.counts() == WindowCounts(len(kept), rejects)
-    assert window.counts().rejected == rejects.total()
+    assert window.counts().with_reason == rejects.total()
 
 
 def test_an_empty_window_has_no_frames() -> None:

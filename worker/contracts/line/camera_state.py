@@ -19,7 +19,7 @@ from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_header
 CAMERA_SCHEMA = "stripwatch.camera/1"
 
 Condition = Literal[
-    "silent", "rejecting", "frozen", "dark", "bright", "blurred", "untrained_size", "misnamed", "drifting"
+    "silent", "rejecting", "frozen", "dark", "bright", "blurred", "untrained_size", "novel", "misnamed", "drifting"
 ]
 
 # The most serious condition comes first.
@@ -31,6 +31,7 @@ CONDITIONS: dict[str, str] = {
     "bright": "The images are much brighter than expected.",
     "blurred": "The images are much less sharp than the training frames.",
     "untrained_size": "The frames differ in size or scale from the training frames.",
+    "novel": "Many frames show something that the model was not trained on: far more than the false alarms to expect.",
     "misnamed": "The settings name this camera with different upper and lower case, so they are not used.",
     "drifting": "The images differ from the training frames by more than the permitted distance.",
 }
@@ -64,6 +65,23 @@ class NewestFrame(msgspec.Struct, frozen=True):
     ]
 
 
+class NoveltyCounts(msgspec.Struct, frozen=True):
+    """Novel frames of a camera, which the model was not trained on."""
+
+    window_s: Annotated[float, Meta(description="Length of the window in which the frames are counted, in seconds.")]
+    frames: Annotated[
+        int,
+        Meta(
+            description="Number of frames in the window whose novelty score was compared with the threshold; without "
+            "flagged frames and replays."
+        ),
+    ]
+    novel: Annotated[int, Meta(description="Number of those frames that are novel.")]
+    expected_share: Annotated[
+        float, Meta(description="Share of novel frames to expect if the camera shows nothing new, 0 to 1.")
+    ]
+
+
 class CameraState(msgspec.Struct, frozen=True):
     """State of a camera, published by the worker to which the camera's partition is assigned."""
 
@@ -82,7 +100,7 @@ class CameraState(msgspec.Struct, frozen=True):
         list[Condition],
         Meta(
             description="Conditions that the worker cannot check: too few frames were measured, the camera is silent, "
-            "or the bundle has no reference."
+            "or the bundle has no reference. `novel` is never listed: it cannot be checked where `novelty` is null."
         ),
     ]
     since: Annotated[
@@ -118,6 +136,13 @@ class CameraState(msgspec.Struct, frozen=True):
     frame: Annotated[NewestFrame, Meta(description="Newest frame that the worker has seen.")]
     model: Annotated[ModelInfo, Meta(description="Model that inspected the newest frame, or would have.")]
     worker: Annotated[str, Meta(description="Name of the worker: its `instance_id`.")]
+    novelty: Annotated[
+        NoveltyCounts | None,
+        Meta(
+            description="Recent novel frames; null if the bundle has no novelty score, if `novelty.verdict` is ignore, "
+            "if the camera is silent, and in states of versions before this field existed."
+        ),
+    ] = None
 
 
 def camera_state_headers(state: CameraState, source: str | None = None) -> Headers:

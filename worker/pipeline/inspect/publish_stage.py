@@ -137,6 +137,18 @@ def _count_unlocated(metrics: Metrics, outcome: FrameOutcome, event: Result | Re
         log.warning("heatmap does not locate a defect", frame=event.id, labels=labels)
 
 
+def _count_novelty(metrics: Metrics, camera: str, event: Result) -> None:
+    """Count an unsure frame by its reason, and record the novelty score. A flagged frame is not judged by its score."""
+    if event.reason is not None:
+        metrics.unsure_frames.labels(camera, event.reason).inc()
+    threshold = event.model.novelty_threshold
+    if event.novelty is None or threshold is None or event.flags:
+        return
+    metrics.novelty_frames.labels(camera).inc()
+    if threshold > 0:
+        metrics.novelty_ratio.observe(event.novelty / threshold)
+
+
 def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None:
     """Count the result or reject, its defects and its flags, and record its age."""
     if isinstance(event, Reject):
@@ -148,6 +160,7 @@ def _count_event(metrics: Metrics, frame: Frame, event: Result | Reject) -> None
         metrics.defects.labels(defect.label, metrics.camera_label(frame.camera)).inc()
     for flag in event.flags:
         metrics.flagged_frames.labels(metrics.camera_label(frame.camera), flag).inc()
+    _count_novelty(metrics, REPLAYED if frame.replay_of is not None else metrics.camera_label(frame.camera), event)
     if frame.replay_of is not None:
         return  # its capture time is that of the original frame, so its age says nothing about the worker
     age_s = time.time() - frame.captured_ms / 1000

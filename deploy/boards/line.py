@@ -279,7 +279,7 @@ DRIFT = Row(
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
             "Red: check the camera. silent: no frames; rejecting: many frames cannot be inspected; dark; bright; "
             "blurred; frozen: repeats the same frame; misnamed: the settings spell it in different case; "
-            "untrained_size: differs from the training frames; novel: shows something that the model was not trained on; "
+            "untrained_size: differs from the training frames; novel: shows what the model was not trained on; "
             "drifting: brightness, contrast or sharpness changed.",
             states=States(zero="ok", one="check", good=0),
             width=16,
@@ -306,7 +306,7 @@ DRIFT = Row(
                 Query(f"camera:stripwatch_novel_frames:ratio10m{_OF_CAMERA}", "{{line}} {{camera}}"),
                 Query(f"max by (line) (stripwatch_novelty_expected_ratio{{{OF_LINE}}})", "{{line}} expected"),
             ),
-            "Share of frames that the model was not trained on, over ten minutes. expected: false alarms of the bundle. "
+            "Share of novel frames over ten minutes. expected: false alarms of the bundle. "
             "An alert compares the two. Empty if the bundle has no novelty score.",
             width=12,
             unit=SHARE,

@@ -59,7 +59,7 @@ MODELS = Row(
             "Novelty scores",
             "heatmap",
             (Query(f"sum by (le) (increase(stripwatch_novelty_ratio_bucket{{{OF_WORKER}}}{RATE}))", "{{le}}"),),
-            "Novelty score divided by its threshold, per frame. Above 1: novel. Empty if the bundle has no novelty score.",
+            "Novelty score by its threshold, per frame. Above 1: novel. Empty if the bundle has no novelty score.",
             COUNT,
             "multiple of the threshold",
             width=6,

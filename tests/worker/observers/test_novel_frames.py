@@ -37,7 +37,7 @@ class Watched:
 
     def counts(self, camera: str = "top-1") -> tuple[int, int] | None:
         counts = self.novel.counts(camera)
-        return counts and (counts.novel, counts.frames)
+        return (counts.novel, counts.frames) if counts else None
 
     @property
     def is_novel(self) -> bool:

@@ -89,6 +89,17 @@ def edge_crack(size: int, rng: np.random.Generator) -> Field:
     return -1.2 * _strength(rng) * _as_field(canvas)
 
 
+def chatter(size: int, rng: np.random.Generator) -> Field:
+    """Draw chatter marks: parallel bars across the strip at a regular distance, from a mill stand that vibrates."""
+    period_px = rng.uniform(0.035, 0.08) * size
+    shape = (int(rng.uniform(0.5, 0.95) * size), int(rng.uniform(5, 9) * period_px))
+    rows, columns = np.mgrid[-1 : 1 : shape[0] * 1j, : shape[1]].astype(np.float32)
+    slant = rng.uniform(-0.15, 0.15) * shape[0] * rows / 2
+    bars = np.clip(2 * np.cos(2 * np.pi * (columns + slant) / period_px), -1, 1)
+    fading = np.clip(4 * (1 - np.abs(rows)), 0, 1) * (0.8 + 0.2 * smooth_noise(shape, (9, 25), rng))
+    return np.asarray(0.6 * _strength(rng) * bars * fading, np.float32)
+
+
 def water_drop(size: int, rng: np.random.Generator) -> Field:
     """Draw a harmless water drop: soft and round, with a bright ring and a highlight."""
     radius = rng.uniform(0.025, 0.07) * size
@@ -116,6 +127,8 @@ DEFECTS: dict[str, Painter] = {
     "pits": pits,
     "scratch": scratch,
 }
+# In no training set of `stripwatch simulate`, to show how a model meets a kind of defect that it does not know.
+NOVEL_DEFECTS: dict[str, Painter] = {"chatter": chatter}
 DISTRACTORS: tuple[Painter, ...] = (water_drop, scale_mark)
 
 

@@ -8,11 +8,12 @@ import numpy as np
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.simulator import surface
-from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS
+from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS, NOVEL_DEFECTS
 from stripwatch.worker.simulator.surface import Edge, Field, Shape
 
 CLEAN = "clean"
 KINDS = (CLEAN, *DEFECTS)
+_PAINTERS = DEFECTS | NOVEL_DEFECTS
 
 _VISIBLE = 0.05  # relative brightness; parts of a mark fainter than this vanish in the texture and are outside the box
 
@@ -29,8 +30,8 @@ class Scene:
 def render(kind: str, shape: Shape, seed: int, brightness_factor: float = 1.0) -> Scene:
     """Render one frame of (height, width) px. The same arguments give the same bytes.
 
-    kind: one of KINDS. brightness_factor: multiplies the camera's pixels, clipped at white, to simulate an ageing or
-    exchanged lamp.
+    kind: one of KINDS or NOVEL_DEFECTS. brightness_factor: multiplies the camera's pixels, clipped at white, to
+    simulate an ageing or exchanged lamp.
 
     Surface, defects and camera use separate random generators, so frames of different kinds with the same seed differ
     only in the defect.
@@ -68,7 +69,7 @@ def _lay_distractors(brightness: Field, rng: np.random.Generator) -> None:
 def _lay_defects(brightness: Field, kind: str, edge: Edge, rng: np.random.Generator) -> tuple[Box, ...]:
     count = 1 + min(rng.poisson(0.3 * _frames_wide(brightness)), 3)
     lay_one = _lay_at_edge if kind == "edge_crack" else _lay_inside
-    marks = (_trim(DEFECTS[kind](min(brightness.shape), rng)) for _ in range(count))
+    marks = (_trim(_PAINTERS[kind](min(brightness.shape), rng)) for _ in range(count))
     return tuple(lay_one(brightness, mark, edge, rng) for mark in marks)
 
 

@@ -27,6 +27,7 @@ from stripwatch.worker.config.command_line.setting_options import settings_as_op
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
+from stripwatch.worker.simulator.defect_shapes import NOVEL_DEFECTS
 from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka, sent_outcome
 from stripwatch.worker.simulator.raw_frames import pack_raw, require_pixel_format
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
@@ -47,6 +48,7 @@ Pool = Annotated[
     int, typer.Option(min=1, help="Number of distinct frames, rendered before the start and repeated in seeded order.")
 ]
 _DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
+_NOVEL_KINDS = tuple(NOVEL_DEFECTS)
 _SIDE_PX = range(64, 4097)
 
 
@@ -72,6 +74,12 @@ def simulate(
     rate: Rate = 10.0,
     seconds: Seconds = 0.0,
     defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of camera frames with a defect.")] = 0.3,
+    novel_share: Annotated[
+        float | None,
+        typer.Option(
+            min=0, max=1, help="Share of camera frames with chatter marks, a kind of defect that no training set has."
+        ),
+    ] = None,
     coil_frames: Annotated[
         int, typer.Option(min=0, help="Start a new coil after this many frames per camera. 0 is a single coil.")
     ] = 500,
@@ -96,6 +104,9 @@ def simulate(
 
         stripwatch simulate --bootstrap-servers localhost:9092 --cameras 4 --rate 25 --seconds 60 --sent sent.jsonl
 
+    --novel-share adds frames with a kind of defect that is in no training set. A model that knows what it does not know
+    reports them as novel.
+
     --brightness shows the same strip in a different light, to try the worker's drift metrics.
 
     --pixel-format makes the cameras send raw buffers, with their layout in the record headers.
@@ -103,7 +114,8 @@ def simulate(
     SIGTERM and Ctrl-C stop the cameras cleanly.
     """
     height_width = parse_shape(shape)
-    _check_options(out, bootstrap_servers, {"--pixel-format": pixel_format, "--sent": sent})
+    of_cameras = {"--pixel-format": pixel_format, "--sent": sent, "--novel-share": novel_share}
+    _check_options(out, bootstrap_servers, of_cameras)
     if pixel_format is not None:
         require_pixel_format(pixel_format)
     if out:
@@ -120,7 +132,9 @@ def simulate(
     total = frames * cameras or None
     client = ClientConfig(bootstrap_servers, security_of(config, security))
     require_topic(client, topic)  # fail before the pool is rendered, which takes a while
-    shots = render_pool(min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format)
+    shots = render_pool(
+        min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format, novel_share or 0
+    )
     summary = play_on_kafka(
         itertools.islice(repeat_pool(shots, seed), total),
         line,
@@ -152,16 +166,24 @@ def render_pool(
     defect_share: float,
     brightness_factor: float = 1.0,
     pixel_format: str | None = None,
+    novel_share: float = 0.0,
 ) -> list[SourceImage]:
     """Render distinct frames, each with a defect with the given probability; all kinds are equally likely.
 
-    pixel_format: format of raw buffers; None for JPEG files.
+    pixel_format: format of raw buffers; None for JPEG files. novel_share: probability of a defect that no training set
+    has, which replaces whatever the frame would show otherwise.
     """
-    rng = np.random.default_rng([seed, 0])
+    rng, novel_rng = np.random.default_rng([seed, 0]), np.random.default_rng([seed, 2])
     with new_progress() as progress:
         return [
             _shot(
-                render(_draw_kind(defect_share, rng), shape, frame_seed(seed, number), brightness_factor), pixel_format
+                render(
+                    _draw_kind(defect_share, rng, novel_share, novel_rng),
+                    shape,
+                    frame_seed(seed, number),
+                    brightness_factor,
+                ),
+                pixel_format,
             )
             for number in progress.track(range(frames), description="rendering")
         ]
@@ -192,9 +214,13 @@ def _shot(scene: Scene, pixel_format: str | None) -> SourceImage:
     return SourceImage(encode_jpeg(scene.pixels), "image/jpeg", label=scene.label, boxes=scene.boxes)
 
 
-def _draw_kind(defect_share: float, rng: np.random.Generator) -> str:
+def _draw_kind(
+    defect_share: float, rng: np.random.Generator, novel_share: float, novel_rng: np.random.Generator
+) -> str:
+    """Return the kind of a frame. With two generators, novel frames do not change the others of a seed."""
     kind = _DEFECT_KINDS[rng.integers(len(_DEFECT_KINDS))]
-    return kind if rng.random() < defect_share else CLEAN
+    known = kind if rng.random() < defect_share else CLEAN
+    return _NOVEL_KINDS[0] if novel_rng.random() < novel_share else known
 
 
 def parse_shape(text: str) -> Shape:

@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
 
-from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS, Painter
+from stripwatch.worker.simulator.defect_shapes import DEFECTS, DISTRACTORS, NOVEL_DEFECTS, Painter
 
 
-@pytest.mark.parametrize("painter", [*DEFECTS.values(), *DISTRACTORS])
+@pytest.mark.parametrize("painter", [*DEFECTS.values(), *NOVEL_DEFECTS.values(), *DISTRACTORS])
 @pytest.mark.parametrize("size", [64, 200, 256])
 def test_mark_is_finite_and_fits_the_frame(painter: Painter, size: int) -> None:
     for seed in range(20):

@@ -10,6 +10,7 @@ import pytest
 from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.simulator.scene import KINDS
 from stripwatch.worker.simulator.simulate import render_pool, repeat_pool
 from tests.printed import next_steps
 from tests.worker.conftest import CommandLine, consume, last_json, read_lines
@@ -50,6 +51,24 @@ def test_sigterm_stops_it_cleanly(line_broker: str, tmp_path: Path) -> None:
     sent = read_lines(sent_path)
     assert last_json(stdout)["frames_sent"] == len(sent) > 0
     assert positions(sent) == {(each.topic, each.partition, each.offset) for each in consume(line_broker, len(sent))}
+
+
+def test_a_novel_share_replaces_some_frames_by_a_kind_that_no_training_set_has() -> None:
+    plain, with_novel, only = (render_pool(40, (64, 64), 3, 0.5, novel_share=share) for share in (0, 0.25, 1))
+    assert {shot.label for shot in plain} <= set(KINDS)
+    novel = [number for number, shot in enumerate(with_novel) if shot.label not in KINDS]
+    assert 3 <= len(novel) <= 20
+    assert [shot for number, shot in enumerate(with_novel) if number not in novel] == [
+        shot for number, shot in enumerate(plain) if number not in novel
+    ]
+    assert {shot.label for shot in only} == {"chatter"}
+    assert all(shot.boxes for shot in only)
+
+
+def test_novel_frames_are_for_cameras_only(tmp_path: Path, command_line: CommandLine) -> None:
+    code, _, stderr = command_line("simulate", "--out", tmp_path / "set", "--frames", "6", "--novel-share", "0.1")
+    assert (code, (tmp_path / "set").exists()) == (2, False)
+    assert "--novel-share applies to cameras only" in stderr
 
 
 def test_pool_repeats_in_a_different_order_determined_by_the_seed() -> None:

@@ -33,7 +33,7 @@ _COLUMNS = (
     *("frames_unsure", "frames_flagged"),
     *("partly_uncovered_m", "cameras_silent", "positions_outlier", "positions_reset", "positions_jump"),
     *("positions_reversed", "positions_still", "revision", "supplement", "strip_defects_total", "gaps_total"),
-    *("replaced_rejects", "state", "reasons", "worst_defect", "worst_severity"),
+    *("replaced_rejects", "state", "reasons", "worst_defect", "worst_severity", "frames_novel"),
 )
 
 
@@ -107,6 +107,7 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
     table = Table(box=None)
     labels = sorted({label for coil in coils for label in coil.defects})
     faulty = any(coil.cameras_silent or coil.position_faults for coil in coils)
+    novel = any(coil.novel for coil in coils)
     notes = ("partly uncovered (m)", "silent cameras", "position faults") if faulty else ()
     for name in (
         *(
@@ -122,6 +123,7 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
             "skipped",
         ),
         *notes,
+        *(("novel",) if novel else ()),
         *labels,
     ):
         texts = ("coil", "line", "state", "silent cameras", "position faults")
@@ -133,6 +135,7 @@ def as_table(coils: Sequence[CoilSummary]) -> Table:
             str(sum(msgspec.structs.astuple(counts))),
             *(str(n) for n in (coil.verdicts.get("unsure", 0), coil.flagged, counts.rejected, counts.skipped)),
             *(_notes(coil) if faulty else ()),
+            *((str(coil.novel),) if novel else ()),
             *(str(coil.defects.get(label, 0)) for label in labels),
         )
     return table
@@ -181,7 +184,7 @@ def as_csv(coils: Sequence[CoilSummary]) -> str:
         row += (
             [spreadsheet_text(coil.worst.label), coil.severities.get(coil.worst.label, "")] if coil.worst else ["", ""]
         )
-        row += [*(coil.defects.get(label, 0) for label in labels)]
+        row += [coil.novel, *(coil.defects.get(label, 0) for label in labels)]
         writer.writerow(row)
     return text.getvalue()
 

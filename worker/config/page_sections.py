@@ -40,6 +40,12 @@ class LimitsSettings(Section):
     unsure_percent: Percent = Field(
         default=20, description="Maximum percentage of a coil's inspected frames that are unsure. 100: no limit."
     )
+    novel_percent: Percent = Field(
+        default=5,
+        description="Maximum percentage of a coil's inspected frames that are novel: the model was not trained on such "
+        "frames. Above it the state is a warning, never an alarm. It should be several times the false-alarm rate of "
+        "the bundle. 100: no limit.",
+    )
     warning_at: float = Field(
         default=0.8,
         gt=0,

@@ -15,7 +15,8 @@ COIL_SCHEMA = "stripwatch.coil/1"
 
 Severity = Literal["minor", "major", "critical"]
 CoilState = Literal["ok", "warning", "alarm"]
-LimitRule = Literal["critical", "defects", "rejected", "uncovered", "unsure"]
+AlarmRule = Literal["critical", "defects", "rejected", "uncovered", "unsure"]
+LimitRule = Literal[AlarmRule, "novel"]
 LimitUnit = Literal["frames", "frames_per_100_m", "percent_of_frames", "percent_of_strip"]
 
 Ended = Literal["next-coil", "silence", "limit"]
@@ -32,6 +33,7 @@ LIMIT_RULES: dict[str, str] = {
     "rejected": "Percentage of the frames that were rejected.",
     "uncovered": "Percentage of the length that no inspected frame shows.",
     "unsure": "Percentage of the inspected frames with the verdict `unsure`.",
+    "novel": "Percentage of the inspected frames that are novel; never more than a warning.",
 }
 POSITION_FAULTS: dict[str, str] = {
     "outlier": "Frames whose position cannot be right, so that it is not used.",
@@ -290,3 +292,10 @@ class CoilSummary(msgspec.Struct, frozen=True):
             "them."
         ),
     ] = []
+    novel: Annotated[
+        int,
+        Meta(
+            description="Number of inspected frames that are novel: the model was not trained on such frames, so that "
+            "their verdict is `unsure`."
+        ),
+    ] = 0

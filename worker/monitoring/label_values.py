@@ -30,6 +30,7 @@ _DECISIONS: Values = {
     "confirmed": "The prediction is right.",
     "relabelled": "The frame shows another class.",
     "not_a_defect": "The frame shows no defect.",
+    "new_kind": "The frame shows a kind of defect that the model does not know.",
 }
 
 # By label, for labels whose values come from outside or from the installation.

@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.broker.consumers import cluster_id
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.contracts.events import Box, ModelInfo, Result, TimingMs
+from stripwatch.worker.contracts.events import Box, ModelInfo, Result, TimingMs, UnsureReason
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.dashboard.reading.frame_fetcher import FrameFetcher
@@ -65,6 +65,13 @@ def inspected(record: Record, cluster: str, model: ModelInfo = MODEL) -> Inspect
     defect = DetectedDefect("pits", 0.9, Box(2, 2, 8, 8))
     inspection = Inspection("defect", "pits", 0.9, {"clean": 0.1, "pits": 0.9, "scratches": 0.2}, (defect,), 48, 32, ())
     return Inspected(frame, EventBuilder({}).inspected(frame, model, inspection, TimingMs(1, 1, 1, 3)))
+
+
+def as_novel(made: Inspected, label: str = "pits") -> Inspected:
+    """Return the same frame with the result of a model that was not trained on it. label: the class most like it."""
+    model = msgspec.structs.replace(made.result.model, novelty_threshold=4.0)
+    changes = {"verdict": "unsure", "label": label, "defects": [], "reason": UnsureReason.NOVEL, "novelty": 9.5}
+    return Inspected(made.frame, msgspec.structs.replace(made.result, model=model, **changes))
 
 
 def now_ms() -> int:

@@ -8,7 +8,16 @@ import cv2
 import msgspec
 import numpy as np
 
-from stripwatch.worker.contracts.events import RESULT_SCHEMA, Box, Defect, FrameInfo, Result, StripSpan, TimingMs
+from stripwatch.worker.contracts.events import (
+    RESULT_SCHEMA,
+    Box,
+    Defect,
+    FrameInfo,
+    Result,
+    StripSpan,
+    TimingMs,
+    UnsureReason,
+)
 from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.e2e.line import Line
 from tests.worker.pipeline.samples import MODEL
@@ -16,13 +25,15 @@ from tests.worker.pipeline.samples import MODEL
 HOSTILE = "<img src=x onerror=\"window.hacked='yes'\">"
 LINE = "/plant/line-1"
 FRAME_MM = 200
+NOVELTY_THRESHOLD = 4.0
 
 
 @dataclass(frozen=True)
 class Shown:
     """One frame: its number on the coil, the coil, the camera, the label of its defect (if any), and its evidence.
 
-    grey: grey level of its pixels.
+    grey: grey level of its pixels. novelty: novelty score of a frame that the model was not trained on; its label is
+    the class that is most like it.
     """
 
     number: int
@@ -32,6 +43,7 @@ class Shown:
     line: str | None = LINE
     evidence: bool | None = None
     grey: int = 128
+    novelty: float | None = None
 
 
 # No frame of C1 covers the stretch from 0.6 to 0.8 m.
@@ -59,12 +71,13 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
     """
     start = FRAME_MM * shown.number
     box = Box(x=50, y=60, width=100, height=40)
-    defects = [Defect(shown.label, 0.9, box, StripSpan(start + 50, start + 150))] if shown.label else []
+    has_defect = shown.label is not None and shown.novelty is None
+    defects = [Defect(shown.label or "", 0.9, box, StripSpan(start + 50, start + 150))] if has_defect else []
     return Result(
         schema=RESULT_SCHEMA,
         id=f"{shown.line}-{shown.coil}-{shown.camera}-{shown.number}",
         state="inspected",
-        verdict="defect" if shown.label else "clean",
+        verdict="defect" if has_defect else "clean" if shown.novelty is None else "unsure",
         label=shown.label or "clean",
         score=0.9,
         scores={},
@@ -85,9 +98,15 @@ def event(shown: Shown, place: Any, captured: datetime) -> Result:
             file=None,
             strip_mm=StripSpan(start, start + FRAME_MM),
         ),
-        model=msgspec.structs.replace(MODEL.info, provider="CPUExecutionProvider" if shown.line == LINE else HOSTILE),
+        model=msgspec.structs.replace(
+            MODEL.info,
+            provider="CPUExecutionProvider" if shown.line == LINE else HOSTILE,
+            novelty_threshold=NOVELTY_THRESHOLD,
+        ),
         timing_ms=TimingMs(1, 1, 1, 3),
         evidence=shown.evidence,
+        reason=None if shown.novelty is None else UnsureReason.NOVEL,
+        novelty=shown.novelty,
     )
 
 

@@ -7,6 +7,7 @@ from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.monitoring.metric_group import BoundedLabels
 from stripwatch.worker.monitoring.metrics import Metrics
+from tests.worker.observers.novelty_models import SPEC, novelty_model
 
 
 def test_bounds_the_number_of_label_values() -> None:
@@ -84,3 +85,24 @@ def test_the_flags_of_a_camera_start_at_zero_with_its_first_frame() -> None:
 
 def _flagged(metrics: Metrics, camera: str, flag: FrameFlag) -> float | None:
     return metrics.registry.get_sample_value("stripwatch_flagged_frames_total", {"camera": camera, "flag": flag.value})
+
+
+def test_the_expected_share_of_novel_frames_is_that_of_the_running_bundle() -> None:
+    metrics = Metrics(CollectorRegistry())
+    read = metrics.registry.get_sample_value
+    with_novelty, without = (novelty_model(spec).session.bundle for spec in (SPEC, None))
+    metrics.show_bundle(with_novelty, "CPUExecutionProvider")
+    assert read("stripwatch_novelty_expected_ratio", {"sha256": with_novelty.sha256}) == 0.01
+    metrics.show_bundle(without, "CPUExecutionProvider")
+    assert [each.samples for each in metrics.novelty_expected.collect()] == [[]]
+
+
+def test_unsure_frames_of_a_camera_start_at_zero() -> None:
+    metrics = Metrics(CollectorRegistry())
+    metrics.count_frame("top-1", is_replay=False)
+    read = metrics.registry.get_sample_value
+    for reason in ("flag", "novel", "score"):
+        assert read("stripwatch_unsure_frames_total", {"camera": "top-1", "reason": reason}) == 0
+    assert read("stripwatch_novelty_frames_total", {"camera": "top-1"}) == 0
+    for outcome in ("admitted", "over_quota"):
+        assert read("stripwatch_review_quota_frames_total", {"quota": "novel", "outcome": outcome}) == 0

@@ -10,7 +10,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
-from stripwatch.worker.contracts.line.camera_state import CameraState, Condition
+from stripwatch.worker.contracts.line.camera_state import CameraState, Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.camera_states import CameraStates
@@ -193,3 +193,16 @@ def test_close_does_not_wait_longer_than_allowed(reporter: Reporter) -> None:
     assert reporter.producer.sending.wait(60)
     reporter.states.close(0.01)
     assert reporter.states._thread.daemon, "a process can exit although it hangs"
+
+
+def test_a_state_has_the_novel_frames_and_never_lists_novel_as_unchecked(reporter: Reporter) -> None:
+    """Pages of earlier versions could not read such a list, and would know no camera at all during an update."""
+    counts = NoveltyCounts(600, 200, 40, 0.01)
+    reporter.sees()
+    reporter.reports("novel", novelty=counts)
+    reporter.sees(camera="top-2")
+    reporter.reports(camera="top-2")
+    first, second = reporter.received(2)
+    assert ([each.name for each in first.conditions], first.novelty) == (["novel"], counts)
+    assert second.novelty is None
+    assert "novel" not in second.unchecked

@@ -75,9 +75,9 @@ class GradingRules:
 class CoilFigures:
     """The figures of a coil that its state depends on.
 
-    unsure: inspected frames with the verdict `unsure`. defect_frames: number of frames with a defect of each class.
-    length_mm: length between the first and the last known position, None without positions. uncovered_mm: part of it
-    that no inspected frame shows, None if the scale is not known.
+    unsure: inspected frames with the verdict `unsure`. novel: those of them that are novel. defect_frames: number of
+    frames with a defect of each class. length_mm: length between the first and the last known position, None without
+    positions. uncovered_mm: part of it that no inspected frame shows, None if the scale is not known.
     """
 
     frames: FrameCounts
@@ -85,6 +85,7 @@ class CoilFigures:
     defect_frames: Mapping[str, int]
     length_mm: int | None = None
     uncovered_mm: int | None = None
+    novel: int = 0
 
     @property
     def inspected_mm(self) -> int | None:
@@ -149,6 +150,9 @@ def _percentages(figures: CoilFigures, rules: GradingRules) -> Iterable[Exceeded
     for rule, part, whole, limit, unit in shares:
         if limit < 100:
             yield from _compare(rule, None, 100 * part / whole, limit, unit, limits.warning_at, "alarm")
+    if limits.novel_percent < 100:  # nobody knows what these frames show, so they are no reason for an alarm
+        share = 100 * figures.novel / inspected
+        yield from _compare("novel", None, share, limits.novel_percent, "percent_of_frames", 1, "warning")
 
 
 def _compare(
@@ -172,6 +176,7 @@ def figures_of(summary: CoilSummary) -> CoilFigures:
         defect_frames=summary.defect_frames,
         length_mm=summary.length_mm,
         uncovered_mm=summary.uncovered_mm,
+        novel=summary.novel,
     )
 
 
@@ -189,7 +194,7 @@ def with_grade(summary: CoilSummary, rules: GradingRules) -> CoilSummary:
     )
 
 
-_NAMES = {"rejected": "rejected", "uncovered": "not covered", "unsure": "unsure"}
+_NAMES = {"rejected": "rejected", "uncovered": "not covered", "unsure": "unsure", "novel": "novel"}
 _UNITS: dict[LimitUnit, str] = {
     "frames": " frames",
     "frames_per_100_m": " frames per 100 m",

@@ -12,7 +12,7 @@ from stripwatch.worker.coils.strip.placed_coil import PlacedCoil, length_of
 from stripwatch.worker.coils.strip.stretches import Placement, StripRules
 from stripwatch.worker.coils.strip.transitions import common_shifts, count_resets
 from stripwatch.worker.coils.tracking.digest_set import DigestSet
-from stripwatch.worker.coils.tracking.observations import Observation
+from stripwatch.worker.coils.tracking.observations import NOVEL, Observation
 from stripwatch.worker.contracts.coil_summary import (
     COIL_SCHEMA,
     CameraSummary,
@@ -55,7 +55,7 @@ class CoilAggregate:
         self._states: dict[str, Counter[str]] = {}
         self._without_scale: set[str] = set()
         self._verdicts: Counter[str] = Counter()
-        self._flagged = 0
+        self._flagged = self._novel = 0
         self._flags: Counter[str] = Counter()
         self._unplaced: Counter[str] = Counter()
         self._defect_frames: Counter[str] = Counter()
@@ -132,6 +132,7 @@ class CoilAggregate:
             self._verdicts[observation.verdict] += 1
         self._flagged += bool(observation.flags)
         self._flags.update(observation.flags)
+        self._novel += observation.is_novel
         self._unplaced.update(observation.unplaced)
         self._defect_frames.update({*observation.unplaced, *(defect.label for defect in observation.defects)})
         self._place(observation, again)
@@ -145,15 +146,17 @@ class CoilAggregate:
             return
         if camera not in self._tracks:
             self._tracks[camera] = CameraTrack(self._rules)
-        shown = Placement(observation.captured_ms, position_mm, span, observation.defects, observation.direction)
+        marks = (*observation.defects, *((observation.novel,) if observation.novel else ()))
+        shown = Placement(observation.captured_ms, position_mm, span, marks, observation.direction)
         self._tracks[camera].add(shown, again)
 
     def summary(self, ended: Ended | None = None, revision: int = 1) -> CoilSummary:
         placed = self.placed()
         strip, gaps = placed.strip_mm, placed.gaps()
-        found = placed.defects()
+        found = [defect for defect in placed.defects() if defect.label != NOVEL]
         faults = {name: track.faults() for name, track in self._tracks.items()}
         unplaced = sum((track.unplaced() for track in self._tracks.values()), self._unplaced)
+        unplaced.pop(NOVEL, None)
         defects = dict(sorted((Counter(defect.label for defect in found) + unplaced).items()))
         summary = CoilSummary(
             schema=COIL_SCHEMA,
@@ -191,6 +194,7 @@ class CoilAggregate:
             strip_defects_total=len(found),
             replaced_rejects=self.replaced_rejects,
             defect_frames=dict(sorted(self._defect_frames.items())),
+            novel=self._novel,
         )
         return with_grade(summary, self._grading)
 

@@ -12,7 +12,16 @@ from stripwatch.worker.coils.tracking.bounded_names import bounded_result, short
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
-from stripwatch.worker.contracts.events import Box, Defect, FrameFlag, FrameInfo, Result, StripDirection, StripSpan
+from stripwatch.worker.contracts.events import (
+    Box,
+    Defect,
+    FrameFlag,
+    FrameInfo,
+    Result,
+    StripDirection,
+    StripSpan,
+    UnsureReason,
+)
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX
 from stripwatch.worker.contracts.positions import Position, Record
@@ -21,6 +30,8 @@ from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc333
 
 _FRAME_MM_MAX = 1_000_000
 _ROUNDING_MM = 1
+# Marks the place of a novel frame among the defects of a strip. No class has this name, which is not printable.
+NOVEL = "\x00novel"
 State = Literal["inspected", "skipped", "rejected"]
 _decode_result = msgspec.json.Decoder(Result).decode
 
@@ -33,7 +44,9 @@ class Observation:
     known strip position, which is a point if only the position of the frame is known. unplaced: labels of the other
     defects. line_uri: the line as stated in ce_source. flags: reasons why the verdict is unsure regardless of the
     scores. direction: direction of the strip, if stated by the camera. recorded_ms: time at which the event was
-    written. model_labels: all classes of the model; empty for frames without scores.
+    written. model_labels: all classes of the model; empty for frames without scores. is_novel: the model was not
+    trained on such frames. novel: the place of such a frame on the strip, if it is known; its score is the novelty
+    score divided by the threshold.
     """
 
     id: str
@@ -53,6 +66,8 @@ class Observation:
     direction: StripDirection | None = None
     recorded_ms: int | None = None
     model_labels: frozenset[str] = frozenset()
+    is_novel: bool = False
+    novel: StripDefect | None = None
 
     @property
     def frame_id(self) -> str:
@@ -100,6 +115,8 @@ def observation_from_result(result: Result, timestamp_ms: int) -> Observation | 
         direction=frame.strip_direction,
         recorded_ms=timestamp_ms,
         model_labels=_labels(tuple(result.scores)),
+        is_novel=result.reason is UnsureReason.NOVEL,
+        novel=_novel_place(result, frame),
     )
 
 
@@ -193,6 +210,15 @@ def _strip_defect(event_id: str, defect: Defect, frame: FrameInfo) -> StripDefec
         left_edge_mm=defect.left_edge_mm,
         right_edge_mm=defect.right_edge_mm,
     )
+
+
+def _novel_place(result: Result, frame: FrameInfo) -> StripDefect | None:
+    """Return the place of a novel frame on the strip; None for any other frame, and if the position is unknown."""
+    if result.reason is not UnsureReason.NOVEL:
+        return None
+    threshold = result.model.novelty_threshold
+    score = result.novelty / threshold if result.novelty and threshold and threshold > 0 else 1.0
+    return _strip_defect(result.id, Defect(NOVEL, score, None, frame.strip_mm), frame)
 
 
 def _rows(box: Box) -> PixelSpan | None:

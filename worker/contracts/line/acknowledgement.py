@@ -3,13 +3,13 @@
 The description of a field is part of its JSON Schema and of the reference.
 """
 
-from typing import Annotated
+from typing import Annotated, get_args
 from urllib.parse import quote
 
 import msgspec
 from msgspec import Meta
 
-from stripwatch.worker.contracts.coil_summary import LIMIT_RULES, LimitRule, LimitUnit
+from stripwatch.worker.contracts.coil_summary import AlarmRule, LimitUnit
 from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_headers
 
 ACKNOWLEDGEMENT_SCHEMA = "stripwatch.acknowledgement/1"
@@ -36,10 +36,10 @@ class Acknowledgement(msgspec.Struct, frozen=True):
         ),
     ]
     rule: Annotated[
-        LimitRule,
+        AlarmRule,
         Meta(
             description="Kind of the limit, as in a coil summary: "
-            + ", ".join(f"`{rule}`" for rule in LIMIT_RULES)
+            + ", ".join(f"`{rule}`" for rule in get_args(AlarmRule))
             + "."
         ),
     ]

@@ -10,7 +10,7 @@ export function bursts(cards) {
   const groups = [];
   const last = new Map(); // key -> the group that an older card may join
   for (const card of cards) {
-    const key = JSON.stringify([card.line, card.coil, card.camera, card.label]);
+    const key = JSON.stringify([card.line, card.coil, card.camera, card.novel || card.label]);
     const at = Date.parse(card.captured_at);
     const group = last.get(key);
     if (group && Math.abs(group.oldest - at) <= GAP_MS) {

@@ -14,6 +14,7 @@ export function showCameras(state) {
     { name: "Frames", cell: (row) => number((row.inspected ?? 0) + (row.skipped ?? 0) + (row.rejected ?? 0)) },
     { name: "With defects", cell: (row) => number(row.defects) },
     { name: "Unsure", cell: (row) => number(row.unsure) },
+    { name: "Novel", cell: (row) => number(row.novel), mark: (row) => (row.novel ? "" : "zero") },
     { name: "Rejected", cell: (row) => number(row.rejected), mark: (row) => (row.rejected ? "bad" : "zero") },
     { name: "Skipped", cell: (row) => number(row.skipped), mark: (row) => (row.skipped ? "warn" : "zero") },
     { name: "Flags", text: true, cell: (row) => flagsText(row.flags) || "none", mark: (row) => (flagsText(row.flags) ? "bad" : "zero") },

@@ -1,9 +1,9 @@
-// The newest defects as pictures with boxes, and a dialog with one of them enlarged. The dialog shows the worker's
+// The newest defects and novel frames as pictures with boxes, and a dialog with one of them enlarged. The dialog shows the worker's
 // evidence image if the event has one.
 
 import { byId, clockTime, coilName, coilPhrase, dateTime, fillFacts, lineName, make, percent } from "./dom.js";
 import { bursts, burstText } from "./bursts.js";
-import { classColour, isShown, learn, onFilter } from "./classes.js";
+import { classColour, isShown, learn, NOVEL, onFilter } from "./classes.js";
 import { correctionMark, showCorrection } from "./correct.js";
 import { isWide, makePicture } from "./pictures.js";
 import { acrossText, alongText, positionFacts } from "./position.js";
@@ -17,6 +17,7 @@ const nodes = new Map();
 let held = false;
 let due = null;
 let open = null;
+const kinds = (card) => (card.novel ? [NOVEL] : card.labels); // what the filter of classes applies to
 let plain = false; // show the frame itself instead of the evidence image
 
 export function addCards(news) {
@@ -31,12 +32,12 @@ export function addCards(news) {
 export function findCard({ label, camera, coil, start, end }) {
   return cards.find(
     (card) =>
-      card.camera === camera && card.coil === coil && card.labels.includes(label) && card.strip_mm &&
+      card.camera === camera && card.coil === coil && kinds(card).includes(label) && card.strip_mm &&
       card.strip_mm[0] <= end && card.strip_mm[1] >= start,
   );
 }
 
-const shown = () => cards.filter((card) => card.labels.some(isShown));
+const shown = () => cards.filter((card) => kinds(card).some(isShown));
 
 // Constantly changing pictures cannot be examined: the list updates in steps, and pauses while the user hovers over or
 // focuses it.
@@ -51,7 +52,7 @@ function inUse() {
 
 function render(force = false) {
   byId("no-cards").hidden = shown().length > 0;
-  byId("no-cards").textContent = cards.length ? "No defects of the selected classes." : "No defects yet.";
+  byId("no-cards").textContent = cards.length ? "Nothing of the selected classes." : "No defects yet.";
   const paused = held || inUse();
   byId("held").textContent = held ? "Paused." : paused ? "Paused while you use the list." : "";
   if (paused && !force) return later();
@@ -79,16 +80,18 @@ function makeCard(card) {
   const item = make("li");
   const button = item.appendChild(make("button", "card"));
   button.type = "button";
-  button.style.setProperty("--class", `var(--${classColour(card.label)})`);
-  button.setAttribute("aria-label", `${card.label}, ${percent(card.score)}, camera ${card.camera}, ${[alongText(card), acrossText(card)].filter(Boolean).join(", ")}, ${coilPhrase(card)}`);
+  button.style.setProperty("--class", `var(--${classColour(kinds(card)[0])})`);
+  button.setAttribute("aria-label", `${card.novel ? `novel frame, most like ${card.label}, ${timesText(card)}` : `${card.label}, ${percent(card.score)}`}, camera ${card.camera}, ${[alongText(card), acrossText(card)].filter(Boolean).join(", ")}, ${coilPhrase(card)}`);
   button.append(makePicture(card));
   const text = button.appendChild(make("span", "text"));
   const more = card.labels.length > 1 ? ` +${card.labels.length - 1}` : "";
   text.append(
-    make("span", `name ${card.severity}`, `${card.label}${more}${card.severity === "critical" ? " · critical" : ""}`),
+    ...(card.novel
+      ? [make("span", "name novel", "novel"), make("span", "where", `most like ${card.label}`)]
+      : [make("span", `name ${card.severity}`, `${card.label}${more}${card.severity === "critical" ? " · critical" : ""}`)]),
     make("span", "where", `${card.camera} · ${alongText(card)}`),
     ...(acrossText(card) ? [make("span", "where", acrossText(card))] : []),
-    make("span", "when", `${clockTime(card.captured_at)} · ${percent(card.score)}`),
+    make("span", "when", `${clockTime(card.captured_at)} · ${card.novel ? timesText(card) : percent(card.score)}`),
     make("span", "burst"),
   );
   text.append(correctionMark(card));
@@ -98,16 +101,17 @@ function makeCard(card) {
 
 export function openCard(card) {
   open = card;
-  byId("detail-title").textContent = `${card.labels.join(", ")} – ${percent(card.score)}`;
+  byId("detail-title").textContent = card.novel ? "Novel frame" : `${card.labels.join(", ")} – ${percent(card.score)}`;
   byId("detail-picture").replaceChildren(makePicture(card, { large: true, evidence: card.evidence && !plain }));
   byId("plain").hidden = !card.evidence;
   fillFacts(byId("detail-facts"), [
+    ...noveltyFacts(card),
     ["Coil", coilName(card)],
     ...positionFacts(card),
     ["Camera", card.camera],
     ["Line", lineName(card.line)],
     ["Captured", dateTime(card.captured_at)],
-    ["Boxes", card.boxes.length || "none: the defect applies to the whole frame"],
+    ["Boxes", card.boxes.length || (card.novel ? "none: the model cannot tell what it shows" : "none: the defect applies to the whole frame")],
     ["Evidence", { true: "drawn by the worker", false: "not drawn: quota exceeded or queue full" }[card.evidence] ?? "–"],
     ["Model", card.model],
     ["Event", card.id],
@@ -118,6 +122,18 @@ export function openCard(card) {
   showCorrection(card);
   if (!byId("detail").open) byId("detail").showModal();
 }
+
+// The score has no unit: only its ratio to the threshold says something.
+function noveltyFacts({ novel, label, score, novelty, novelty_threshold: threshold }) {
+  if (novelty === null) return [];
+  const known = threshold === null ? "" : `, ${novelty > threshold ? "above" : "not above"} the threshold ${figure(threshold)}`;
+  const like = novel ? [["Most like", `${label} (${percent(score)}); the model was not trained on such frames`]] : [];
+  return [...like, ["Novelty score", `${figure(novelty)}${known}`]];
+}
+
+// Say how far the novelty score is above the threshold, "" if their ratio says nothing.
+const timesText = ({ novelty, novelty_threshold: threshold }) => (threshold > 0 ? `${(novelty / threshold).toFixed(1)} times the threshold` : "");
+const figure = (value) => Number(value.toPrecision(3)).toLocaleString("en-GB", { maximumSignificantDigits: 3 });
 
 function step(by) {
   const list = shown();

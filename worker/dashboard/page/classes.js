@@ -1,15 +1,16 @@
-// The defect classes: their colours, and the filter of the classes shown.
+// The defect classes and the novel frames: their colours, and the filter of what is shown.
 
 import { amount } from "./coil_state.js";
 import { byId, level, make, number } from "./dom.js";
 
 const COLOURS = 8;
+export const NOVEL = "novel frame"; // in place of a class, as in the strip map of the server
 const order = new Map(); // label -> number, in the order of first appearance
 const hidden = new Set();
 const listeners = new Set();
 const rows = new Map();
 
-export const classColour = (label) => `class-${(order.get(label) ?? 0) % COLOURS}`;
+export const classColour = (label) => label === NOVEL ? "novel" : `class-${(order.get(label) ?? 0) % COLOURS}`;
 export const isShown = (label) => !hidden.has(label);
 export const labels = () => [...order.keys()];
 
@@ -20,7 +21,7 @@ export function onFilter(listener) {
 // Number labels that are new. `numbers` are those assigned by the server; without them, the next free numbers are used.
 export function learn(names, numbers = []) {
   names.forEach((name, at) => {
-    if (!order.has(name)) order.set(name, numbers[at] ?? order.size);
+    if (name !== NOVEL && !order.has(name)) order.set(name, numbers[at] ?? order.size);
   });
 }
 
@@ -46,7 +47,7 @@ function addRow(label) {
   const swatch = row.appendChild(make("span", "swatch"));
   swatch.style.setProperty("--class", `var(--${classColour(label)})`);
   const name = row.appendChild(make("span", "name", label));
-  name.title = label;
+  name.title = label === NOVEL ? "Frames unlike anything that the model was trained on" : label;
   const count = row.appendChild(make("span", "count"));
   input.addEventListener("change", () => {
     if (input.checked) hidden.delete(label);
@@ -66,14 +67,14 @@ function addRow(label) {
 export function showClasses({ labels: counts, running, unknown_labels: unknown }) {
   learn(Object.keys(counts));
   const newest = [...new Map(running.map((coil) => [coil.line, coil])).values()]; // of each line: the server sends it last
-  for (const label of order.keys()) {
+  for (const label of [...order.keys(), ...(NOVEL in counts ? [NOVEL] : [])]) {
     if (!rows.has(label)) addRow(label);
     const row = rows.get(label);
     row.count.textContent = number(counts[label]);
     showRate(row, label, newest);
   }
   byId("unknown-classes").textContent = unknown.length ? `The settings severity or limits name classes that no model has: ${unknown.join(", ")}.` : "";
-  byId("no-classes").hidden = order.size > 0;
+  byId("no-classes").hidden = rows.size > 0;
 }
 
 // Show the highest rate of a class in the running coils: the figure that the limits are for.

@@ -3,7 +3,7 @@
 import { number } from "./dom.js";
 
 const UNITS = { frames: "", frames_per_100_m: " per 100 m", percent_of_frames: " % of frames", percent_of_strip: " % of strip" };
-const RULES = { rejected: "rejected", uncovered: "not covered", unsure: "unsure" };
+const RULES = { rejected: "rejected", uncovered: "not covered", unsure: "unsure", novel: "novel" };
 
 export const amount = (value) => number(value >= 100 ? Math.round(value) : Math.round(value * 10) / 10);
 

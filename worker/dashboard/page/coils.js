@@ -41,6 +41,7 @@ export function showCoils(chosen, lines) {
     { name: "Rejected", cell: (row) => number(row.frames.rejected), mark: (row) => mark(row.frames.rejected, "bad") },
     { name: "Skipped", cell: (row) => number(row.frames.skipped), mark: (row) => mark(row.frames.skipped, "warn") },
     { name: "Defects", cell: (row) => number(defectsOf(row)), mark: (row) => mark(defectsOf(row), "") },
+    ...(rows.some((row) => row.novel) ? [{ name: "Novel", cell: (row) => number(row.novel), mark: (row) => mark(row.novel, "") }] : []),
     { name: "By class", text: true, cell: byClass, mark: () => "long" },
     ...(rows.some(doubts) ? [{ name: "Warnings", text: true, cell: doubts, mark: () => "bad long" }] : []),
     { name: "Worst defect", text: true, cell: worst },

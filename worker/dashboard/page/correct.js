@@ -46,6 +46,7 @@ function showDecision() {
 // Show the controls for a card in the enlarged view. Without anybody who may write, only decisions are shown.
 export async function showCorrection(card) {
   open = card;
+  byId("correct-title").textContent = card.novel ? "What does the frame show?" : "Is the prediction right?";
   byId("correct-problem").textContent = "";
   byId("correct-controls").hidden = true;
   byId("correct").hidden = !mayWrite() && !corrections.has(card.id);
@@ -62,12 +63,15 @@ export async function showCorrection(card) {
   if (open === card) fillControls(choices);
 }
 
-function fillControls({ labels, predicted }) {
+function fillControls({ labels, predicted, no_defect: noDefect }) {
   byId("correct-confirm").textContent = `It is ${predicted}`;
+  byId("correct-confirm").hidden = predicted === noDefect; // "Not a defect" says the same
+  byId("correct-kind").value = "";
   const others = labels.filter((label) => label !== predicted);
   byId("correct-label").replaceChildren(new Option("another class …", ""), ...others.map((label) => new Option(label, label)));
   byId("correct-other").hidden = others.length === 0;
   byId("correct-save").disabled = true;
+  byId("correct-save-kind").disabled = true;
   byId("correct-controls").hidden = false;
 }
 
@@ -80,6 +84,7 @@ async function decide(decision, label = null) {
   try {
     const saved = await post("/corrections", { picture: card.picture, decision, label });
     if (saved) corrections.set(card.id, saved);
+    if (saved && decision === "new_kind") byId("correct-kind").value = "";
   } catch (error) {
     if (open === card) byId("correct-problem").textContent = error.message;
   } finally {
@@ -99,7 +104,12 @@ export function startCorrections() {
   byId("correct-none").addEventListener("click", () => decide("not_a_defect"));
   byId("correct-save").addEventListener("click", () => decide("relabelled", byId("correct-label").value));
   byId("correct-label").addEventListener("change", () => { byId("correct-save").disabled = !byId("correct-label").value; });
-  // In the list of classes the arrow keys choose a class, and not the next card.
-  byId("correct-label").addEventListener("keydown", (event) => event.stopPropagation());
+  byId("correct-new").addEventListener("submit", (event) => {
+    event.preventDefault();
+    if (byId("correct-kind").value.trim()) decide("new_kind", byId("correct-kind").value.trim());
+  });
+  byId("correct-kind").addEventListener("input", () => { byId("correct-save-kind").disabled = !byId("correct-kind").value.trim(); });
+  // In the list of classes the arrow keys choose a class, and in the name they move the cursor: not the next card.
+  for (const id of ["correct-label", "correct-kind"]) byId(id).addEventListener("keydown", (event) => event.stopPropagation());
   byId("detail").addEventListener("close", () => { open = null; });
 }

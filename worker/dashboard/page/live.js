@@ -55,6 +55,7 @@ function showTiles(state) {
   fillTiles(byId("counts"), [
     ["with defects", number(totals.defect_frames)],
     ["unsure", number(totals.unsure)],
+    ["novel", number(totals.novel), false, !totals.novel],
     ["flagged", number(totals.flagged), totals.flagged > 0],
     ["rejected", number(totals.rejected), totals.rejected > 0],
     ["skipped", number(totals.skipped), totals.skipped > 0, !totals.skipped],

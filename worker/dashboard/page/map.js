@@ -2,8 +2,8 @@
 // move between defects; an ARIA live region below the canvas announces the selected one.
 
 import { make, metres, percent } from "./dom.js";
-import { classColour, isShown } from "./classes.js";
-import { clip, dots, hatch, niceStep } from "./map_drawing.js";
+import { classColour, isShown, NOVEL } from "./classes.js";
+import { clip, dots, frame, hatch, niceStep } from "./map_drawing.js";
 import { explanation } from "./map_notes.js";
 import { colour, onTheme } from "./theme.js";
 
@@ -147,10 +147,11 @@ export class StripMap {
     this.drawMarks(pen);
     pen.restore();
     this.drawAxis(pen, height);
-    const count = this.visible().length;
+    const novel = this.visible().filter(([mark]) => this.map.labels[mark[LABEL]] === NOVEL).length;
+    const count = this.visible().length - novel;
     const keys = this.canvas.tabIndex === 0 ? " Arrow keys move between defects, Enter opens one." : "";
     const short = this.map.lanes.some((lane) => lane.gaps_omitted) ? " Only the longest gaps are drawn." : "";
-    this.canvas.setAttribute("aria-label", `Strip map: ${count} ${count === 1 ? "defect" : "defects"} on ${metres(this.map.strip[1] - this.map.strip[0])}.${short}${keys}`);
+    this.canvas.setAttribute("aria-label", `Strip map: ${count} ${count === 1 ? "defect" : "defects"} on ${metres(this.map.strip[1] - this.map.strip[0])}${novel ? `, ${novel} novel` : ""}.${short}${keys}`);
   }
 
   drawLanes(pen) {
@@ -194,7 +195,8 @@ export class StripMap {
     for (const [mark, at] of this.visible()) {
       const [left, top, width, tall] = this.markBox(mark);
       pen.fillStyle = colour(classColour(this.map.labels[mark[LABEL]]));
-      pen.fillRect(left, top, width, tall);
+      if (this.map.labels[mark[LABEL]] === NOVEL) frame(pen, left, top, width, tall);
+      else pen.fillRect(left, top, width, tall);
       if (at === this.selected) {
         pen.strokeStyle = colour("text");
         pen.lineWidth = 2;
@@ -288,6 +290,10 @@ export class StripMap {
   inWords(mark) {
     const what = this.describe(mark);
     const position = mark[END] > mark[START] ? `${metres(mark[START], 2)} to ${metres(mark[END], 2)}` : metres(mark[START], 2);
+    if (what.label === NOVEL) {
+      const frames = mark[PARTS] > 1 ? `${mark[PARTS]} novel frames` : "novel frame";
+      return `${frames} at ${position}, camera ${what.camera}, ${mark[SCORE].toFixed(1)} times the threshold`;
+    }
     const parts = mark[PARTS] > 1 ? `, merged from ${mark[PARTS]} detections` : "";
     return `${what.label} at ${position}, camera ${what.camera}, score ${percent(mark[SCORE])}${parts}`;
   }

@@ -26,6 +26,13 @@ export function dots(pen, left, top, width, height) {
   }
 }
 
+// An open rectangle: something is there, but nobody knows what.
+export function frame(pen, left, top, width, height) {
+  pen.strokeStyle = pen.fillStyle;
+  pen.lineWidth = 2;
+  pen.strokeRect(left + 1, top + 1, Math.max(1, width - 2), Math.max(1, height - 2));
+}
+
 export function hatch(pen, left, top, width, height) {
   pen.save();
   pen.beginPath();

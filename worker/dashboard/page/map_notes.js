@@ -1,5 +1,6 @@
 // The legend of a strip map, and sentences about the settings and headers that it lacks.
 
+import { NOVEL } from "./classes.js";
 import { cameraSetting } from "./dom.js";
 
 const NAMES_LISTED = 3;
@@ -12,6 +13,7 @@ export function explanation(map, running) {
     [covered, "steel", "inspected"],
     [placed && map.lanes.some((lane) => lane.lacks), "unknown", "inspected, but the part of the strip is unknown"],
     [covered, "gap", "not covered by an inspected frame"],
+    [placed && map.labels.includes(NOVEL), "novel", "novel: the model was not trained on such frames"],
     [placed && running, "wait", "no results yet"],
   ];
   return {

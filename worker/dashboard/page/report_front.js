@@ -1,7 +1,7 @@
 // The first page of a coil report: what decides about the coil, and the signature.
 
 import { byId, coilTitle, dateTime, fillFacts, fillTable, firstFramesText, flagsText, lineName, make, metres, number, percent, positionFaultsText } from "./dom.js";
-import { learn, withSwatch } from "./classes.js";
+import { learn, NOVEL, withSwatch } from "./classes.js";
 import { limitText, reason, stateMark } from "./coil_state.js";
 import { StripMap } from "./map.js";
 import { seriousDefect } from "./report_picture.js";
@@ -95,6 +95,7 @@ function coverageOf(coil) {
     ["Rejected", of(coil.frames.rejected, frames)],
     ["Skipped", of(coil.frames.skipped, frames)],
     ["Unsure", of(coil.verdicts.unsure ?? 0, coil.frames.inspected)],
+    ["Novel", of(coil.novel ?? 0, coil.frames.inspected)],
     ["Flagged", coil.flagged ? `${number(coil.flagged)}: ${flagsText(coil.flags)}` : "0"],
   ];
 }
@@ -103,7 +104,7 @@ function showMap(report) {
   learn(report.map.labels, report.map.label_numbers);
   map ??= new StripMap(byId("map"), { still: true, heightPx: MAP_PX });
   map.show(report.map, !report.coil.ended);
-  byId("legend").replaceChildren(...report.map.labels.slice(0, 2 * CLASSES_MAX).map(withSwatch));
+  byId("legend").replaceChildren(...report.map.labels.filter((label) => label !== NOVEL).slice(0, 2 * CLASSES_MAX).map(withSwatch));
 }
 
 function showClasses(coil) {

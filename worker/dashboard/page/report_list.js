@@ -1,5 +1,6 @@
 // The pages after the first one of a coil report: cameras, gaps, and the defects along the strip.
 
+import { NOVEL } from "./classes.js";
 import { byId, fillTable, make, metres, number, percent, positionFaultsText } from "./dom.js";
 
 const [ROWS_MAX, STRETCHES_MAX] = [240, 120]; // about two printed pages
@@ -20,10 +21,11 @@ export function showList(report, every) {
 
 // The map has the last 3,000 defects, the summary the first 1,000.
 function defectsOf(coil, map) {
-  if (map.marks.length < coil.strip_defects.length) {
+  const marks = map.marks.filter((mark) => map.labels[mark[1]] !== NOVEL);
+  if (marks.length < coil.strip_defects.length) {
     return coil.strip_defects.map((one) => ({ start: one.strip_mm.start, end: one.strip_mm.end, label: one.label, camera: one.camera, score: one.score }));
   }
-  return map.marks.map(([lane, label, start, end, , , score]) => ({ start, end, label: map.labels[label], camera: map.lanes[lane].camera, score }));
+  return marks.map(([lane, label, start, end, , , score]) => ({ start, end, label: map.labels[label], camera: map.lanes[lane].camera, score }));
 }
 
 const DEFECT = [

@@ -71,6 +71,7 @@ function columns(labels) {
     { name: "Frames", cell: (shift) => number(Object.values(shift.frames).reduce((sum, count) => sum + count, 0)) },
     { name: "Rejected", cell: (shift) => number(shift.frames.rejected) },
     { name: "Unsure", cell: (shift) => number(shift.unsure) },
+    { name: "Novel", cell: (shift) => number(shift.novel) },
     ...labels.map((label) => ({ name: `${label} per 100 m`, cell: (shift) => per(shift, label) })),
   ];
 }

@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from stripwatch.worker.coils.grading.coil_state import GradingRules
+from stripwatch.worker.coils.tracking.observations import NOVEL
 from stripwatch.worker.contracts.coil_summary import CoilSummary, Severity, StripDefect
 from stripwatch.worker.contracts.events import Box
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -75,7 +76,8 @@ def coil_detail(
         numbers: Number of each label on the page, which gives its colour.
         picture: Returns the address of a frame's picture.
     """
-    found = reading.log.placed().defects() if reading.log else summary.strip_defects
+    marks = reading.log.placed().defects() if reading.log else summary.strip_defects
+    found = [each for each in marks if each.label != NOVEL]
     serious = most_serious(found, reading.defect_frames, grading)
     return CoilDetail(
         coil=summary,

@@ -24,9 +24,10 @@ class ShiftFigures(msgspec.Struct, frozen=True):
     False if coils of its beginning may be missing, because they are no longer on Kafka or were not read. coils: number
     of coils. coils_without_length: those of them without a known length. length_mm: length of the others. inspected_mm:
     the part of it that was inspected. uncovered_mm: the part of it that no inspected frame shows. frames: number of
-    frames by state. unsure: inspected frames with the verdict unsure. defect_frames: number of frames with a defect, by
-    class. defect_frames_per_100_m: the same per 100 m of inspected strip, over coils with a known length; null if there
-    are none. states: number of coils by state; `none` for summaries without a state.
+    frames by state. unsure: inspected frames with the verdict unsure. novel: those of them that are novel.
+    defect_frames: number of frames with a defect, by class. defect_frames_per_100_m: the same per 100 m of inspected
+    strip, over coils with a known length; null if there are none. states: number of coils by state; `none` for
+    summaries without a state.
     """
 
     start: str
@@ -44,6 +45,7 @@ class ShiftFigures(msgspec.Struct, frozen=True):
     defect_frames: dict[str, int]
     defect_frames_per_100_m: dict[str, float] | None
     states: dict[str, int]
+    novel: int = 0
 
 
 def shift_figures(
@@ -90,6 +92,7 @@ def _figures(
             else None
         ),
         states=_sorted(Counter(coil.state or NOT_GRADED for coil in whole)),
+        novel=sum(coil.novel for coil in coils),
     )
 
 
@@ -110,13 +113,19 @@ def shifts_csv(figures: Sequence[ShiftFigures]) -> str:
     writer = csv.writer(text, lineterminator="\n")
     names = ["start", "end", "hours", "running", "complete", "coils", "length_m", "inspected_m", "uncovered_m"]
     names += ["frames_inspected", "frames_skipped", "frames_rejected", "frames_unsure", "ok", "warning", "alarm"]
+    names += ["frames_novel"]
     per_class = [f"{what} {label}" for what in ("frames with", "per 100 m") for label in labels]
     writer.writerow([*names, *map(spreadsheet_text, per_class)])
     for shift in figures:
         rates = shift.defect_frames_per_100_m
         row: list[Any] = [shift.start, shift.end, shift.hours, _yes(shift.is_running), _yes(shift.is_complete)]
         row += [shift.coils, *(mm / 1000 for mm in (shift.length_mm, shift.inspected_mm, shift.uncovered_mm))]
-        row += [*shift.frames.values(), shift.unsure, *(shift.states.get(s, 0) for s in ("ok", "warning", "alarm"))]
+        row += [
+            *shift.frames.values(),
+            shift.unsure,
+            *(shift.states.get(s, 0) for s in ("ok", "warning", "alarm")),
+            shift.novel,
+        ]
         row += [shift.defect_frames.get(label, 0) for label in labels]
         row += ["" if rates is None else rates.get(label, 0) for label in labels]
         writer.writerow(row)

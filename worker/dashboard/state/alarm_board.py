@@ -4,13 +4,13 @@ import threading
 from collections import Counter, OrderedDict, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import msgspec
 
 from stripwatch.worker.coils.grading.alarms import Alarm, AlarmKey, alarms_of
 from stripwatch.worker.coils.tracking.bounded_names import shorten
-from stripwatch.worker.contracts.coil_summary import CoilSummary
+from stripwatch.worker.contracts.coil_summary import AlarmRule, CoilSummary
 from stripwatch.worker.contracts.line.acknowledgement import ACKNOWLEDGEMENT_SCHEMA, Acknowledgement
 from stripwatch.worker.contracts.timestamps import parse_rfc3339, rfc3339
 
@@ -101,7 +101,7 @@ class AlarmBoard:
                 line=key.line,
                 coil=key.coil,
                 coil_id=entry.alarm.coil_id,
-                rule=exceeded.rule,
+                rule=cast(AlarmRule, exceeded.rule),  # the other rules are never an alarm
                 label=key.label,
                 step=entry.alarm.step,
                 value=exceeded.value,

@@ -17,7 +17,7 @@ _DETAIL_CHARS_MAX, _REASONS_MAX, _STATISTICS_MAX = 40, 3, 5  # each state of the
 _SILENT_MS = 30_000
 _OUTDATED_INTERVALS = 3
 _INTERVAL_S_MAX = 3600
-_WARNINGS: frozenset[Condition] = frozenset({"blurred", "misnamed", "drifting"})
+_WARNINGS: frozenset[Condition] = frozenset({"blurred", "novel", "misnamed", "drifting"})
 _NEVER_CHECKED: frozenset[Condition] = frozenset({"blurred", "drifting"})  # without a reference in the bundle
 ADVICE: dict[Condition, str] = {
     "silent": "Check the camera, its cable and its power, and whether its sender runs.",
@@ -27,6 +27,7 @@ ADVICE: dict[Condition, str] = {
     "bright": "Check the exposure time, the gain, and light from elsewhere.",
     "blurred": "Clean the lens, focus it, or shorten the exposure. A smoother steel grade can look the same.",
     "untrained_size": "Its region of interest, binning or scale was changed: restore it, or train on such frames.",
+    "novel": "See its novel frames in the list of defects: a new kind of defect, another light, or a new product.",
     "misnamed": "Correct the name in the settings (cameras.ID): upper and lower case differ.",
     "drifting": "Compare the newest pictures with earlier ones: light, exposure, dirt or another steel grade.",
 }
@@ -163,6 +164,7 @@ def _row_of(state: CameraState) -> dict[str, Any]:
         "last_ms": last_ms,
         "heard_ms": 0,
         "unsure": 0,
+        "novel": 0,
         "flags": {},
         "rejecting": False,
     }
@@ -214,6 +216,11 @@ def _facts(state: CameraState) -> list[tuple[str, str]]:
     reasons += f" and {len(frequent) - _REASONS_MAX} more reasons" if len(frequent) > _REASONS_MAX else ""
     facts = [(f"Frames in {state.window_s:g} s", f"{state.frames:,}")]
     facts.append((f"Rejected in {state.window_s:g} s", f"{rejected:,} ({reasons})" if rejected else "0"))
+    if novelty := state.novelty:
+        expected = f"{100 * novelty.expected_share:.3g} % expected"
+        facts.append(
+            (f"Novel in {novelty.window_s:g} s", f"{novelty.novel:,} of {novelty.frames:,} frames ({expected})")
+        )
     for name, mean in state.statistics.items():
         distance = state.distances.get(name)
         usual = "" if distance is None else f" ({distance:+.1f} standard deviations from training)"

@@ -1,4 +1,4 @@
-"""The list of the newest defects, and a defect event as the list shows it."""
+"""The list of the newest defects and novel frames, and an event as the list shows it."""
 
 from collections import deque
 
@@ -7,7 +7,7 @@ import msgspec
 from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import Severity
-from stripwatch.worker.contracts.events import Box, Result, StripSpan
+from stripwatch.worker.contracts.events import Box, Defect, Result, StripSpan, UnsureReason
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.dashboard.state.evidence_index import position_of_frame
@@ -17,11 +17,14 @@ _BOXES_MAX = 50
 
 
 class DefectCard(msgspec.Struct, frozen=True):
-    """One entry in the list of the newest defects.
+    """One entry in the list of the newest defects and novel frames.
 
     seq: number of the card, counted from 1 in each run of the server. picture: address of the picture, unique to this
     run of the server because browsers cache pictures. evidence: as stated in the event. The location is that of the
     defect that gives the card its name: strip_mm along the strip, side, and width and distances from the edges across.
+
+    novel: the frame is novel, so it has no defects; label and score are those of the class that is most like it.
+    novelty, novelty_threshold: as in the event.
     """
 
     seq: int
@@ -45,18 +48,25 @@ class DefectCard(msgspec.Struct, frozen=True):
     width_mm: float | None
     left_edge_mm: float | None
     right_edge_mm: float | None
+    novel: bool = False
+    novelty: float | None = None
+    novelty_threshold: float | None = None
 
 
 def card_of(
     result: Result, observation: Observation, run_id: str, seq: int, grading: GradingRules | None = None
 ) -> DefectCard:
-    """Build the card of a result with at least one defect, named after its most serious one.
+    """Build the card of a result with at least one defect, named after its most serious one, or of a novel frame.
 
     observation: the same frame, with its resolved position.
     """
     grading = grading or GradingRules()
     frame = result.frame
-    best = max(result.defects, key=lambda defect: grading.seriousness(defect.label, defect.score))
+    best = max(
+        result.defects,
+        key=lambda defect: grading.seriousness(defect.label, defect.score),
+        default=Defect(result.label or "", result.score or 0.0, None, frame.strip_mm),
+    )
     at_mm, span = observation.position_mm, best.strip_mm
     if at_mm is None:
         span = None
@@ -84,7 +94,14 @@ def card_of(
         width_mm=best.width_mm,
         left_edge_mm=best.left_edge_mm,
         right_edge_mm=best.right_edge_mm,
+        novel=is_novel(result),
+        novelty=result.novelty,
+        novelty_threshold=result.model.novelty_threshold,
     )
+
+
+def is_novel(result: Result) -> bool:
+    return result.reason is UnsureReason.NOVEL
 
 
 class CardList:
@@ -98,7 +115,10 @@ class CardList:
         self._next_seq = 1
 
     def add(self, result: Result, observation: Observation, correctable: Result | None) -> None:
-        """Add the card of a result with a defect. correctable: the same result as Kafka has it, to correct it."""
+        """Add the card of a result with a defect or of a novel frame.
+
+        correctable: the same result as Kafka has it, to correct it.
+        """
         card = card_of(result, observation, self._run_id, self._next_seq, self._grading)
         self._cards.append((card, position_of_frame(result)))
         if correctable is not None:

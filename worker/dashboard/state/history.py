@@ -26,7 +26,7 @@ from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
-from stripwatch.worker.dashboard.state.cards import CardList, DefectCard
+from stripwatch.worker.dashboard.state.cards import CardList, DefectCard, is_novel
 from stripwatch.worker.dashboard.state.coil_rows import coil_row
 from stripwatch.worker.dashboard.state.corrections import Corrections
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex
@@ -34,7 +34,7 @@ from stripwatch.worker.dashboard.state.line_views import LineViews
 from stripwatch.worker.dashboard.state.model_views import ModelViews
 from stripwatch.worker.dashboard.state.page_rules import RULES
 from stripwatch.worker.dashboard.state.reject_list import RejectList
-from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
+from stripwatch.worker.dashboard.state.strip_map import NOVEL_LABEL, StripMap, strip_map
 
 COILS_MAX = 100
 _LABELS_MAX = 64
@@ -150,7 +150,7 @@ class History:
                 "totals": dict(self._totals),
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
-                "labels": dict(self._labels),
+                "labels": self._labels | ({NOVEL_LABEL: self._totals["novel"]} if self._totals["novel"] else {}),
                 "lines": self.health.annotate(self._lines.rows(round(now_s * 1000)), round(now_s * 1000)),
                 "rejects": self.rejects.changes,
                 "unknown_labels": self._unknown_labels(),
@@ -242,6 +242,8 @@ class History:
             self._totals[observation.verdict] += 1
         if observation.flags:
             self._totals["flagged"] += 1
+        if observation.is_novel:
+            self._totals["novel"] += 1
         if live:
             self._frame_rate.add(self._clock())
         line = self._lines.of(observation)
@@ -256,6 +258,7 @@ class History:
         camera.states[observation.state] += 1
         camera.recent_rejects.append(observation.state == "rejected")
         camera.unsure += observation.verdict == "unsure"
+        camera.novel += observation.is_novel
         camera.flags.update(observation.flags)
         if added.replaces_reject:
             self._totals["rejected"] -= 1
@@ -290,6 +293,8 @@ class History:
         if observation.replay_of is None:  # a replay keeps its old capture time
             line.latency.add(timestamp_ms - observation.captured_ms)
         self._models.add(result.model, timestamp_ms)
+        if is_novel(result):
+            self._cards.add(result, observation, correctable)
         if not result.defects:
             return
         camera.defects += 1

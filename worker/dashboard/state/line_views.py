@@ -45,6 +45,7 @@ class CameraView:
     flags: Counter[FrameFlag] = field(default_factory=Counter)
     recent_rejects: deque[bool] = field(default_factory=lambda: deque(maxlen=_RECENT_FRAMES))
     unsure: int = 0
+    novel: int = 0
     defects: int = 0
     last_ms: int = 0
     heard_ms: int = 0
@@ -94,6 +95,7 @@ class LineView:
                     "last_ms": c.last_ms,
                     "heard_ms": c.heard_ms,
                     "unsure": c.unsure,
+                    "novel": c.novel,
                     "rejecting": c.is_rejecting,
                     "flags": {flag.value: count for flag, count in c.flags.items()},
                     **c.states,

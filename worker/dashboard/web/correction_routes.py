@@ -8,17 +8,19 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import BaseRoute, Route
 
-from stripwatch.worker.contracts.line.correction import Decision
 from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.write_route import refusal, write_route
 from stripwatch.worker.dashboard.writing.corrector import CorrectionRefusedError, Corrector
 
 
 class CorrectionRequest(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """Body of a correction. picture: the card, as RUN/SEQ. label: the class chosen for "relabelled"."""
+    """Body of a correction.
+
+    picture: the card, as RUN/SEQ. label: the class chosen for "relabelled", or the name of a "new_kind" of defect.
+    """
 
     picture: str
-    decision: Literal["confirmed", "relabelled", "not_a_defect"]
+    decision: Literal["confirmed", "relabelled", "not_a_defect", "new_kind"]
     label: str | None = None
 
 
@@ -34,9 +36,8 @@ def correction_routes(corrector: Corrector, access: Access) -> list[BaseRoute]:
             return refusal(refused.status, str(refused))
 
     async def correct(person: str, body: CorrectionRequest) -> Response:
-        decision: Decision = body.decision
         try:
-            made = await run_in_threadpool(corrector.correct, body.picture, decision, body.label, person)
+            made = await run_in_threadpool(corrector.correct, body.picture, body.decision, body.label, person)
         except CorrectionRefusedError as refused:
             return refusal(refused.status, str(refused))
         shown = {"decision": made.decision, "label": made.label, "by": made.by, "at": made.at}

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Literal
 
 import structlog
 
@@ -21,6 +21,7 @@ from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.pipeline.produce.record_builder import review_headers
 
 log = structlog.get_logger()
+_KIND_CHARS_MAX = 60
 
 
 class CorrectionRefusedError(Exception):
@@ -60,27 +61,31 @@ class Corrector:
     def choices(self, picture: str) -> dict[str, Any]:
         """Return the classes that a person may choose for a card. Raises CorrectionRefusedError if it is unknown.
 
-        labels: classes of the model that mean a defect. predicted: the most certain of the frame. no_defect: label that
-        means "no defect", null if the model has none.
+        labels: classes of the model that mean a defect. predicted: the most certain of the frame; of a novel frame, the
+        one that is most like it. no_defect: label that means "no defect", null if the model has none.
         """
         result = self._result(picture)
         no_defect = result.model.no_defect
         labels = sorted(label for label in result.scores if label != no_defect)
         return {"labels": labels, "predicted": _predicted(result), "no_defect": no_defect}
 
-    def correct(self, picture: str, decision: Decision, label: str | None, person: str) -> Correction:
+    def correct(
+        self, picture: str, decision: Decision | Literal["new_kind"], label: str | None, person: str
+    ) -> Correction:
         """Write a correction, and return it once Kafka has acknowledged it.
 
         Args:
             picture: The card, as RUN/SEQ.
-            decision: Decision of the person.
-            label: Class that the person chose; only for "relabelled".
+            decision: Decision of the person. "new_kind", a defect of a kind that the model does not know, is written as
+                "relabelled" with a label that is no class of the model.
+            label: Class that the person chose; only for "relabelled". Name of the new kind for "new_kind".
             person: Name of the person.
 
         Raises:
             CorrectionRefusedError: Nothing was written.
         """
         result = self._result(picture)
+        counted = decision
         decision, label = _checked(decision, label, result)
         frame = self._frame(result)
         earlier = self._history.corrections.of(result.id)
@@ -95,7 +100,7 @@ class Corrector:
         except FrameRejected as error:
             raise CorrectionRefusedError(409, f"the frame on Kafka is damaged: {error}") from error
         self._history.corrections.add(result.id, correction)
-        self._metrics.corrections.labels(decision).inc()
+        self._metrics.corrections.labels("new_kind" if counted == "new_kind" else decision).inc()
         log.info("prediction corrected", id=result.id, decision=decision, label=label, by=person)
         return correction
 
@@ -125,15 +130,38 @@ class Corrector:
 
 
 def _predicted(result: Result) -> str:
-    return max(result.defects, key=lambda defect: defect.score).label
+    """Return the most certain class of a frame; of a novel frame, the class that is most like it."""
+    return max(((defect.score, defect.label) for defect in result.defects), default=(0.0, result.label or ""))[1]
 
 
-def _checked(decision: Decision, label: str | None, result: Result) -> tuple[Decision, str]:
+def _new_kind(name: str, result: Result) -> str:
+    """Return the name of a kind of defect that the model does not know. Raises CorrectionRefusedError.
+
+    The name becomes a class, and so a folder (`train collect`).
+    """
+    name = " ".join(name.split())
+    if not name.isprintable() or not 0 < len(name) <= _KIND_CHARS_MAX or name[0] in "._" or {"/", "\\"} & set(name):
+        raise CorrectionRefusedError(
+            400,
+            f"the name of a new kind of defect must have 1 to {_KIND_CHARS_MAX} printable characters without / and \\, "
+            "and must not begin with '.' or '_'",
+        )
+    known = {each.casefold(): each for each in (*result.scores, result.model.no_defect or "")}
+    if name.casefold() in known:
+        raise CorrectionRefusedError(
+            400, f"the model already has the class {known[name.casefold()]!r}: choose it in the list of classes"
+        )
+    return name
+
+
+def _checked(decision: Decision | Literal["new_kind"], label: str | None, result: Result) -> tuple[Decision, str]:
     """Return the decision and the true label. Raises CorrectionRefusedError for an unknown class."""
+    if decision == "new_kind":
+        return "relabelled", _new_kind(label or "", result)
     predicted, no_defect = _predicted(result), result.model.no_defect
     if (label is not None) != (decision == "relabelled"):
         raise CorrectionRefusedError(400, "a label is needed for 'relabelled', and only for it")
-    if decision == "not_a_defect" or (label is not None and label == no_defect):
+    if decision == "not_a_defect" or no_defect == (predicted if label is None else label):
         return "not_a_defect", no_defect or ""
     if label is not None and label not in result.scores:
         known = ", ".join(sorted(result.scores))[:500]

@@ -236,3 +236,18 @@ def test_a_class_with_defects_and_no_limit_is_named() -> None:
     assert grade_coil(counted, limits).without_limit == ("pits",)
     silent = rules({"crack": "critical"}, **SCRATCH, critical_alarm=False)
     assert grade_coil(counted, silent).without_limit == ("crack", "pits")
+
+
+@pytest.mark.parametrize(("novel", "state"), [(0, "ok"), (50, "ok"), (51, "warning"), (1_000, "warning")])
+def test_many_novel_frames_are_a_warning_and_never_an_alarm(novel: int, state: str) -> None:
+    counted = replace(figures(), novel=novel)
+    grade = grade_coil(counted, rules())
+    assert grade.state == state
+    assert [(each.rule, each.value, each.limit) for each in grade.exceeded] == (
+        [] if state == "ok" else [("novel", novel / 10, 5)]
+    )
+    assert grade_coil(counted, rules(novel_percent=100)).state == "ok"
+
+
+def test_a_short_coil_with_one_novel_frame_is_ok() -> None:
+    assert grade_coil(replace(figures(inspected=1), novel=1), rules()).state == "ok"

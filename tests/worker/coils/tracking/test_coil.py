@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.coils.report import as_csv, as_table
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
-from stripwatch.worker.coils.tracking.observations import Observation
+from stripwatch.worker.coils.tracking.observations import NOVEL, Observation
 from stripwatch.worker.contracts.coil_summary import CameraSummary, FrameCounts
 from stripwatch.worker.contracts.events import FrameFlag, StripSpan
 from tests.worker.coils.samples import defect, logged, observation
@@ -221,3 +221,39 @@ def test_table_and_csv_contain_faults() -> None:
     assert cells["silent cameras"] == ["", "=top-2"]
     assert cells["position faults"] == ["outlier 1", "outlier 1"]
     assert "silent cameras" not in {column.header for column in as_table([logged([observation(0, 0, 300)])]).columns}
+
+
+def test_novel_frames_are_counted_and_are_no_defects() -> None:
+    place, later = defect(0, 100, label=NOVEL), defect(200, 300, label=NOVEL)
+    frames = [
+        observation(0, 0, 100, verdict="unsure", is_novel=True, novel=place),
+        observation(1, 100, 200, verdict="defect", defects=(defect(110, 120),)),
+        observation(
+            2,
+            200,
+            300,
+            verdict="unsure",
+            is_novel=True,
+            novel=later,
+        ),
+        observation(3, None, verdict="unsure", is_novel=True),
+    ]
+    found = logged([*frames, frames[0]])
+    assert (found.novel, found.verdicts) == (3, {"defect": 1, "unsure": 3})
+    assert (found.defects, found.strip_defects_total, found.defect_frames) == ({"scratches": 1}, 1, {"scratches": 1})
+    assert [each.label for each in found.strip_defects] == ["scratches"]
+    assert found.worst is not None
+    assert found.worst.label == "scratches"
+    columns, row = (line.split(",") for line in as_csv([found]).splitlines())
+    assert dict(zip(columns, row, strict=True))["frames_novel"] == "3"
+    cells = {str(column.header): list(column.cells) for column in as_table([found]).columns}
+    assert cells["novel"] == ["3"]
+    assert "novel" not in {column.header for column in as_table([logged([observation(0)])]).columns}
+
+
+def test_a_novel_frame_whose_position_is_an_outlier_is_no_defect_of_the_coil() -> None:
+    frames = [observation(number, start, start + 300) for number, start in enumerate((0, 300, 600, 900))]
+    place = defect(10**9, 10**9 + 300, label=NOVEL)
+    outlier = observation(9, 10**9, 10**9 + 300, verdict="unsure", is_novel=True, novel=place)
+    found = logged([*frames[:3], outlier, frames[3]])
+    assert (found.novel, found.defects, found.position_faults) == (1, {}, {"outlier": 1})

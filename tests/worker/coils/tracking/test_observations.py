@@ -12,7 +12,7 @@ from stripwatch.worker.coils.tracking.observations import (
     read_result,
 )
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Box, FrameFlag, StripSpan
+from stripwatch.worker.contracts.events import Box, FrameFlag, StripSpan, UnsureReason
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
@@ -156,3 +156,24 @@ def test_reads_the_flags_of_a_result() -> None:
     seen = observation_from_result(event, NOW_MS)
     assert seen is not None
     assert (seen.verdict, seen.flags) == ("unsure", (FrameFlag.SIZE,))
+
+
+def test_a_novel_frame_has_a_place_and_its_score_relative_to_the_threshold() -> None:
+    model = msgspec.structs.replace(MODEL.info, novelty_threshold=4.0)
+    found = result(coil="C1", line="/p/l", strip_position_mm=1000)
+    found = msgspec.structs.replace(
+        found, verdict="unsure", defects=[], reason=UnsureReason.NOVEL, novelty=10.0, model=model
+    )
+    seen = observation_from_result(found, NOW_MS)
+    assert seen is not None
+    assert seen.novel is not None
+    assert (seen.is_novel, seen.novel.strip_mm, seen.novel.score) == (True, StripSpan(1000, 1800), 2.5)
+    assert (seen.defects, seen.unplaced) == ((), ())
+    nowhere = observation_from_result(
+        msgspec.structs.replace(found, frame=msgspec.structs.replace(found.frame, strip_position_mm=None)), NOW_MS
+    )
+    assert nowhere is not None
+    assert (nowhere.is_novel, nowhere.novel) == (True, None)
+    flagged = observation_from_result(msgspec.structs.replace(found, reason=UnsureReason.FLAG), NOW_MS)
+    assert flagged is not None
+    assert (flagged.is_novel, flagged.novel) == (False, None)

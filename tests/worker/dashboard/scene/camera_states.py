@@ -11,9 +11,10 @@ from stripwatch.worker.contracts.line.camera_state import (
     Condition,
     HeldCondition,
     NewestFrame,
+    NoveltyCounts,
 )
 from stripwatch.worker.contracts.timestamps import rfc3339
-from tests.worker.dashboard.scene.story import CAMERAS, REJECTING_CAMERA, RUNNING, SILENT_CAMERA
+from tests.worker.dashboard.scene.story import CAMERAS, NOVEL_CAMERA, REJECTING_CAMERA, RUNNING, SILENT_CAMERA
 
 MODEL = ModelInfo("hot-strip-defects", "2026.11.2", "3f9a1c07" * 8, "bundle", "CUDAExecutionProvider")
 FORGOTTEN_CAMERA = "top-4"  # its worker has stopped three minutes ago
@@ -23,6 +24,7 @@ _CONDITIONS: dict[str, tuple[tuple[Condition, int], ...]] = {
     REJECTING_CAMERA: (("rejecting", 95),),
     "top-2": (("frozen", 20), ("dark", 310)),
     "bottom-1": (("blurred", 7200),),
+    NOVEL_CAMERA: (("novel", 260),),
 }
 
 
@@ -57,5 +59,6 @@ def state(camera: str, now_s: float, holding: tuple[tuple[Condition, int], ...] 
         frame=NewestFrame(before(1), "inspection.frames", 0, 9000),
         model=MODEL,
         worker="line-2-host-1-0",
+        novelty=NoveltyCounts(600, 1500, 125 if camera == NOVEL_CAMERA else 13, 0.01),
     )
     return msgspec.structs.replace(made, **changes)

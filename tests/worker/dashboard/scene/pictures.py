@@ -19,6 +19,8 @@ LABELS = {
     "inclusion": "inclusion",
     "edge_crack": "edge_crack",
 }
+NOVEL = "novel"  # what a novel frame shows has no class
+_DRAWN = LABELS | {NOVEL: "chatter"}
 LONG_PX, SQUARE_PX = (1600, 256), (200, 200)
 _VARIANTS = 4
 _LIMITS = DecodeLimits(bytes_max=4_000_000, pixels_max=4_000_000)
@@ -28,7 +30,7 @@ _WAIT_S_MAX = 30
 
 @cache
 def _scene(label: str, size_px: tuple[int, int], variant: int) -> Scene:
-    return render(LABELS[label], (size_px[1], size_px[0]), 100 + variant)
+    return render(_DRAWN[label], (size_px[1], size_px[0]), 100 + variant)
 
 
 def boxes_of(label: str, size_px: tuple[int, int], number: int) -> tuple[Box, ...]:

@@ -25,7 +25,7 @@ from stripwatch.worker.dashboard.web.routes import make_site
 from tests.worker.dashboard.past.fake_kafka import FakeKafka
 from tests.worker.dashboard.scene.camera_states import states
 from tests.worker.dashboard.scene.people import writing
-from tests.worker.dashboard.scene.pictures import ScenePictures
+from tests.worker.dashboard.scene.pictures import LONG_PX, NOVEL, ScenePictures
 from tests.worker.dashboard.scene.story import NOW_S, Told, events
 
 _HOSTS = ["127.0.0.1"]
@@ -88,6 +88,8 @@ def _add(history: History, pictures: ScenePictures, told: Told, now_s: float) ->
         result = msgspec.json.decode(told.value, type=Result)
         size_px = result.frame.width_px or 0, result.frame.height_px or 0
         pictures.add(told.offset, result.defects[0].label, size_px, result.defects[0].score)
+    elif b'"reason":"novel"' in told.value:
+        pictures.add(told.offset, NOVEL, LONG_PX, 0.9)
 
 
 def _send(kafka: FakeKafka, told: Told) -> None:

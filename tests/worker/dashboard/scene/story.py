@@ -2,13 +2,13 @@
 
 * `STOPPED` ran a coil until 14 minutes ago. Its name sorts before that of the running line, and its frames are square.
 * `RUNNING` has ten cameras, two of them with long names. It runs the last of 2,000 m of a coil with about 3,000 defects
-  of six classes, rejects, unsure and flagged frames, a gap, and one camera that has stopped sending.
+  of six classes, rejects, unsure, flagged and novel frames, a gap, and one camera that has stopped sending.
 * A line without a name runs a coil without an id. Its camera has no `mm_per_px`.
 """
 
 import random
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import msgspec
 
@@ -23,6 +23,7 @@ from stripwatch.worker.contracts.events import (
     Result,
     StripSpan,
     TimingMs,
+    UnsureReason,
 )
 from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.worker.dashboard.scene.pictures import LABELS, LONG_PX, SQUARE_PX, boxes_of
@@ -38,6 +39,7 @@ CAMERAS = {
     "finishing-mill-exit-bottom-drive-side": "bottom",
 }
 SILENT_CAMERA, REJECTING_CAMERA, FLAGGED_CAMERA = "bottom-4", "bottom-2", "top-3"
+NOVEL_CAMERA, NOVEL_EVERY, NOVELTY_THRESHOLD = "bottom-3", 12, 3.5
 UNSCALED_CAMERA = "pickling-entry-1"
 COIL_MM, FRAME_MM, SPEED_MM_S = 2_000_000, 2_000, 5_000
 GAP_MM = range(812_000, 818_000)
@@ -46,7 +48,10 @@ REJECTS = {
     "damaged": "the JPEG file is damaged: Corrupt JPEG data",
     "empty": "the record has no value",
 }
-_MODEL = ModelInfo("hot-strip-defects", "2026.11.2", "3f9a1c07" * 8, "bundle", "CUDAExecutionProvider")
+_MODEL = ModelInfo(
+    *("hot-strip-defects", "2026.11.2", "3f9a1c07" * 8, "bundle", "CUDAExecutionProvider"),
+    novelty_threshold=NOVELTY_THRESHOLD,
+)
 _OLD_MODEL = ModelInfo("hot-strip-defects", "2026.10.1", "b04e77d1" * 8, "settings", "CPUExecutionProvider")
 
 
@@ -117,7 +122,9 @@ def _running_line(now_s: float, rng: random.Random, offsets: Iterator[int]) -> I
                 yield _reject(frame, rng.choice(list(REJECTS)))
                 continue
             label = rng.choices(list(LABELS), (8, 5, 4, 3, 2, 1))[0] if rng.random() < 0.1 else None
-            yield _result(frame, LONG_PX, _MODEL, label, rng)
+            told = _result(frame, LONG_PX, _MODEL, label, rng)
+            is_novel = camera == NOVEL_CAMERA and start_mm // FRAME_MM % NOVEL_EVERY == 0
+            yield _novel(told) if is_novel else told
 
 
 def _nameless_line(now_s: float, rng: random.Random, offsets: Iterator[int]) -> Iterator[Told]:
@@ -171,6 +178,24 @@ def _result(frame: _Frame, size_px: tuple[int, int], model: ModelInfo, label: st
     evidence_id = result.id if has_evidence else None
     read_s = frame.captured_s + latency_s
     return Told(read_s, frame.camera, msgspec.json.encode(result), evidence_id=evidence_id, offset=frame.offset)
+
+
+def _novel(told: Told) -> Told:
+    """Return the event of the same frame if the model was not trained on what it shows: it is most like a patch."""
+    assert told.value is not None
+    result = msgspec.structs.replace(
+        msgspec.json.decode(told.value, type=Result),
+        verdict="unsure",
+        label="patch",
+        score=0.9731,
+        scores={"patch": 0.9731, "scratch": 0.0269},
+        defects=[],
+        evidence=None,
+        flags=(),
+        reason=UnsureReason.NOVEL,
+        novelty=8.314159,
+    )
+    return replace(told, value=msgspec.json.encode(result), evidence_id=None)
 
 
 def _defect(frame: _Frame, width_px: int, label: str, score: float, box: Box) -> Defect:

@@ -65,6 +65,16 @@ def test_correction_and_sign_in_have_no_violations(live_page: Opened) -> None:
 
 
 @THEMES
+def test_a_novel_frame_has_no_violations(live_page: Opened, dark: bool) -> None:
+    browser = live_page(1280)
+    use_theme(browser, dark)
+    browser.find_element(By.CSS_SELECTOR, ".card:has(.novel):has([data-state=shown])").click()
+    until(browser, lambda: browser.find_element(By.ID, "correct-controls").is_displayed())
+    until(browser, lambda: browser.find_elements(By.CSS_SELECTOR, "#detail-picture [data-state=shown]"))
+    assert_nothing_found_in_dialog(browser)
+
+
+@THEMES
 def test_health_and_rejects_have_no_violations(live_page: Opened, dark: bool) -> None:
     browser = live_page(1280)
     use_theme(browser, dark)
@@ -110,7 +120,7 @@ def test_colours_with_a_meaning_stay_with_forced_colours(live_page: Opened) -> N
     browser = live_page(1280)
     use_theme(browser, dark=True, **{"forced-colors": "active"})
     swatches = "[...document.querySelectorAll('#classes .swatch')].map((s) => getComputedStyle(s).backgroundColor)"
-    assert run(browser, f"return new Set({swatches}).size") == 6
+    assert run(browser, f"return new Set({swatches}).size") == 7, "six classes and novel frames"
     inks = """
         const canvas = document.querySelector("#lines canvas"), pen = canvas.getContext("2d");
         const data = pen.getImageData(0, 0, canvas.width, canvas.height).data, inks = new Set();

@@ -81,3 +81,10 @@ def test_csv_has_a_row_per_shift_and_no_formulas() -> None:
     assert [row["coils"] for row in rows] == ["1", "0"]
     assert (rows[0]["frames with =cmd"], rows[0]["per 100 m =cmd"], rows[1]["per 100 m =cmd"]) == ("2", "2.0", "")
     assert rows[0]["length_m"] == "100.0"
+
+
+def test_adds_up_novel_frames() -> None:
+    early, late = figures(coil(2, novel=4), coil(3, novel=1), coil(9))
+    assert (early.novel, late.novel) == (5, 0)
+    rows = list(csv.DictReader(io.StringIO(shifts_csv([early, late]))))
+    assert [row["frames_novel"] for row in rows] == ["5", "0"]

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from stripwatch.worker.contracts.line.camera_state import Condition, NewestFrame
+from stripwatch.worker.contracts.line.camera_state import Condition, NewestFrame, NoveltyCounts
 from stripwatch.worker.dashboard.state.camera_health import ADVICE, CameraHealth
 from tests.worker.dashboard.scene.camera_states import state
 from tests.worker.dashboard.scene.story import RUNNING
@@ -43,7 +43,7 @@ def test_a_camera_without_a_fault_is_ok_as_long_as_its_worker_repeats_it() -> No
 def test_every_condition_has_a_word_a_colour_and_advice(condition: Condition) -> None:
     found = health(heard((condition, 60)))
     assert found["word"] == condition.replace("_", " ")
-    assert found["kind"] == ("warn" if condition in ("blurred", "misnamed", "drifting") else "bad")
+    assert found["kind"] == ("warn" if condition in ("blurred", "novel", "misnamed", "drifting") else "bad")
     assert found["advice"] == ADVICE[condition]
     assert found["since_ms"] == NOW_MS - 60_000
 
@@ -111,3 +111,9 @@ def test_values_that_are_not_states_are_refused_and_memory_is_bounded() -> None:
         assert known.add(msgspec.json.encode(state(f"{number}" + "x" * 100_000, NOW_S)), NOW_MS)
     assert len(known._heard) == 512
     assert max(len(camera) for _, camera in known._heard) <= 200
+
+
+def test_the_facts_compare_the_novel_frames_with_the_expected_share() -> None:
+    facts = dict(health(heard(novelty=NoveltyCounts(600, 1500, 125, 0.01)))["facts"])
+    assert facts["Novel in 600 s"] == "125 of 1,500 frames (1 % expected)"
+    assert "Novel in 600 s" not in dict(health(heard(novelty=None))["facts"])

@@ -231,3 +231,33 @@ def test_states_the_time_of_the_oldest_record_that_is_counted() -> None:
     headers = [("ce_id", b"r1"), ("ce_source", f"{LINE}/top-1".encode())]
     history.add_reject(b"top-1", headers, NOW_MS + 30_000, 30.0, live=True)
     assert history.state()["since_ms"] == NOW_MS - 600_000
+
+
+def test_novel_frame_is_listed_and_counted_and_has_no_defect() -> None:
+    history = new_history()
+    add(history, Shown(0, label="pits", novelty=10.0))
+    add(history, Shown(1, label="pits"))
+    state = history.state()
+    assert state["totals"] == {"inspected": 2, "unsure": 1, "novel": 1, "defect": 1, "defect_frames": 1}
+    assert state["labels"] == {"pits": 1, "novel frame": 1}
+    assert history.label_numbers() == {"pits": 0}, "a novel frame takes no colour from a class"
+    (camera,) = state["lines"][0]["cameras"]
+    assert (camera["unsure"], camera["novel"], camera["defects"]) == (1, 1, 1)
+    novel, ordinary = history.cards_after(0)
+    assert (novel.novel, novel.label, novel.labels, novel.boxes) == (True, "pits", [], [])
+    assert (novel.novelty, novel.novelty_threshold, novel.strip_mm) == (10.0, 4.0, (0, 200))
+    assert (ordinary.novel, ordinary.labels) == (False, ["pits"])
+    (row,) = state["running"]
+    assert (row["novel"], row["defects"]) == (1, {"pits": 1})
+
+
+def test_a_long_strip_map_marks_novel_frames_next_to_defects() -> None:
+    history = new_history()
+    for number in (0, 1, 3):
+        add(history, Shown(number, label="pits", novelty=10.0))
+    add(history, Shown(2, label="pits"))
+    found = history.coil(history.state()["running"][0]["id"])
+    assert found is not None
+    strip = found[1]
+    marks = [(strip.labels[mark.label], mark.start, mark.end, mark.parts, mark.score) for mark in strip.marks]
+    assert marks == [("novel frame", 0, 400, 2, 2.5), ("pits", 450, 550, 1, 0.9), ("novel frame", 600, 800, 1, 2.5)]

@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import CollectorRegistry
 
 from stripwatch.training.datasets.dataset import read_dataset
-from stripwatch.training.datasets.reviewed_folder import read_entries
+from stripwatch.training.datasets.reviewed_folder import may_be_folder, read_entries, read_reviewed
 from stripwatch.training.labeling.collect import Collector
 from stripwatch.worker.broker.connection import client_config
 from stripwatch.worker.broker.topic_drain import open_drain
@@ -30,6 +30,7 @@ from tests.worker.dashboard.correcting import (
     HEADERS,
     MODEL,
     Inspected,
+    as_novel,
     corrector_on,
     history_of,
     inspected,
@@ -210,3 +211,57 @@ def test_nothing_counts_as_saved_without_an_acknowledgement() -> None:
         corrector.correct(picture(history, 0), "confirmed", None, "Ada")
     assert (error.value.status, history.corrections.rows()) == (503, {})
     assert counted.registry.get_sample_value("stripwatch_view_corrections_total", {"decision": "confirmed"}) == 0
+
+
+def novel_corrector(label: str = "pits") -> tuple[Corrector, str, Sent, ViewMetrics]:
+    made, sent, counted = as_novel(local(), label), Sent(), metrics()
+    history = history_of([made])
+    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, sent, counted)  # type: ignore[arg-type]
+    return corrector, picture(history, 0), sent, counted
+
+
+def test_a_new_kind_of_defect_gets_the_name_that_a_person_gives_it() -> None:
+    corrector, card, sent, counted = novel_corrector()
+    assert corrector.choices(card) == {"labels": ["pits", "scratches"], "predicted": "pits", "no_defect": "clean"}
+    correction = corrector.correct(card, "new_kind", "  oil   stain ", "Ada")
+    assert (correction.decision, correction.label, correction.verdict) == ("relabelled", "oil stain", "unsure")
+    headers = dict(sent.records[0][3])  # type: ignore[call-overload]
+    assert (headers["stripwatch_correction"], headers["stripwatch_corrected_label"]) == (b"relabelled", b"oil stain")
+    assert (headers["stripwatch_reason"], headers["stripwatch_novelty"]) == (b"novel", b"9.5")
+    read = counted.registry.get_sample_value
+    counts = [read("stripwatch_view_corrections_total", {"decision": each}) for each in ("new_kind", "relabelled")]
+    assert counts == [1, 0]
+
+
+@pytest.mark.parametrize(
+    "name", ["", " ", "pits", "PITS", "Clean", "a/b", "a\\b", ".x", "_novel", "x" * 61, "a\x00b", None]
+)
+def test_refuses_a_new_kind_that_is_a_class_of_the_model_or_no_folder_name(name: str | None) -> None:
+    corrector, card, sent, _ = novel_corrector()
+    with pytest.raises(CorrectionRefusedError) as error:
+        corrector.correct(card, "new_kind", name, "Ada")
+    assert (error.value.status, sent.records) == (400, [])
+
+
+def test_every_name_of_a_new_kind_becomes_a_folder_of_the_data_set() -> None:
+    for name in ("oil stain", "Riß 2", "roll-mark", "x" * 60):
+        corrector, card, *_ = novel_corrector()
+        assert may_be_folder(corrector.correct(card, "new_kind", name, "Ada").label)
+
+
+def test_a_novel_frame_that_is_most_like_a_clean_one_is_not_a_defect_if_that_is_confirmed() -> None:
+    corrector, card, sent, _ = novel_corrector("clean")
+    assert corrector.choices(card)["predicted"] == "clean"
+    correction = corrector.correct(card, "confirmed", None, "Ada")
+    assert (correction.decision, correction.label) == ("not_a_defect", "clean")
+    assert len(sent.records) == 1
+
+
+def test_a_new_kind_reaches_training_as_a_class_of_its_own(tmp_path: Path) -> None:
+    corrector, card, sent, _ = novel_corrector()
+    corrector.correct(card, "new_kind", "oil stain", "Ada")
+    topic, key, value, headers = sent.records[0]
+    collector = Collector(tmp_path / "review", 0)
+    collector.collect([Record(Position(str(topic), 0, 0), 1, key, value, headers)])  # type: ignore[arg-type]
+    assert [sample.labels for sample in read_reviewed(tmp_path / "review")] == [("oil stain",)]
+    assert collector.summary()["novel"] == 1

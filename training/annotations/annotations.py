@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.training.datasets.formats.marks import LabelledBox
-from stripwatch.training.datasets.rle_masks import Mask, RunLengthMask
+from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask
 
 Raster = NDArray[np.uint8]
 UNKNOWN = 255  # raster value of an image that has not been annotated

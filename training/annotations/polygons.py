@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from stripwatch.training.datasets.rle_masks import Mask
+from stripwatch.training.datasets.formats.rle_masks import Mask
 
 
 def fill_polygon(points: Sequence[tuple[float, float]], width_px: int, height_px: int) -> Mask:

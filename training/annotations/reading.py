@@ -15,8 +15,8 @@ from stripwatch.training.datasets.alike_labels import label_key
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
 from stripwatch.training.datasets.formats.marks import ImageMarks, LabelledBox, Shape, clipped, scaled
-from stripwatch.training.datasets.problems import Problems, nearest_text
-from stripwatch.training.datasets.rle_masks import Mask, RunLengthMask, encode_mask
+from stripwatch.training.datasets.formats.problems import Problems, nearest_text
+from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, encode_mask
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below

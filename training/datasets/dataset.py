@@ -7,9 +7,9 @@ from pathlib import Path
 
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
+from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
-from stripwatch.training.datasets.problems import nearest_text
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import path_text

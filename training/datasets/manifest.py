@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.training.datasets.csv_rows import read_rows
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import path_of, path_text

@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.training.datasets.csv_rows import Row, read_rows
-from stripwatch.training.datasets.problems import Problems
-from stripwatch.training.datasets.rle_masks import RunLengthMask, parse_runs
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.training.datasets.formats.rle_masks import RunLengthMask, parse_runs
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below

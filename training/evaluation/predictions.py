@@ -12,7 +12,7 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.datasets.dataset import for_task, read_dataset
-from stripwatch.training.datasets.problems import nearest_text
+from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets

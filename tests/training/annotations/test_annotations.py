@@ -14,7 +14,7 @@ from stripwatch.training.annotations.annotations import (
 from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.marks import LabelledBox
-from stripwatch.training.datasets.rle_masks import parse_runs
+from stripwatch.training.datasets.formats.rle_masks import parse_runs
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 

@@ -1,26 +1,10 @@
 import struct
 
 import cv2
-import numpy as np
 import pytest
 
 from stripwatch.training.annotations.exif_orientation import exif_orientation
-
-PIXELS = np.zeros((8, 16), np.uint8)
-
-
-def tiff_block(orientation: int, order: str = "<") -> bytes:
-    head = b"II*\0" if order == "<" else b"MM\0*"
-    entries = struct.pack(f"{order}H", 2)
-    entries += struct.pack(f"{order}HHII", 0x010F, 2, 1, 0)
-    entries += struct.pack(f"{order}HHIHH", 0x0112, 3, 1, orientation, 0)
-    return head + struct.pack(f"{order}I", 8) + entries + bytes(4)
-
-
-def jpeg(orientation: int, order: str = "<") -> bytes:
-    encoded = cv2.imencode(".jpg", PIXELS)[1].tobytes()
-    block = b"Exif\0\0" + tiff_block(orientation, order)
-    return encoded[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + encoded[2:]
+from tests.training.annotations.exif_images import PIXELS, jpeg, tiff_block
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

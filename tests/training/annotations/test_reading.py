@@ -9,7 +9,7 @@ from stripwatch.training.annotations.reading import AnnotationSet, read_annotati
 from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
-from tests.training.annotations.test_exif_orientation import jpeg
+from tests.training.annotations.exif_images import jpeg
 
 WIDTH_PX, HEIGHT_PX = 16, 8
 

@@ -14,8 +14,8 @@ import numpy as np
 
 from stripwatch.training.datasets.formats.json_files import convert, load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
-from stripwatch.training.datasets.rle_masks import RunLengthMask
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.training.datasets.formats.rle_masks import RunLengthMask
 from stripwatch.worker.common.errors import DataError
 
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.formats import coco, label_studio, labelme, png_masks, truth, voc, yolo
 from stripwatch.training.datasets.formats.json_files import load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.image_files import CONTENT_TYPES, scan_files

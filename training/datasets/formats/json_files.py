@@ -5,7 +5,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from stripwatch.export.runs.files import read_whole
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.text_encoding import decode_utf8
 

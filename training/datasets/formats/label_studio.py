@@ -14,7 +14,7 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from stripwatch.training.datasets.formats.json_files import load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape, checked_side
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.worker.common.errors import DataError
 
 _KINDS = ("rectanglelabels", "polygonlabels")

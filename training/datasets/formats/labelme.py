@@ -8,7 +8,7 @@ import msgspec
 
 from stripwatch.training.datasets.formats.json_files import convert, load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape, checked_side
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
 

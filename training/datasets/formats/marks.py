@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from stripwatch.training.datasets.rle_masks import RunLengthMask
+from stripwatch.training.datasets.formats.rle_masks import RunLengthMask
 
 OVER_PX_MAX = 1.0  # tools differ in whether the last pixel counts, so this much is clipped
 _SIDE_PX_MAX = 1_000_000

@@ -6,10 +6,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
-from stripwatch.training.datasets.rle_masks import Mask, encode_mask
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.training.datasets.formats.rle_masks import Mask, encode_mask
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.common.path_text import name_below
 from stripwatch.worker.images.folders.mask_files import masked_name

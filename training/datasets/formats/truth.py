@@ -5,9 +5,9 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.text_encoding import decode_utf8
 

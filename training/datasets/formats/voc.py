@@ -7,9 +7,9 @@ import xml.etree.ElementTree as ElementTree
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
-from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape, checked_side
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
 

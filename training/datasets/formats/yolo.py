@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
 from stripwatch.worker.common.text_encoding import decode_utf8

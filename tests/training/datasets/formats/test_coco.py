@@ -7,7 +7,7 @@ import pytest
 
 from stripwatch.training.datasets.formats.coco import read_coco
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
 
 IMAGES = [{"id": 1, "file_name": "x/a.png", "width": 4, "height": 3}]
 CATEGORIES = [{"id": 0, "name": "defects"}, {"id": 7, "name": "pits "}]

@@ -6,7 +6,7 @@ import pytest
 
 from stripwatch.training.datasets.formats.label_studio import image_name, is_label_studio, read_label_studio
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
-from stripwatch.training.datasets.problems import Problems
+from stripwatch.training.datasets.formats.problems import Problems
 
 RECTANGLE = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0, "rectanglelabels": ["pits"]}
 

@@ -3,8 +3,8 @@ from pathlib import Path
 import pytest
 
 from stripwatch.training.datasets.formats.marks import Shape
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.formats.yolo import is_yolo, read_yolo, yaml_names
-from stripwatch.training.datasets.problems import Problems
 from stripwatch.worker.common.errors import DataError
 
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
-from stripwatch.training.datasets.rle_masks import Mask, parse_runs
+from stripwatch.training.datasets.formats.rle_masks import Mask, parse_runs
 from stripwatch.worker.common.errors import DataError
 
 masks = arrays.arrays(bool, arrays.array_shapes(min_dims=2, max_dims=2, max_side=12)).filter(np.any)

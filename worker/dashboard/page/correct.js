@@ -65,7 +65,7 @@ export async function showCorrection(card) {
 
 function fillControls({ labels, predicted, no_defect: noDefect }) {
   byId("correct-confirm").textContent = `It is ${predicted}`;
-  byId("correct-confirm").hidden = predicted === noDefect; // "Not a defect" says the same
+  byId("correct-confirm").hidden = !predicted || predicted === noDefect; // "Not a defect" says the same
   byId("correct-kind").value = "";
   const others = labels.filter((label) => label !== predicted);
   byId("correct-label").replaceChildren(new Option("another class …", ""), ...others.map((label) => new Option(label, label)));

@@ -11,6 +11,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
 from stripwatch.worker.contracts.events import Result
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_headers import ANOMALY
 from stripwatch.worker.contracts.line.correction import Correction, Decision, correction_headers
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import rfc3339
@@ -62,10 +63,13 @@ class Corrector:
         """Return the classes that a person may choose for a card. Raises CorrectionRefusedError if it is unknown.
 
         labels: classes of the model that mean a defect. predicted: the most certain of the frame; of a novel frame, the
-        one that is most like it. no_defect: label that means "no defect", null if the model has none.
+        one that is most like it. no_defect: label that means "no defect", null if the model has none. An anomaly model
+        names no kind of defect: it has no labels to choose from, and `predicted` is null.
         """
         result = self._result(picture)
         no_defect = result.model.no_defect
+        if result.model.task == ANOMALY:
+            return {"labels": [], "predicted": None, "no_defect": no_defect}
         labels = sorted(label for label in result.scores if label != no_defect)
         return {"labels": labels, "predicted": _predicted(result), "no_defect": no_defect}
 
@@ -166,6 +170,10 @@ def _checked(decision: Decision | Literal["new_kind"], label: str | None, result
     if label is not None and label not in result.scores:
         known = ", ".join(sorted(result.scores))[:500]
         raise CorrectionRefusedError(400, f"the model has no class {label[:100]!r}; its classes are {known}")
+    if result.model.task == ANOMALY:
+        raise CorrectionRefusedError(
+            400, "an anomaly model names no kind of defect: give the defect a name, or choose that it is not a defect"
+        )
     chosen = predicted if label is None else label
     if not chosen.strip() or not chosen.isprintable() or len(chosen) > NAME_CHARS_MAX:
         raise CorrectionRefusedError(400, f"the class {chosen[:100]!r} cannot be written to a header")

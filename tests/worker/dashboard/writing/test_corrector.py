@@ -265,3 +265,18 @@ def test_a_new_kind_reaches_training_as_a_class_of_its_own(tmp_path: Path) -> No
     collector.collect([Record(Position(str(topic), 0, 0), 1, key, value, headers)])  # type: ignore[arg-type]
     assert [sample.labels for sample in read_reviewed(tmp_path / "review")] == [("oil stain",)]
     assert collector.summary()["novel"] == 1
+
+
+def test_a_defect_of_an_anomaly_model_is_named_by_the_person() -> None:
+    """Otherwise the next model would learn a class that means everything."""
+    made = local(model=msgspec.structs.replace(MODEL, task="anomaly"))
+    history, sent = history_of([made]), Sent()
+    corrector = Corrector(load_settings(None, {}), history, Frames(made).frame, sent, metrics())  # type: ignore[arg-type]
+    card = picture(history, 0)
+    assert corrector.choices(card) == {"labels": [], "predicted": None, "no_defect": "clean"}
+    for decision, label in (("confirmed", None), ("relabelled", "pits")):
+        with pytest.raises(CorrectionRefusedError, match="give the defect a name"):
+            corrector.correct(card, decision, label, "Ada")  # type: ignore[arg-type]
+    assert corrector.correct(card, "not_a_defect", None, "Ada").label == "clean"
+    assert corrector.correct(card, "new_kind", "roll mark", "Ada").label == "roll mark"
+    assert dict(sent.records[-1][3])["stripwatch_reason"] == b"anomaly"  # type: ignore[call-overload]

@@ -48,7 +48,7 @@ def _bytes(bundle: bytes, rng: np.random.Generator) -> bytes:
 
 def _name(bundle: bytes, rng: np.random.Generator) -> bytes:
     """Make a name of the graph invalid UTF-8, in one place or everywhere."""
-    name = (b"frames", b"scores", b"heatmaps", b"logits", b"batch")[rng.integers(5)]
+    name = (b"frames", b"scores", b"heatmaps", b"novelty", b"logits", b"batch")[rng.integers(6)]
     wrong = b"\xff" * len(name)
     return bundle.replace(name, wrong, -1 if rng.random() < 0.5 else int(rng.integers(1, 4)))
 

@@ -21,7 +21,7 @@ from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.simulator.scene import KINDS, encode_jpeg, frame_seed, render
 from tests.e2e.line import run_cli
-from tests.tiny import build_model, encode_frame, tiny_contract, write_bundle
+from tests.tiny import NOISY, NOVELTY, build_model, encode_frame, tiny_contract, watchful_contract, write_bundle
 
 FRAMES = 12
 EVENT = Path(__file__).parent / "contract" / "golden" / "result-1-defect.json"
@@ -259,6 +259,19 @@ def test_run_worker_requires_a_bundle() -> None:
 def test_refuses_bytes_that_are_not_a_result(value: bytes) -> None:
     with pytest.raises(stripwatch.InputError, match="not a result event"):
         stripwatch.decode_result(value)
+
+
+def test_results_state_the_novelty_score_and_those_of_older_versions_have_none(tmp_path: Path) -> None:
+    model = stripwatch.load_model(write_bundle(tmp_path / "tiny.onnx", watchful_contract()))
+    known, novel = model.inspect_batch([encode_frame(0.9), encode_frame(0.9, noise=NOISY)])
+    assert (known.verdict, known.reason) == ("defect", None)
+    assert (novel.verdict, novel.reason, novel.label, novel.defects) == ("unsure", "novel", "bright", ())
+    assert known.novelty is not None
+    assert novel.novelty is not None
+    assert known.novelty < NOVELTY.threshold < novel.novelty
+    assert model.info.novelty_threshold == NOVELTY.threshold
+    older = stripwatch.decode_result(EVENT.read_bytes())
+    assert (older.reason, older.novelty, older.model.novelty_threshold) == (None, None, None)
 
 
 def test_refuses_another_schema_and_ignores_an_added_field() -> None:

@@ -3,7 +3,7 @@
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Generic, Literal, TypeVar
+from typing import Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,11 +13,16 @@ from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCoun
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
+from stripwatch.worker.observers.score_drift import (
+    LabelStat,
+    ScoredAnswer,
+    ScoreDrift,
+    ScoreStatistic,
+    label_stats,
+    score_drift,
+    scores,
+)
 
-ScoreStatistic = Literal["confidence", "unsure"]
-ScoreDrift = Literal["confidence", "unsure", "classes"]
-# share, confidence or unsure of one label, summed over all frames
-LabelStat = tuple[Literal["share", "confidence", "unsure"], str]
 K = TypeVar("K", bound=Hashable)
 
 _MIN_FILL = 0.1  # share of the window that must be filled before a mean is reported
@@ -44,15 +49,6 @@ class Baseline:
 
 
 @dataclass(frozen=True, slots=True)
-class ScoredAnswer:
-    """Label, confidence and verdict of the model for one frame, as in its event."""
-
-    label: str
-    confidence: float
-    unsure: bool
-
-
-@dataclass(frozen=True, slots=True)
 class CameraReport:
     """Report on one camera. Statistics without enough samples are omitted.
 
@@ -60,7 +56,8 @@ class CameraReport:
     calls a difference of 0.8 or more large). scores: mean confidence and share of unsure frames. score_drift: the
     difference of both from the reference for the same labels, so that a strip with more of one label does not count as
     drift; and `classes`, half the sum of the absolute differences of label shares (total variation, Gibbs and Su 2002),
-    which is the share of frames that would need another label to match the reference. novelty: recent novel frames,
+    which is the share of frames that would need another label to match the reference. Novel frames count as unsure, but
+    not in confidence and classes, because their label is arbitrary. novelty: recent novel frames,
     None where novelty scores have no effect.
     """
 
@@ -186,8 +183,7 @@ class Drift:
         if statistics is not None:
             camera.measured.add({each: getattr(statistics, each) for each in STATISTICS})
         if answer is not None:
-            at, confidence, unsure = answer.label, answer.confidence, float(answer.unsure)
-            camera.scored.add({("share", at): 1.0, ("confidence", at): confidence, ("unsure", at): unsure})
+            camera.scored.add(label_stats(answer))
 
     def evaluate(self, passed_s: float, reading: bool, held: Collection[Partition]) -> dict[str, CameraReport]:
         """Return a report for each camera, passed_s seconds after the previous one.
@@ -258,36 +254,3 @@ def distances(statistics: Mapping[Statistic, float], reference: Reference) -> di
         if deviation > 0:
             found[name] = (mean - usual.mean) / deviation
     return found
-
-
-def scores(parts: Mapping[LabelStat, float]) -> dict[ScoreStatistic, float]:
-    """Return mean confidence and unsure share over all labels."""
-    if not parts:
-        return {}
-    return {
-        "confidence": sum(_by_label(parts, "confidence").values()),
-        "unsure": sum(_by_label(parts, "unsure").values()),
-    }
-
-
-def score_drift(
-    parts: Mapping[LabelStat, float], reference: Reference, unsure_counts: bool = True
-) -> dict[ScoreDrift, float]:
-    """Return the score drift as defined in CameraReport."""
-    if not parts:
-        return {}
-    shares, usual = _by_label(parts, "share"), reference.classes
-    usual_shares = {label: usual[label].share for label in usual}
-    apart = sum(abs(shares.get(label, 0.0) - usual_shares.get(label, 0.0)) for label in shares | usual_shares)
-    drift: dict[ScoreDrift, float] = {"classes": apart / 2}
-    known = {label: share for label, share in shares.items() if label in usual}
-    if frames := sum(known.values()):  # otherwise the model gives only labels that the reference does not contain
-        confidence, unsure = _by_label(parts, "confidence"), _by_label(parts, "unsure")
-        drift["confidence"] = sum(confidence[at] - known[at] * usual[at].confidence for at in known) / frames
-        if unsure_counts:
-            drift["unsure"] = sum(unsure[at] - known[at] * usual[at].unsure for at in known) / frames
-    return drift
-
-
-def _by_label(parts: Mapping[LabelStat, float], what: str) -> dict[str, float]:
-    return {label: part for (kind, label), part in parts.items() if kind == what}

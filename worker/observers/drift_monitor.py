@@ -14,15 +14,16 @@ from prometheus_client import Gauge
 
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.contracts.events import FrameFlag, Reject, Result
+from stripwatch.worker.contracts.events import FrameFlag, Reject, Result, UnsureReason
 from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.monitoring.metric_group import OTHER
 from stripwatch.worker.monitoring.metrics import Metrics
-from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift, ScoredAnswer
+from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift
 from stripwatch.worker.observers.novel_frames import NovelFrames
 from stripwatch.worker.observers.reject_rate import CameraRejects
+from stripwatch.worker.observers.score_drift import ScoredAnswer
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
 
@@ -176,4 +177,4 @@ def _untrained(outcome: FrameOutcome) -> bool | None:
 def _answer(event: Result | Reject) -> ScoredAnswer | None:
     if isinstance(event, Reject) or event.label is None or event.score is None:
         return None
-    return ScoredAnswer(event.label, event.score, event.verdict == "unsure")
+    return ScoredAnswer(event.label, event.score, event.verdict == "unsure", event.reason is UnsureReason.NOVEL)

@@ -12,7 +12,7 @@ from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
-from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
+from stripwatch.worker.observers.score_drift import ScoreDrift, ScoreStatistic
 from tests.deploy.days.day import Labels
 
 _RULES_READ = ("stripwatch_frame_age_seconds",)  # buckets of the histograms; the others would be half of all series

@@ -23,7 +23,7 @@ from stripwatch.worker.images.image_statistics import Statistic
 from stripwatch.worker.monitoring.bounded_server import CloseReason
 from stripwatch.worker.monitoring.label_values import LABEL_VALUES, OPEN_LABELS
 from stripwatch.worker.monitoring.view_metrics import SEARCH_FAILURES
-from stripwatch.worker.observers.drift import ScoreDrift, ScoreStatistic
+from stripwatch.worker.observers.score_drift import ScoreDrift, ScoreStatistic
 from stripwatch.worker.pipeline.produce import producer_recovery
 
 PAGE = metrics_page()

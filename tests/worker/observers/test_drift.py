@@ -1,6 +1,5 @@
 """Decayed means, distances from the reference, and camera conditions, with a simulated clock."""
 
-import math
 from collections.abc import Collection
 
 import numpy as np
@@ -13,18 +12,15 @@ from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
-from stripwatch.worker.model.reference import ClassScores, Spread
+from stripwatch.worker.model.reference import Spread
 from stripwatch.worker.observers.drift import (
     Baseline,
     CameraReport,
     DecayedSums,
     Drift,
-    LabelStat,
-    ScoredAnswer,
     distances,
-    score_drift,
-    scores,
 )
+from stripwatch.worker.observers.score_drift import ScoredAnswer
 from tests.tiny import TINY_REFERENCE
 
 MINE, OTHERS = Partition("frames", 0), Partition("frames", 1)
@@ -271,50 +267,18 @@ def test_identical_reference_frames_give_finite_distances() -> None:
     assert found == {"brightness": pytest.approx(1)}
 
 
-def parts(answers: dict[str, tuple[float, float, float]]) -> dict[LabelStat, float]:
-    """Return sums from the share, confidence and unsure share of each label."""
-    found: dict[LabelStat, float] = {}
-    for label, (share, confidence, unsure) in answers.items():
-        found |= {
-            ("share", label): share,
-            ("confidence", label): share * confidence,
-            ("unsure", label): share * unsure,
-        }
-    return found
+def test_novel_frames_count_as_unsure_but_not_in_confidence_and_classes() -> None:
+    line = Line()
+    line.sees(frames=6, answer=ScoredAnswer("grey", 0.9, False))
+    line.sees(frames=4, answer=ScoredAnswer("bright", 0.99, True, novel=True))
+    report = line.report()
+    assert report.scores == pytest.approx({"confidence": 0.9, "unsure": 0.4})
+    assert report.score_drift == pytest.approx({"classes": 0.1, "confidence": -0.05, "unsure": 0.38})
 
 
-SHARES = st.lists(st.floats(0.01, 1), min_size=2, max_size=2).map(lambda each: [value / sum(each) for value in each])
-
-
-@given(SHARES)
-def test_another_mix_of_labels_only_changes_classes(shares: list[float]) -> None:
-    grey, bright = shares
-    usual = replace(
-        TINY_REFERENCE, classes={"grey": ClassScores(0.9, 0.99, 0.01), "bright": ClassScores(0.1, 0.7, 0.3)}
-    )
-    found = score_drift(parts({"grey": (grey, 0.99, 0.01), "bright": (bright, 0.7, 0.3)}), usual)
-    assert found["confidence"] == pytest.approx(0, abs=1e-9)
-    assert found["unsure"] == pytest.approx(0, abs=1e-9)
-    assert found["classes"] == pytest.approx(abs(grey - 0.9))
-
-
-def test_lower_confidence_drifts_by_its_difference() -> None:
-    sums = parts({"grey": (0.9, 0.75, 0.22), "bright": (0.1, 0.75, 0.22)})
-    found = score_drift(sums, TINY_REFERENCE)
-    assert found == pytest.approx({"classes": 0, "confidence": -0.2, "unsure": 0.2})
-    assert scores(sums) == pytest.approx({"confidence": 0.75, "unsure": 0.22})
-    assert "unsure" not in score_drift(sums, TINY_REFERENCE, unsure_counts=False)
-
-
-def test_labels_missing_from_the_reference() -> None:
-    assert score_drift(parts({"dark": (1.0, 0.9, 0.0)}), TINY_REFERENCE) == pytest.approx({"classes": 1})
-    mixed = score_drift(parts({"dark": (0.5, 0.1, 1.0), "grey": (0.5, 0.95, 0.02)}), TINY_REFERENCE)
-    assert mixed == pytest.approx({"classes": 0.5, "confidence": 0, "unsure": 0}, abs=1e-9)
-
-
-@given(st.dictionaries(st.sampled_from(["dark", "grey", "bright"]), st.floats(0.01, 1), min_size=1))
-def test_the_classes_distance_is_at_most_one(weights: dict[str, float]) -> None:
-    total = sum(weights.values())
-    found = score_drift(parts({at: (weight / total, 0.9, 0) for at, weight in weights.items()}), TINY_REFERENCE)
-    assert -1e-9 <= found["classes"] <= 1 + 1e-9
-    assert all(math.isfinite(value) for value in found.values())
+def test_a_camera_that_shows_only_novel_frames_has_no_confidence() -> None:
+    line = Line()
+    line.sees(frames=10, answer=ScoredAnswer("grey", 0.9, True, novel=True))
+    report = line.report()
+    assert report.scores == {"unsure": 1}
+    assert report.score_drift == pytest.approx({"unsure": 0.98})

@@ -208,6 +208,19 @@ def test_custom_thresholds_make_the_unsure_share_incomparable(
     assert line.value("score_drift", statistic="confidence") == pytest.approx(-0.05)
 
 
+def test_a_novel_frame_counts_as_unsure_but_not_as_its_class() -> None:
+    reference = replace(TINY_REFERENCE, classes={"clean": ClassScores(share=1, confidence=0.9, unsure=0)})
+    policy = dataclasses.replace(MODEL.policy, novelty_threshold=3.0)
+    model, line = make_model(reference=reference, policy=policy), Watched()
+    known = dataclasses.replace(line.prediction(model=model), novelty=1.0)
+    novel = dataclasses.replace(known, scores=(0.2, 0.8), novelty=4.0)
+    line.saw(known, novel, known, known, novel)
+    line.look()
+    assert line.value("score_statistic", statistic="unsure") == pytest.approx(0.4)
+    assert line.value("score_statistic", statistic="confidence") == pytest.approx(0.9)
+    assert line.value("score_drift", statistic="classes") == 0
+
+
 def test_untrained_size_is_reported_until_fifty_other_frames_have_arrived(logs: list[EventDict]) -> None:
     line = Watched()
     usual, flagged = line.prediction(), dataclasses.replace(line.prediction(), flags=(FrameFlag.SIZE,))

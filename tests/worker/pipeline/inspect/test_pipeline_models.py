@@ -20,10 +20,13 @@ from stripwatch.worker.model.session import Output, Session, WarmedBatch
 from stripwatch.worker.pipeline.inspect.publish_stage import OutgoingFrame
 from tests.tiny import (
     LABELS,
+    NOISY,
+    NOVELTY,
     SPEC,
     encode_frame,
     expected_scores,
     tiny_contract,
+    watchful_contract,
     write_bundle,
 )
 from tests.waiting import wait_until
@@ -58,6 +61,23 @@ def test_a_reload_between_two_frames_changes_decoding_labels_and_name_together(
         first = event.model == model.info
         expected = expected_scores(content, SPEC if first else spec)
         assert event.scores == pytest.approx(dict(zip(LABELS if first else labels, expected, strict=True)), abs=1e-5)
+
+
+def test_a_reload_can_add_or_remove_the_novelty_score(model: LoadedModel, tmp_path: Path) -> None:
+    watchful = opened(write_bundle(tmp_path / "watchful.onnx", watchful_contract()))
+    publisher = Collector()
+    parts = Parts(publisher)
+    pipeline = parts.pipeline(model)
+    novel = encode_frame(0.9, noise=NOISY)
+    for number, running in enumerate((model, watchful, model)):
+        pipeline.use_model(running)
+        feed(pipeline, parts, [novel] * 5, first=5 * number)
+    pipeline.start()
+    assert pipeline.drain(60)
+    results = [event for event in publisher.events if isinstance(event, Result)]
+    found = [(event.verdict, event.reason, event.novelty is None, event.model.novelty_threshold) for event in results]
+    without = ("defect", None, True, None)
+    assert found == [without] * 5 + [("unsure", "novel", False, NOVELTY.threshold)] * 5 + [without] * 5
 
 
 def test_the_old_model_is_freed_with_its_last_frame(model: LoadedModel, tmp_path: Path) -> None:

@@ -8,18 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from stripwatch.training.annotations.annotations import Annotations
-from stripwatch.training.annotations.image_index import AmbiguousImageError, ImageIndex
 from stripwatch.training.annotations.image_sizes import annotated_size, may_be_turned, read_stored
 from stripwatch.training.annotations.polygons import fill_polygon
 from stripwatch.training.datasets.alike_labels import label_key
+from stripwatch.training.datasets.annotated import find_label_files
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
+from stripwatch.training.datasets.formats.image_index import AmbiguousImageError, ImageIndex
 from stripwatch.training.datasets.formats.marks import ImageMarks, LabelledBox, Shape, clipped, scaled
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, encode_mask
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below
+from stripwatch.worker.images.image_files import scan_folder
+
+# Layouts whose annotations are part of the data folder.
+OWN_ANNOTATIONS = frozenset({"annotated", "kolektor", "mvtec", "severstal"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,16 +39,22 @@ class AnnotationSet:
 def read_annotations(dataset: DataSet, boxes: Path | None, boxes_format: str = AUTO) -> AnnotationSet:
     """Return the annotations of each annotated image.
 
-    boxes: a folder of annotation files, or one file, in one of `FORMATS`. None uses the masks of layout severstal.
+    boxes: a folder of annotation files, or one file, in one of `FORMATS`. None uses the annotations that belong to the
+    layouts annotated, kolektor, mvtec and severstal.
     Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist, and DataError, with
     the first problems and their number, for annotations that cannot be read, are outside their image, have an unknown
     label, or do not belong to the images, and if no annotation belongs to an image of the data set.
     """
+    if boxes is None and dataset.layout not in OWN_ANNOTATIONS:
+        raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
+    if boxes is None and dataset.layout in ("mvtec", "kolektor"):
+        masks = AnnotationFiles(dataset.root, "masks", list(scan_folder(dataset.root).masks))
+        return _Matching(dataset, masks, dataset.root).read()
+    if boxes is None and dataset.layout == "annotated":
+        return _Matching(dataset, find_label_files(dataset.root), dataset.root).read()
     if boxes is None:
-        if dataset.layout != "severstal":
-            raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
-        masks = read_severstal_masks(dataset.root)
-        found = {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=runs) for name, runs in masks.items()}
+        strips = read_severstal_masks(dataset.root)
+        found = {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=runs) for name, runs in strips.items()}
         return AnnotationSet(found, "severstal")
     images = {file_below(dataset.root, sample.name).resolve() for sample in dataset.samples}
     files = find_annotations(boxes, boxes_format, lambda path: path.resolve() in images)
@@ -58,7 +69,7 @@ class _Matching:
         self._files = files
         self._boxes = boxes
         self._problems = Problems(str(boxes))
-        self._index = ImageIndex(dataset.samples)
+        self._index = ImageIndex(sample.name for sample in dataset.samples)
         self._labels = {sample.name: sample.labels for sample in dataset.samples}
         self._spelling = {label_key(label): label for label in dataset.labels} if dataset.merged else {}
         self._unknown_labels: dict[str, list[str]] = defaultdict(list)

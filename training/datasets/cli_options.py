@@ -12,7 +12,9 @@ Layout = Annotated[
     str,
     typer.Option(
         help="Layout of the data folder: prefix (files named CLASS_NUMBER.jpg or .bmp), folder (one folder per class), "
-        "manifest (manifest.csv), severstal (train.csv with masks) or collected (written by collect). auto detects it."
+        "manifest (manifest.csv), severstal (train.csv with masks), collected (written by collect), mvtec (a category "
+        "of MVTec AD), kolektor (each image has a mask beside it) or annotated (labels of boxes or polygons: VOC, "
+        "COCO, YOLO, Label Studio, labelme). auto detects it."
     ),
 ]
 TaskOption = Annotated[

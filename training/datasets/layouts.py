@@ -4,40 +4,55 @@ import re
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
-from stripwatch.training.datasets import manifest, reviewed_folder, severstal
+from stripwatch.training.datasets import annotated, kolektor, manifest, mvtec, reviewed_folder, severstal
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.images.image_files import no_images_text, scan_folder
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
+_CSV_FILES = {
+    "severstal": severstal.CSV_FILE,
+    "manifest": manifest.CSV_FILE,
+    "collected": reviewed_folder.CSV_FILE,
+}
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 def detect_layout(root: Path) -> str:
     """Detect the layout of a folder. Raises DataError, with the reasons, if it is unknown or ambiguous."""
-    if (root / severstal.CSV_FILE).is_file():
-        return "severstal"
-    if (root / manifest.CSV_FILE).is_file():
-        return "manifest"
-    if (root / reviewed_folder.CSV_FILE).is_file():
-        return "collected"
+    for name, csv_file in _CSV_FILES.items():
+        if (root / csv_file).is_file():
+            return name
     found = scan_folder(root)
     images = list(found.files)
     if not images:
         raise InputError(no_images_text(found))
+    if mvtec.is_mvtec(root):
+        return "mvtec"
+    if annotated.is_gc10_det(root):
+        return "annotated"
+    if categories := mvtec.find_categories(root):
+        raise DataError(f"{root} contains categories of MVTec AD ({_few(categories)}); pass one of them as data folder")
     by_folder, folder_reason = _try(_folder_labels, root, images)
     by_prefix, prefix_reason = _try(_prefix_labels, root, images)
-    if by_folder and by_prefix and by_folder != by_prefix:
-        both = f"folder ({_few(by_folder.values())}) or prefix ({_few(by_prefix.values())})"
-        raise DataError(f"{root} can be read as layout {both}; choose one with --layout")
-    if by_folder or by_prefix:
-        return "folder" if by_folder else "prefix"
-    raise DataError(
-        f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor {manifest.CSV_FILE} "
-        f"(manifest), is not 'folder' ({folder_reason}) and not 'prefix' ({prefix_reason}); "
-        "sort the images into one folder per class"
-    )
+    possible = {"folder": by_folder, "prefix": {} if by_prefix == by_folder else by_prefix}
+    texts = [f"{name} ({_few(labels.values())})" for name, labels in possible.items() if labels]
+    if kolektor.is_kolektor(found):
+        texts.append("kolektor (each image has a mask, so the labels are defect and none)")
+    if len(texts) > 1:
+        raise DataError(f"{root} can be read as layout {' or '.join(texts)}; choose one with --layout")
+    if texts:
+        return texts[0].partition(" ")[0]
+    try:
+        annotated.find_label_files(root)
+    except DataError as error:
+        raise DataError(
+            f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor "
+            f"{manifest.CSV_FILE} (manifest), is not 'folder' ({folder_reason}), not 'prefix' ({prefix_reason}) and "
+            f"not 'annotated' ({error}); sort the images into one folder per class"
+        ) from error
+    return "annotated"
 
 
 def _read_prefix(root: Path) -> Iterator[Sample]:
@@ -114,4 +129,7 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "manifest": manifest.read_manifest,
     "severstal": severstal.read_severstal,
     "collected": reviewed_folder.read_reviewed,
+    "mvtec": mvtec.read_mvtec,
+    "kolektor": kolektor.read_kolektor,
+    "annotated": annotated.read_annotated,
 }

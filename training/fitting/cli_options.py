@@ -157,7 +157,7 @@ Boxes = Annotated[
     Path | None,
     typer.Option(
         help="Boxes, polygons or masks of defects: a folder with annotation files, also in subfolders, or one file. "
-        "Layout severstal uses its own masks instead."
+        "The layouts annotated, kolektor, mvtec and severstal have their own and need no --boxes."
     ),
 ]
 Cache = Annotated[

@@ -276,11 +276,90 @@ def two_annotation_formats(root: Path) -> None:
     write(root / "xml" / "pits_1.xml", voc())
 
 
+def mvtec(root: Path) -> None:
+    pictures(root, "train/good/000.png", "train/good/001.png", "test/good/000.png")
+    pictures(root, "test/broken_large/000.png", "test/contamination/000.png")
+    masks(root, "ground_truth/broken_large/000_mask.png", "ground_truth/contamination/000_mask.png")
+    plain_files(root, "license.txt", "readme.txt")
+
+
+def mvtec_categories(root: Path) -> None:
+    mvtec(root / "bottle")
+    mvtec(root / "cable")
+
+
+def kolektor_2(root: Path) -> None:
+    pictures(root, "train/10000.png", "train/10001.png", "test/20000.png")
+    masks(root, "train/10000_GT.png")
+    for name in ("train/10001_GT.png", "test/20000_GT.png"):
+        cv2.imwrite(str(root / name), np.zeros((SIDE_PX, SIDE_PX), np.uint8))
+
+
+def kolektor_1(root: Path) -> None:
+    pictures(root, "kos01/Part0.jpg", "kos02/Part1.jpg")
+    masks(root, "kos01/Part0_label.bmp", "kos02/Part1_label.bmp")
+
+
+def gc10_det(root: Path) -> None:
+    pictures(root, "1/img_01_425391800_00003.jpg", "2/img_02_425501200_00018.jpg", "3/img_03_4402329000_00001.jpg")
+    for name, label in (
+        ("img_01_425391800_00003", "1_chongkong"),
+        ("img_02_425501200_00018", "2_hanfeng"),
+        ("img_03_4402329000_00001", "3_yueyawan"),
+    ):
+        write(root / "lable" / f"{name}.xml", voc(label=label))
+
+
+def neu_det(root: Path) -> None:
+    for part, number in (("train", 1), ("validation", 241)):
+        for label in ("crazing", "rolled-in_scale"):
+            picture(root / part / "images" / label / f"{label}_{number}.jpg")
+            write(root / part / "annotations" / f"{label}_{number}.xml", voc(label=label))
+
+
+def x_sdd(root: Path) -> None:
+    pictures(root, "finishing roll printing/1.jpg", "iron sheet ash/2.jpg", "oxide scale of plate system/3.jpg")
+
+
+def yolo_in_parts(root: Path) -> None:
+    pictures(root, "train/images/a.png", "train/images/b.png", "valid/images/c.png", "valid/images/d.png")
+    write(root / "data.yaml", "names:\n  0: pits\n  1: rust\n")
+    write(root / "train" / "labels" / "a.txt", "0 0.5 0.5 0.25 0.25\n1 0.5 0.5 0.25 0.25\n")
+    write(root / "train" / "labels" / "b.txt", "")
+    write(root / "valid" / "labels" / "c.txt", "1 0.5 0.5 0.25 0.25\n")
+    plain_files(root, "README.roboflow.txt", "README.dataset.txt")
+
+
+def coco_in_parts(root: Path) -> None:
+    for part, name in (("train", "a_png.rf.0a1b.jpg"), ("valid", "b_png.rf.2c3d.jpg")):
+        picture(root / part / name)
+        content = {
+            "images": [{"id": 0, "file_name": name, "width": SIDE_PX, "height": SIDE_PX}],
+            "categories": [{"id": 0, "name": "defects"}, {"id": 1, "name": "pits"}],
+            "annotations": [{"id": 0, "image_id": 0, "category_id": 1, "bbox": [1, 1, 2, 2], "segmentation": []}],
+        }
+        content["annotations"] = content["annotations"] if part == "train" else []
+        write(root / part / "_annotations.coco.json", json.dumps(content))
+
+
+def voc_2012(root: Path) -> None:
+    pictures(root, "JPEGImages/2007_a.jpg", "JPEGImages/2007_b.jpg", "JPEGImages/2007_c.jpg")
+    masks(root, "SegmentationClass/2007_a.png")
+    write(root / "Annotations" / "2007_a.xml", voc())
+    write(root / "Annotations" / "2007_b.xml", voc(label="rust"))
+    write(root / "ImageSets" / "Main" / "train.txt", "2007_a\n2007_b\n")
+
+
+def images_without_labels(root: Path) -> None:
+    pictures(root, "frame a.png", "frame b.png")
+
+
 @dataclass(frozen=True, slots=True)
 class Habit:
     """make: writes the data set. classes: images per class. skipped: number of skipped entries by reason.
     refused: pattern of the error of both commands. notes: patterns of messages of both commands. merged: images per
     class with --merge-labels. boxes: --boxes, below the data folder. annotations: format, images, boxes and masks.
+    layout: detected layout, if it is not the point of the others. use: --layout.
     """
 
     make: Callable[[Path], None]
@@ -291,8 +370,11 @@ class Habit:
     merged: dict[str, int] = field(default_factory=dict)
     boxes: str | None = None
     annotations: tuple[str, int, int, int] | None = None
+    layout: str = ""
+    use: str = "auto"
 
 
+MASKED = ("severstal", 3, 0, 3)
 STRIPS = {"defect_1": 1, "defect_3": 1, "defect_4": 1, "clean": 1}
 TWO = {"pits": 2, "rust": 2}
 HABITS = [
@@ -363,9 +445,62 @@ HABITS = [
         boxes=".",
         refused=r"several formats: 1 voc file, such as xml/pits_1\.xml; 3 yolo files, such as .* Choose one with",
     ),
-    Habit(severstal_with_an_index, STRIPS),
-    Habit(severstal_in_another_order, STRIPS),
-    Habit(severstal_with_clean_rows, STRIPS),
+    Habit(
+        mvtec,
+        {"clean": 3, "broken_large": 1, "contamination": 1},
+        {"README": 1, "mask of another image": 2, "type .txt": 1},
+        annotations=("masks", 2, 0, 2),
+        layout="mvtec",
+    ),
+    Habit(mvtec_categories, refused=r"contains categories of MVTec AD \(bottle, cable\); pass one of them"),
+    Habit(
+        kolektor_2,
+        {"defect": 1, "clean": 2},
+        {"mask of another image": 3},
+        annotations=("masks", 3, 0, 1),
+        layout="kolektor",
+    ),
+    Habit(kolektor_1, refused=r"layout folder \(kos01, kos02\) or kolektor \(each .* choose one with --layout"),
+    Habit(gc10_det, {"1": 1, "2": 1, "3": 1}, layout="folder", use="folder"),
+    Habit(
+        gc10_det,
+        {"1_chongkong": 1, "2_hanfeng": 1, "3_yueyawan": 1},
+        annotations=("voc", 3, 3, 0),
+        layout="annotated",
+    ),
+    Habit(neu_det, {"crazing": 2, "rolled-in_scale": 2}, boxes=".", annotations=("voc", 4, 4, 0), layout="prefix"),
+    Habit(
+        x_sdd,
+        {"finishing roll printing": 1, "iron sheet ash": 1, "oxide scale of plate system": 1},
+        layout="folder",
+    ),
+    Habit(
+        yolo_in_parts,
+        {"pits": 1, "rust": 2, "clean": 1},
+        {"README": 2},
+        annotations=("yolo", 3, 3, 0),
+        layout="annotated",
+        notes=("1 of 4 image files in .* are not used in layout 'annotated'",),
+    ),
+    Habit(
+        coco_in_parts,
+        {"pits": 1, "clean": 1},
+        {"type .json": 2},
+        annotations=("coco", 2, 1, 0),
+        layout="annotated",
+    ),
+    Habit(
+        voc_2012,
+        {"pits": 1, "rust": 1},
+        {"mask of another image": 1, "type .txt": 1},
+        annotations=("voc", 2, 2, 0),
+        layout="annotated",
+        notes=("1 of 3 image files in .* are not used in layout 'annotated'",),
+    ),
+    Habit(images_without_labels, refused="cannot detect the layout .* not 'annotated' .*; sort the images into"),
+    Habit(severstal_with_an_index, STRIPS, annotations=MASKED),
+    Habit(severstal_in_another_order, STRIPS, annotations=MASKED),
+    Habit(severstal_with_clean_rows, STRIPS, annotations=MASKED),
     Habit(
         severstal_with_problems,
         refused=r"6 problems in .*train\.csv: .*line 3: the image .*z\.jpg does not exist; .*line 4: class '7' is unk.*"
@@ -386,15 +521,17 @@ def classes_of(dataset: DataSet) -> dict[str, int]:
 
 def fit_reads(root: Path, habit: Habit) -> tuple[DataSet, AnnotationSet | None]:
     """Read the data as fit does."""
-    dataset = read_dataset(root)
-    return dataset, None if habit.boxes is None else read_annotations(dataset, root / habit.boxes)
+    dataset = read_dataset(root, habit.use)
+    if habit.boxes is not None:
+        return dataset, read_annotations(dataset, root / habit.boxes)
+    return dataset, read_annotations(dataset, None) if habit.annotations else None
 
 
 def survey_reports(root: Path, habit: Habit) -> dict[str, Any]:
-    return summarize(survey(root, "auto", boxes=None if habit.boxes is None else root / habit.boxes))
+    return summarize(survey(root, habit.use, boxes=None if habit.boxes is None else root / habit.boxes))
 
 
-@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.make.__name__}-{habit.boxes or ''}")
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.make.__name__}-{habit.boxes or habit.use}")
 def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> None:
     habit.make(tmp_path)
     if habit.refused:
@@ -404,6 +541,7 @@ def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> No
         return
     dataset, annotations = fit_reads(tmp_path, habit)
     assert classes_of(dataset) == habit.classes
+    assert dataset.layout == (habit.layout or dataset.layout)
     assert Counter(each.why for each in dataset.skipped) == habit.skipped
     notes = (*dataset.notes, *(annotations.notes if annotations else ()))
     for pattern in habit.notes:

@@ -1,9 +1,8 @@
 import pytest
 
-from stripwatch.training.annotations.image_index import AmbiguousImageError, ImageIndex
-from stripwatch.training.datasets.samples import Sample
+from stripwatch.training.datasets.formats.image_index import AmbiguousImageError, ImageIndex
 
-INDEX = ImageIndex([Sample(name, ()) for name in ("pits/1.jpg", "rust/1.jpg", "pits/2.png", "pits/2.5.png", "b/3.png")])
+INDEX = ImageIndex(["pits/1.jpg", "rust/1.jpg", "pits/2.png", "pits/2.5.png", "b/3.png"])
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,6 @@ from collections import defaultdict
 from collections.abc import Iterable
 from pathlib import PurePosixPath
 
-from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.path_text import path_text
 
 
@@ -14,15 +13,15 @@ class AmbiguousImageError(Exception):
 
 
 class ImageIndex:
-    """Index of the images of a data set by file name."""
+    """Index of the images of a data set by file name. names: as returned by `name_below`."""
 
-    def __init__(self, samples: Iterable[Sample]) -> None:
+    def __init__(self, names: Iterable[str]) -> None:
         self._by_stem: dict[str, list[str]] = defaultdict(list)
         self._by_file: dict[str, list[str]] = defaultdict(list)
-        for sample in samples:
-            path = PurePosixPath(sample.name)
-            self._by_stem[path.stem].append(sample.name)
-            self._by_file[path.name].append(sample.name)
+        for name in names:
+            path = PurePosixPath(name)
+            self._by_stem[path.stem].append(name)
+            self._by_file[path.name].append(name)
 
     def find(self, image: str, suffixed: bool) -> str | None:
         """Return the name of the image, or None if the data set does not have it.

@@ -1,0 +1,58 @@
+"""Layout `annotated`: the labels of an image are those of its boxes, polygons or masks in an annotation file.
+
+This is the structure of most data sets for object detection: GC10-DET
+(https://github.com/lvxiaoming2019/GC10-DET-Metallic-Surface-Defect-Datasets), and exports of Roboflow, CVAT and Label
+Studio. See `stripwatch.training.datasets.formats` for the formats.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
+from stripwatch.training.datasets.formats.image_index import AmbiguousImageError, ImageIndex
+from stripwatch.training.datasets.formats.problems import Problems
+from stripwatch.training.datasets.samples import Sample, find_images
+from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import name_below
+
+
+def is_gc10_det(root: Path) -> bool:
+    """Return whether a folder is GC10-DET: folders with numbers, and the boxes in a folder whose name is misspelt.
+
+    An image with several defects is in one of the folders only, so the boxes have the labels.
+    """
+    return (root / "lable").is_dir()
+
+
+def find_label_files(root: Path) -> AnnotationFiles:
+    """Find the annotation files in a data folder.
+
+    Raises DataError if there are none, if there are several formats, and for masks, which have no labels.
+    """
+    images = set(find_images(root))
+    files = find_annotations(root, AUTO, images.__contains__)
+    if files.format == "masks":
+        raise DataError(f"{root} has masks, but no file with labels")
+    return files
+
+
+def read_annotated(root: Path) -> Iterator[Sample]:
+    """Read layout `annotated`. An image whose annotations are empty is clean; one without annotations is not used.
+
+    Raises DataError, with all files concerned, for annotations that cannot be read or have no image.
+    """
+    problems = Problems(str(root))
+    index = ImageIndex(name_below(root, path) for path in find_images(root))
+    labels: dict[str, set[str]] = {}
+    for marks in find_label_files(root).read(problems, root):
+        try:
+            name = index.find(marks.image, marks.suffixed)
+        except AmbiguousImageError as error:
+            problems.add(f"{marks.where} is ambiguous: {error}; rename one")
+            continue
+        if name is not None:
+            labels.setdefault(name, set()).update(shape.label for shape in marks.shapes)
+        elif marks.required:
+            problems.add(f"{marks.where}: the data set has no image named {Path(marks.image).name}")
+    problems.check()
+    return (Sample(name, tuple(sorted(found))) for name, found in labels.items())

@@ -1,10 +1,20 @@
 """HTML page of a bundle: the metadata that `show` prints, validation charts, and the golden frames."""
 
 from collections.abc import Iterator
+from html import escape
 
 import numpy as np
 
-from stripwatch.export.bundles.show import LABEL_COLUMNS, LABEL_NOTE, BundleCard, facts, label_rows
+from stripwatch.export.bundles.show import (
+    LABEL_COLUMNS,
+    LABEL_NOTE,
+    NOVELTY_COLUMNS,
+    NOVELTY_NOTE,
+    BundleCard,
+    facts,
+    label_rows,
+    novelty_rows,
+)
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
 from stripwatch.export.reporting.figures import browser_image
 from stripwatch.export.reporting.html import figure, page, picture, table
@@ -33,6 +43,11 @@ def _parts(card: BundleCard) -> Iterator[str]:
         yield picture("Confusion matrix", draw_confusion(manifest.labels, validation.confusion))
     if validation.reliability:
         yield picture("Reliability diagram", draw_reliability(validation.reliability, "Keras model, temperature 1"))
+    if manifest.novelty_figures is not None and manifest.novelty_figures.left_out:
+        yield "<h2>Unknown defects</h2>"
+        yield table(NOVELTY_COLUMNS, novelty_rows(manifest))
+        for note in (NOVELTY_NOTE, *manifest.novelty_figures.notes):
+            yield f'<p class="note">{escape(note)}</p>'
     yield "<h2>Golden frames</h2>"
     yield (
         "<p>The worker runs these frames when it loads the bundle. Each score must be within "

@@ -9,6 +9,7 @@ from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.common.terminal.tables import numbers_table
+from stripwatch.worker.contracts.model_record import NoveltyFigures
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -18,6 +19,12 @@ LABEL_COLUMNS = ("label", "frames", "precision", "recall", "F1", "unsure", "prec
 LABEL_NOTE = (
     "precision, recall, F1: Keras model, for the best label, or in multilabel for scores of at least 0.5. "
     "unsure, sure: thresholds. At unsure, at sure: this bundle, for scores at or above that threshold."
+)
+
+NOVELTY_COLUMNS = ("class left out of the training", "frames", "detected as novel", "95 % from", "to")
+NOVELTY_NOTE = (
+    "share of the frames of a class that a model without this class detects as novel: the lower it is, the more new "
+    "defects like these are reported as one of the known labels."
 )
 
 
@@ -63,9 +70,16 @@ def outcome(card: BundleCard) -> Outcome:
     labels.caption = LABEL_NOTE
     for row in label_rows(manifest):
         labels.add_row(*row)
+    tables = [labels]
+    if unknown := novelty_rows(manifest):
+        novelty = numbers_table(*NOVELTY_COLUMNS)
+        novelty.caption = NOVELTY_NOTE
+        for row in unknown:
+            novelty.add_row(*row)
+        tables.append(novelty)
     named = {"bundle": f"{manifest.name} {manifest.version}"}
     step = command_text("check", "--bundle", card.bundle.path)
-    return Outcome(as_json(card), named | facts(card), [labels], [step], listing=True)
+    return Outcome(as_json(card), named | facts(card), tables, [step], listing=True)
 
 
 def facts(card: BundleCard) -> dict[str, str]:
@@ -95,12 +109,38 @@ def facts(card: BundleCard) -> dict[str, str]:
         "thresholds": f"{manifest.thresholds_chosen}; scores at temperature {manifest.temperature:g}",
         "drift reference": _of_reference(manifest.reference),
         "novelty score": _of_novelty(manifest),
+        "unknown defects": _of_unknown(manifest.novelty_figures),
     }
 
 
 def label_rows(manifest: Manifest) -> list[tuple[str, ...]]:
     """Return one row per label with the columns of LABEL_COLUMNS."""
     return [_label_row(manifest, label) for label in manifest.labels]
+
+
+def novelty_rows(manifest: Manifest) -> list[tuple[str, ...]]:
+    """Return one row per class that was left out with the columns of NOVELTY_COLUMNS, the lowest share first."""
+    if manifest.novelty_figures is None:
+        return []
+    shares = sorted(manifest.novelty_figures.left_out.items(), key=lambda item: item[1].share)
+    return [
+        (_named(manifest, label), f"{share.frames:,}", *_ratios(share.share, share.low, share.high))
+        for label, share in shares
+    ]
+
+
+def _named(manifest: Manifest, label: str) -> str:
+    return f"{label} (no defect)" if label == manifest.clean_label else label
+
+
+def _of_unknown(figures: NoveltyFigures | None) -> str:
+    if figures is None:
+        return "detection of unknown defects not measured"
+    false = figures.false_alarms
+    alarms = f"{false.share:.2%} of {false.frames:,} validation frames are false alarms"
+    if figures.left_out_mean is None:
+        return alarms
+    return f"{alarms}; {figures.left_out_mean:.1%} of a left-out class detected on average"
 
 
 def _of_operations(operations: int | None) -> str:
@@ -158,8 +198,7 @@ def _label_row(manifest: Manifest, label: str) -> tuple[str, ...]:
     if at_thresholds:
         at_unsure = _ratios(at_thresholds.unsure_precision, at_thresholds.unsure_recall)
         at_sure = _ratios(at_thresholds.sure_precision, at_thresholds.sure_recall)
-    name = f"{label} (no defect)" if label == manifest.clean_label else label
-    return name, *measured, _exact(threshold.unsure), *at_unsure, _exact(threshold.sure), *at_sure
+    return _named(manifest, label), *measured, _exact(threshold.unsure), *at_unsure, _exact(threshold.sure), *at_sure
 
 
 def _ratios(*values: float) -> tuple[str, ...]:

@@ -87,6 +87,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         temperature=evaluation.calibration.applied if evaluation else 1.0,
         fidelity=facts.fidelity,
         novelty=facts.novelty,
+        novelty_figures=evaluation.novelty.figures if evaluation and evaluation.novelty else None,
     )
 
 

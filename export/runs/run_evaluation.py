@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.export.runs.files import atomic_write, read_whole
+from stripwatch.export.runs.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.contracts.model_record import Bin, ClassFigures
@@ -98,7 +99,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     macro_f1: None if no frame has a label and none is predicted. average_precision: by label; None for a label without
     frames. confusion: rows are true labels, columns are predicted labels; None in task multilabel. thresholds: by
     label, for scores scaled with the applied temperature; their precision and recall are those on validation frames.
-    localisation: by label; None if no frame is annotated or the head has no heatmaps.
+    localisation: by label; None if no frame is annotated or the head has no heatmaps. novelty: None if the run has no
+    novelty detector, and in files of earlier versions.
     """
 
     schema: str
@@ -117,6 +119,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     thresholds: dict[str, ChosenThreshold]
     thresholds_chosen: str
     localisation: dict[str, Localization] | None = None
+    novelty: NoveltyResults | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

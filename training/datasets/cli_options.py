@@ -49,3 +49,17 @@ BitDepth = Annotated[
         help="Significant bits, 9 to 16, of 16-bit files that do not declare them, such as 12 for a 12-bit camera.",
     ),
 ]
+Unknown = Annotated[
+    list[Path] | None,
+    typer.Option(
+        help="Folder of images that the model should not know, such as other steel or a new defect. Measures how many "
+        "the novelty detector finds. Repeatable."
+    ),
+]
+LeaveOneOut = Annotated[
+    bool,
+    typer.Option(
+        "--leave-one-out/--no-leave-one-out",
+        help="Leave out each class in turn, and measure how many of its frames a model without it finds novel.",
+    ),
+]

@@ -9,7 +9,7 @@ from rich.table import Table
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_evaluation import Evaluation, Interval, total
-from stripwatch.training.datasets.cli_options import BoxesFormat
+from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, Unknown
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -38,6 +38,12 @@ def evaluate(
         ),
     ] = None,
     boxes_format: BoxesFormat = "auto",
+    unknown: Unknown = None,
+    leave_one_out: LeaveOneOut = True,
+    cache: Annotated[
+        Path | None,
+        typer.Option(help="Folder in which the features of all frames are kept for later evaluations."),
+    ] = None,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
     ] = None,
@@ -53,24 +59,39 @@ def evaluate(
     this value. In the summary, "unreached" lists the labels that miss the requested recall, and "sure_unreached" those
     whose precision at `sure` is below 99 %.
 
+    "novelty" states how much of what the model does not know its novelty detector finds. Each class is left out in
+    turn: a classifier, the detector and the threshold are fitted on the features of the other classes, and the frames
+    of the class should come out as novel. This takes one more pass over the training frames, and then seconds per
+    class; --no-leave-one-out omits it, and --cache makes the next evaluation faster.
+
     \b
     Example:
       stripwatch train evaluate runs/first --recall 0.98
+      stripwatch train evaluate runs/first --unknown other-steel/ --unknown new-defect/
     """
     load_tensorflow()
     require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
+    from stripwatch.training.novelty.report import novelty_table
 
-    settings = EvaluateSettings(run, data, test, recall, out, boxes, boxes_format)
+    settings = EvaluateSettings(
+        *(run, data, test, recall, out, boxes, boxes_format),
+        unknown=tuple(unknown or ()),
+        leave_one_out=leave_one_out,
+        cache=cache,
+    )
     found = evaluate_run(settings)
     report = (out or run / "evaluation") / "report.html"
     moved: list[str | Path] = ["--data", data] if data else []
     step = command_text("export", "run", run, *moved, "--out", Path(f"{run.resolve().name}.onnx"))
     summary = {"run": str(run), **_summary(found), "report": str(report)}
-    finish(Outcome(summary, _facts(found), [_labels(found)], [step], {"report": report}), json_file)
+    tables = [_labels(found), *([novelty_table(found.novelty)] if found.novelty else [])]
+    finish(Outcome(summary, _facts(found), tables, [step], {"report": report}), json_file)
 
 
 def _summary(found: Evaluation) -> dict[str, Any]:
+    from stripwatch.training.novelty.report import novelty_summary
+
     return {
         "measured_on": found.measured_on,
         "frames": found.frames,
@@ -87,11 +108,14 @@ def _summary(found: Evaluation) -> dict[str, Any]:
         "unreached": [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached],
         "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
         "localisation": found.localisation and total(found.localisation).shares,
+        "novelty": found.novelty and novelty_summary(found.novelty),
     }
 
 
 def _facts(found: Evaluation) -> dict[str, str]:
     """Return the table for people."""
+    from stripwatch.training.novelty.report import novelty_facts
+
     calibration = found.calibration
     facts = {
         "measured on": f"{found.frames:,} {found.measured_on} frames",
@@ -109,7 +133,7 @@ def _facts(found: Evaluation) -> dict[str, str]:
         facts["sure below 99 %"] = ", ".join(sure)
     if found.localisation:
         facts["localization"] = as_text(total(found.localisation).shares)
-    return facts
+    return facts | (novelty_facts(found.novelty) if found.novelty else {})
 
 
 def _labels(found: Evaluation) -> Table:

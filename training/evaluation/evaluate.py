@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
+import msgspec
 import numpy as np
 from sklearn.metrics import confusion_matrix
 
@@ -17,14 +18,18 @@ from stripwatch.training.evaluation.calibration import applicable, expected_erro
 from stripwatch.training.evaluation.error_sheet import draw_error_sheet
 from stripwatch.training.evaluation.evaluation_report import write_report
 from stripwatch.training.evaluation.localization import measure_localization
+from stripwatch.training.evaluation.novelty_evaluation import JudgingRun, NoveltyOptions, measure_novelty
 from stripwatch.training.evaluation.plots import draw_plots
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
+from stripwatch.training.novelty.measurement import NoveltyMeasurement
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
-from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
+from stripwatch.worker.images.image_files import list_images
 
 REPORT_FOLDER = "evaluation"  # in the run folder
 
@@ -35,7 +40,9 @@ class EvaluateSettings:
 
     data: current location of the run's data folder. test: folder with other frames to measure on. recall: recall that
     the `unsure` thresholds must reach; None chooses the best F1. out: folder for plots and report.html. boxes:
-    annotations of the frames; None uses those of the fit. boxes_format: format of `boxes`, or "auto".
+    annotations of the frames; None uses those of the fit. boxes_format: format of `boxes`, or "auto". unknown: folders
+    of images that the model should not know. leave_one_out: leave out each class in turn. cache: folder in which
+    features are kept for later evaluations.
     """
 
     run: Path
@@ -45,6 +52,9 @@ class EvaluateSettings:
     out: Path | None = None
     boxes: Path | None = None
     boxes_format: str = AUTO
+    unknown: tuple[Path, ...] = ()
+    leave_one_out: bool = True
+    cache: Path | None = None
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -61,7 +71,9 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
 
     Raises:
         InputError: The run or a file is missing, or has changed since the fit.
-        DataError: The test folder is invalid, or has labels that the run does not know.
+        DataError: The test folder is invalid, or has labels that the run does not know, or a folder of unknown images
+            contains a frame of the run.
+        SettingsError: `unknown` is given, but the run has no novelty detector.
 
     Example:
         >>> from pathlib import Path
@@ -71,10 +83,16 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         0.9861
     """
     run = read_run(settings.run)
-    require_outside("--out", settings.out, [each for each in (settings.data, settings.test) if each is not None])
+    inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
+    for option, path in (("--out", settings.out), ("--cache", settings.cache)):
+        require_outside(option, path, inputs)
     out = settings.out or settings.run / REPORT_FOLDER
     make_folder(out)  # before the work, so that a wrong path costs no time
+    for folder in settings.unknown:
+        list_images(folder)
     model = load_model(settings.run)
+    judging = JudgingRun.read(settings.run, run, model)
+    _check_detector(settings, judging)
     with new_progress() as progress:
         root = settings.data or path_of(run.data)
         validation = score_frames(model, run, root, run.split.validation, progress)
@@ -84,18 +102,42 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
         places = measure_localization(model, run, measured, settings.boxes, layout, progress, settings.boxes_format)
         evaluation = evaluate(run, validation, measured, settings.recall, places)
+        novelty = None
+        if judging is not None:
+            options = NoveltyOptions(settings.unknown, settings.leave_one_out, settings.cache)
+            test = None if measured is validation else measured
+            novelty = measure_novelty(judging, validation, test, options, progress)
+            evaluation = msgspec.structs.replace(evaluation, novelty=novelty.results())
         with one_step(progress, "drawing the report"):
-            write_results(settings.run, out, model, run, measured, evaluation)
+            write_results(settings.run, out, model, run, measured, evaluation, novelty)
     return evaluation
 
 
+def _check_detector(settings: EvaluateSettings, judging: JudgingRun | None) -> None:
+    if judging is not None:
+        return
+    if settings.unknown:
+        raise SettingsError(
+            f"--unknown: {path_text(settings.run)} has no novelty detector; fit the model again with this version"
+        )
+    say("note: the run has no novelty detector, so it is not measured what the model does not know")
+
+
 def write_results(
-    folder: Path, out: Path, model: keras.Model, run: Run, measured: ScoredFrames, evaluation: Evaluation
+    folder: Path,
+    out: Path,
+    model: keras.Model,
+    run: Run,
+    measured: ScoredFrames,
+    evaluation: Evaluation,
+    novelty: NoveltyMeasurement | None = None,
 ) -> None:
     """Write plots and report.html to a folder, and evaluation.json to the run folder."""
     make_folder(out)
     pictures = draw_plots(run, measured, evaluation, folder)
     pictures["mistakes"] = draw_error_sheet(model, run, measured)
+    if novelty is not None:
+        pictures |= novelty.pictures()
     write_report(out, run, evaluation, pictures)
     write_evaluation(folder, evaluation)
 

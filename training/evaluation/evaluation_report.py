@@ -6,6 +6,8 @@ from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
 from stripwatch.export.runs.run_folder import Run
+from stripwatch.training.novelty.measurement import PICTURES
+from stripwatch.training.novelty.report import novelty_section
 
 REPORT_FILE = "report.html"
 _NO_LABELS = "- (no frame has a label and none is predicted)"
@@ -33,8 +35,11 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
         "<h2>Labels</h2>",
         _labels(run, evaluation),
         _localization(run, evaluation),
-        *(picture(_TITLES[name], png) for name, png in pictures.items()),
+        *(picture(_TITLES[name], png) for name, png in pictures.items() if name in _TITLES),
     ]
+    if evaluation.novelty is not None:
+        parts.append(novelty_section(evaluation.novelty))
+        parts += [picture(PICTURES[name], png) for name, png in pictures.items() if name in PICTURES]
     return page(title, measured, parts)
 
 

@@ -16,8 +16,10 @@ from stripwatch.training.datasets.cli_options import (
     CleanLabel,
     Data,
     Layout,
+    LeaveOneOut,
     MergeLabels,
     TaskOption,
+    Unknown,
     ValShare,
 )
 from stripwatch.training.evaluation.command import rounded
@@ -51,6 +53,8 @@ def crossval(
     clean_label: CleanLabel = None,
     merge_labels: MergeLabels = False,
     bit_depth: BitDepth = None,
+    unknown: Unknown = None,
+    leave_one_out: LeaveOneOut = True,
     json_file: JsonFile = None,
 ) -> None:
     """Cross-validate a network: every image is scored once, by a model that was not fitted on it.
@@ -59,25 +63,39 @@ def crossval(
     is used, so that the scored fold does not influence the model. OUT/report.html shows the results and links to the
     report of each fold.
 
+    "novelty" in the summary states how much of what the model does not know its novelty detector finds. In each fold,
+    each class is left out in turn: a classifier, the detector and the threshold are fitted on the features of the other
+    classes, and the held-out frames of the class should come out as novel. False alarms are held-out frames above the
+    threshold of their fold. The features of a frozen backbone are computed once for all folds.
+
     \b
     Example:
       stripwatch train crossval --data images/ --clean-label clean --folds 5 --out runs/folds \\
-        --network mobilenet --alpha 0.25 --weights imagenet
+        --network mobilenet --alpha 0.25 --weights imagenet --unknown other-steel/
     """
     folder = _only(data)
     load_tensorflow()
-    require("scipy", "sklearn")
+    require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
+    from stripwatch.training.novelty.report import novelty_table
 
-    settings = CrossvalSettings(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth)
-    settings = replace(settings, merge_labels=merge_labels)
-    settings = replace(settings, command=_command("crossval", settings, ["--folds", str(folds)]))
+    settings = CrossvalSettings(
+        *(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth),
+        unknown=tuple(unknown or ()),
+        leave_one_out=leave_one_out,
+        merge_labels=merge_labels,
+    )
+    own: list[str | Path] = ["--folds", str(folds)]
+    own += [word for each in unknown or () for word in ("--unknown", each)]
+    own += [] if leave_one_out else ["--no-leave-one-out"]
+    settings = replace(settings, command=_command("crossval", settings, own))
     result = cross_validate(settings)
     report = out / "report.html"
     summary = {"out": str(out), "folds": folds, "seed": seed, **summarize(result), "report": str(report)}
     final = replace(settings, out=out.parent / f"{out.name}-final")
     step = _command("fit", final, [])
-    finish(Outcome(summary, _crossval_facts(result), [_folds(result)], [step], {"report": report}), json_file)
+    tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
+    finish(Outcome(summary, _crossval_facts(result), tables, [step], {"report": report}), json_file)
 
 
 def compare(
@@ -155,7 +173,7 @@ def compare(
     )
 
 
-def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Sequence[str]) -> str:
+def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Sequence[str | Path]) -> str:
     """Return the command line of an experiment, or of a fit with its options. own: further options."""
     words = [] if settings.seed == 0 else ["--seed", str(settings.seed)]
     words += [] if settings.layout == "auto" else ["--layout", settings.layout]
@@ -169,11 +187,14 @@ def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Seque
 
 
 def _crossval_facts(result: CrossvalResult) -> dict[str, str]:
-    return {
+    from stripwatch.training.novelty.report import novelty_facts
+
+    facts = {
         "frames": f"{result.frames:,}, of which {result.errors:,} are wrong",
         "accuracy": interval_text(rounded(result.accuracy)),
         "macro-F1": interval_text(rounded(result.macro_f1)) if result.macro_f1 else "- (no frame has a label)",
     }
+    return facts | (novelty_facts(result.novelty) if result.novelty else {})
 
 
 def _folds(result: CrossvalResult) -> Table:

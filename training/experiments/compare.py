@@ -164,6 +164,7 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
         features_s=run.seconds["features"],
         total_s=run.seconds["total"],
         model_sha256=run.model_sha256,
+        left_out_mean=evaluation.novelty.left_out_mean if evaluation.novelty else None,
     )
 
 

@@ -13,7 +13,7 @@ from stripwatch.worker.common.terminal.progress import duration
 
 _COLUMNS = (
     *("network (report)", "accuracy", "95 % interval", "macro-F1", "parameters", "bundle, MB", "training"),
-    *("frames/s at batch 1", "frames/s", "best batch"),
+    *("frames/s at batch 1", "frames/s", "best batch", "left-out classes detected"),
 )
 
 
@@ -67,6 +67,7 @@ def _row(entry: LeaderboardEntry, board: Leaderboard) -> tuple[str, ...]:
         f"{entry.frames_per_second_batch_1:,.1f}" if timed else "-",
         f"{entry.frames_per_second:,.1f}" if timed else "-",
         str(entry.batch) if timed else "-",
+        "-" if entry.left_out_mean is None else f"{entry.left_out_mean:.3f}",
     )
 
 

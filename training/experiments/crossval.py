@@ -21,21 +21,31 @@ from stripwatch.training.evaluation.command import rounded
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, evaluate, write_results
 from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
 from stripwatch.training.evaluation.localization import measure_localization
+from stripwatch.training.evaluation.novelty_evaluation import JudgingRun, NoveltyOptions, measure_novelty
 from stripwatch.training.evaluation.predictions import ScoredFrames, score_frames
 from stripwatch.training.evaluation.scores import macro_f1_interval, measure_scores
 from stripwatch.training.experiments.crossval_page import crossval_page
 from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.training.novelty.measurement import NoveltyMeasurement
+from stripwatch.training.novelty.report import novelty_summary
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.folders import require_outside
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.common.terminal.progress import one_step
+from stripwatch.worker.images.image_files import list_images
 
 
 @dataclass(frozen=True, slots=True)
 class CrossvalSettings:
-    """Settings of a cross-validation. flags: options passed to each fit. command: command line, for the page."""
+    """Settings of a cross-validation.
+
+    flags: options passed to each fit. command: command line, for the page. unknown: folders of images that the model
+    should not know. leave_one_out: leave out each class in turn.
+    """
 
     data: Path
     out: Path
@@ -48,15 +58,21 @@ class CrossvalSettings:
     bit_depth: int | None = None
     command: str = ""
     merge_labels: bool = False
+    unknown: tuple[Path, ...] = ()
+    leave_one_out: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """A fit and its results on the frames that were held out. places: localization counts by label."""
+    """A fit and its results on the frames that were held out.
+
+    places: localization counts by label. novelty: None if the run has no novelty detector.
+    """
 
     run: Run
     scored: ScoredFrames
     places: dict[str, Localization] | None
+    novelty: NoveltyMeasurement | None = None
 
 
 def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
@@ -64,10 +80,13 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
 
     Continues an interrupted cross-validation: finished folds are not repeated. The last epoch of each fit is used,
     without early stopping, so that the scored fold selects neither epoch nor thresholds nor temperature. Raises what
-    fit raises, and DataError for a class with fewer images than folds.
+    fit raises, DataError for a class with fewer images than folds or a folder of unknown images with a frame of the
+    data set, and SettingsError for such a folder if the runs have no novelty detector.
     """
-    require_outside("--out", settings.out, [settings.data])
+    require_outside("--out", settings.out, [settings.data, *settings.unknown])
     check_flags(settings.flags)
+    for folder in settings.unknown:  # before the work, so that a wrong path costs no time
+        list_images(folder)
     frames, groups = read_split_frames(
         settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
     )
@@ -78,17 +97,39 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     )
     flags = ["--keep", "last", *common, *settings.flags]
     folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
-    cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold
-    if "--cache" not in settings.flags:
-        flags += ["--cache", str(cache)]
+    own_cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold
+    cache = cache_in(settings.flags)
+    if cache is None:
+        flags += ["--cache", str(own_cache)]
     for folder, part in zip(folders, parts, strict=True):
         run_fit(f"{folder.name} of {settings.folds}", folder, settings.data, apply_split(frames, part), flags)
-    scored = [_score(folder, settings.data) for folder in folders]
+    numbers = {frame.name: number for frame, number in zip(frames, groups, strict=True)}
+    options = NoveltyOptions(settings.unknown, settings.leave_one_out, cache or own_cache, numbers, held_only=True)
+    scored = [_score(folder, settings.data, options) for folder in folders]
+    novelty = pool_novelty(scored)
     result = pool(scored, settings.seed)
+    if novelty is not None:
+        result = msgspec.structs.replace(result, novelty=novelty.results())
+    pictures = novelty.pictures() if novelty else {}
     atomic_write(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
-    atomic_write(settings.out / REPORT_FILE, crossval_page(result, scored[0].run, settings.command).encode())
-    shutil.rmtree(cache, ignore_errors=True)
+    atomic_write(settings.out / REPORT_FILE, crossval_page(result, scored[0].run, settings.command, pictures).encode())
+    shutil.rmtree(own_cache, ignore_errors=True)
     return result
+
+
+def cache_in(flags: Sequence[str]) -> Path | None:
+    """Return the value of --cache among the options of fit, or None."""
+    for at, word in enumerate(flags):
+        name, equals, value = word.partition("=")
+        if name == "--cache":
+            return Path(value if equals else flags[at + 1]) if equals or at + 1 < len(flags) else None
+    return None
+
+
+def pool_novelty(folds: Sequence[Fold]) -> NoveltyMeasurement | None:
+    """Combine the novelty results of all folds, or return None if a run has no novelty detector."""
+    found = [fold.novelty for fold in folds if fold.novelty is not None]
+    return NoveltyMeasurement.pool(found) if len(found) == len(folds) else None
 
 
 def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
@@ -145,19 +186,26 @@ def summarize(result: CrossvalResult) -> dict[str, Any]:
         "fold_accuracy": [round(value, 4) for value in result.fold_accuracy],
         "wrong": [wrong.frame for wrong in result.wrong],
         "localisation": places and {name: round(share, 4) for name, share in total(places).shares.items()},
+        "novelty": result.novelty and novelty_summary(result.novelty),
     }
 
 
-def _score(folder: Path, data: Path) -> Fold:
-    """Score the held-out frames of a fold, and write the report of its run."""
+def _score(folder: Path, data: Path, options: NoveltyOptions) -> Fold:
+    """Score the held-out frames of a fold, judge its novelty detector, and write the report of its run."""
     run = read_run(folder)
     keras.backend.clear_session()
     model = load_model(folder)
+    judging = JudgingRun.read(folder, run, model)
+    if judging is None and options.unknown:
+        raise SettingsError(
+            f"--unknown: {path_text(folder)} has no novelty detector; choose another --out to fit again"
+        )
     with new_progress() as progress:
         scored = score_frames(model, run, data, run.split.validation, progress)
         places = measure_localization(model, run, scored, None, run.configuration.layout, progress)
+        novelty = measure_novelty(judging, scored, None, options, progress) if judging else None
         out = folder / REPORT_FOLDER
         if not (out / REPORT_FILE).exists():  # keep the report of a person, who may have used other options
             with one_step(progress, "drawing the report"):
                 write_results(folder, out, model, run, scored, evaluate(run, scored, scored, None, places))
-    return Fold(run, scored, places)
+    return Fold(run, scored, places, novelty)

@@ -10,13 +10,19 @@ from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER
 from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
 from stripwatch.training.experiments.crossval_result import CrossvalResult
+from stripwatch.training.novelty.measurement import PICTURES
+from stripwatch.training.novelty.report import novelty_section
 from stripwatch.worker.common.terminal.progress import duration
 
 _WRONG_MAX = 200
 
 
-def crossval_page(result: CrossvalResult, run: Run, command: str) -> str:
-    """Return the page. run: the run of the first fold. command: the command line that repeats the cross-validation."""
+def crossval_page(result: CrossvalResult, run: Run, command: str, pictures: Mapping[str, bytes]) -> str:
+    """Return the page.
+
+    run: the run of the first fold. command: the command line that repeats the cross-validation. pictures: plots and
+    sheets of the novelty detectors, by names of PICTURES.
+    """
     title = f"Cross-validation of {run.configuration.title} on {Path(run.data).name}"
     note = (
         f"Each of the {result.frames:,} frames was scored once, by a model that was not fitted on it. "
@@ -32,7 +38,11 @@ def crossval_page(result: CrossvalResult, run: Run, command: str) -> str:
     ]
     if result.confusion is not None:
         parts.append(picture("Confusion matrix", draw_confusion(run.labels, result.confusion)))
-    return page(title, note, [*parts, _wrong(result)])
+    parts.append(_wrong(result))
+    if result.novelty is not None:
+        parts.append(novelty_section(result.novelty))
+        parts += [picture(PICTURES[name], png) for name, png in pictures.items()]
+    return page(title, note, parts)
 
 
 def _facts(result: CrossvalResult, run: Run, command: str) -> str:

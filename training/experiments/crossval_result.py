@@ -2,6 +2,7 @@
 
 import msgspec
 
+from stripwatch.export.runs.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_evaluation import Interval, Localization
 from stripwatch.worker.contracts.model_record import ClassFigures
 
@@ -28,7 +29,8 @@ class CrossvalResult(msgspec.Struct, frozen=True):
     """Content of crossval.json: results over all frames, each scored by the model that was not fitted on it.
 
     macro_f1: None if no frame has a label and none is predicted. fold_accuracy: accuracy of each fold. confusion: rows
-    are true labels, columns are predicted labels; None in task multilabel.
+    are true labels, columns are predicted labels; None in task multilabel. novelty: None if the runs have no novelty
+    detector, and in files of earlier versions.
     """
 
     frames: int
@@ -42,3 +44,4 @@ class CrossvalResult(msgspec.Struct, frozen=True):
     runs: list[str]
     folds: list[FoldResult]
     confusion: list[list[int]] | None
+    novelty: NoveltyResults | None = None

@@ -22,7 +22,8 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
 
     macro_f1: None if no frame has a label. epoch_s, features_s, total_s: seconds per epoch, for computing the features
     of a frozen backbone, and in total. frames_per_second: at the best batch size. Speeds are measured with ONNX Runtime
-    in the worker's session; they are 0 if the export failed, with the reason in note.
+    in the worker's session; they are 0 if the export failed, with the reason in note. left_out_mean: mean share of a
+    class that a novelty detector fitted without it detects; None if it was not measured.
     """
 
     name: str
@@ -42,6 +43,7 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
     frames_per_second: float = 0.0
     batch: int = 0
     note: str = ""
+    left_out_mean: float | None = None
 
 
 class Leaderboard(msgspec.Struct, frozen=True):
@@ -112,7 +114,7 @@ def to_table(board: Leaderboard) -> Table:
     """Return the leaderboard as a table for the terminal. A star marks the Pareto front."""
     table = numbers_table(
         *("network", "accuracy", "95 % from", "to", "macro-F1", "parameters", "MB", "s per epoch"),
-        *("frames/s at batch 1", "frames/s", "batch"),
+        *("frames/s at batch 1", "frames/s", "batch", "left-out classes detected"),
     )
     for entry in board.entries:
         accuracy = entry.accuracy
@@ -127,6 +129,7 @@ def to_table(board: Leaderboard) -> Table:
             f"{entry.frames_per_second_batch_1:,.1f}",
             f"{entry.frames_per_second:,.1f}",
             str(entry.batch),
+            "-" if entry.left_out_mean is None else f"{entry.left_out_mean:.3f}",
         )
     return table
 

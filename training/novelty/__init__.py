@@ -1,1 +1,1 @@
-"""Fit of the novelty detector: features of the training frames, detector, and threshold."""
+"""Novelty detection: fit and threshold of the detector, and what it finds of frames that a model does not know."""

@@ -81,6 +81,40 @@ class NoveltyFidelity(msgspec.Struct, frozen=True):
     ]
 
 
+class DetectedShare(msgspec.Struct, frozen=True):
+    """Frames above the threshold of the novelty score, among frames of one kind."""
+
+    frames: Annotated[int, Meta(description="Number of frames of this kind.")]
+    detected: Annotated[int, Meta(description="Number of those above the threshold.")]
+    low: Annotated[float, Meta(description="Lower limit of the share, 95 % Wilson interval, 0 to 1.")]
+    high: Annotated[float, Meta(description="Upper limit of the share, 95 % Wilson interval, 0 to 1.")]
+
+    @property
+    def share(self) -> float:
+        """Return the share of the frames that are above the threshold, 0 to 1; 0 without frames."""
+        return self.detected / self.frames if self.frames else 0.0
+
+
+class NoveltyFigures(msgspec.Struct, frozen=True):
+    """Evaluation of the novelty score by Keras."""
+
+    false_alarms: Annotated[
+        DetectedShare, Meta(description="Validation frames above the threshold of the run: false alarms.")
+    ]
+    left_out: Annotated[
+        dict[str, DetectedShare],
+        Meta(
+            description="Frames of a class that were detected as novel by a model that was fitted without this class, "
+            "by class. Empty if this was not measured."
+        ),
+    ]
+    left_out_mean: Annotated[
+        float | None,
+        Meta(description="Mean share over the classes without the clean label, 0 to 1; null if not measured."),
+    ] = None
+    notes: Annotated[list[str], Meta(description="Limits of these figures.")] = []
+
+
 class Fidelity(msgspec.Struct, frozen=True):
     """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it."""
 

@@ -13,7 +13,13 @@ from msgspec import Meta
 from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
-from stripwatch.worker.contracts.model_record import Fidelity, Provenance, ThresholdFigures, Validation
+from stripwatch.worker.contracts.model_record import (
+    Fidelity,
+    NoveltyFigures,
+    Provenance,
+    ThresholdFigures,
+    Validation,
+)
 from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.onnx_checks import check_graph
@@ -215,6 +221,13 @@ class Manifest(msgspec.Struct, frozen=True):
         Meta(
             description="Threshold of the novelty score; null in older bundles and for models without a novelty score, "
             "for which frames unlike the training frames are not detected."
+        ),
+    ] = None
+    novelty_figures: Annotated[
+        NoveltyFigures | None,
+        Meta(
+            description="How many unknown frames the novelty score detects, measured by Keras; null if the run was not "
+            "evaluated, for models without a novelty score, and in older bundles."
         ),
     ] = None
 

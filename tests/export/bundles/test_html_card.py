@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.html_card import html_card
 from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
-from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
+from stripwatch.worker.contracts.model_record import Bin, ClassFigures, DetectedShare, NoveltyFigures, Validation
 from stripwatch.worker.model.bundle import read_bundle
 from tests.tiny import LABELS, SPEC, tiny_contract, watchful_contract, write_bundle
 
@@ -55,6 +55,7 @@ def test_a_bundle_without_evaluation_has_no_charts(tmp_path: Path) -> None:
     assert "Confusion" not in page
     assert "Reliability" not in page
     assert "Golden frames" in page
+    assert "Unknown defects" not in page
 
 
 def test_the_page_states_the_novelty_threshold_and_the_scores_of_golden_frames(tmp_path: Path) -> None:
@@ -64,3 +65,13 @@ def test_the_page_states_the_novelty_threshold_and_the_scores_of_golden_frames(t
     for golden in manifest.golden:
         assert f"novelty score: {golden.novelty:.4g}" in page
     assert "novelty score:" not in html_card(read_card(read_bundle(write_bundle(tmp_path / "b.onnx"))))
+
+
+def test_the_page_shows_what_the_novelty_score_misses(tmp_path: Path) -> None:
+    share = DetectedShare(40, 10, 0.14, 0.4)
+    figures = NoveltyFigures(DetectedShare(200, 2, 0.003, 0.036), {"dark": share}, 0.25, ["the <backbone> has seen it"])
+    path = write_bundle(tmp_path / "a.onnx", tiny_contract(novelty_figures=figures))
+    page = html_card(read_card(read_bundle(path)))
+    row = "<td>dark</td><td>40</td><td>0.250</td><td>0.140</td><td>0.400</td>"
+    for shown in ("<h2>Unknown defects</h2>", row, "the &lt;backbone&gt; has seen it"):
+        assert shown in page

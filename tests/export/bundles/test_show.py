@@ -4,8 +4,10 @@ from pathlib import Path
 import pytest
 
 from stripwatch.export.bundles.show import as_json, facts, outcome, read_card
+from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures
 from stripwatch.worker.model.bundle import read_bundle
 from tests.printed import as_printed, next_steps
+from tests.tiny import tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training
 
@@ -61,3 +63,19 @@ def test_states_the_novelty_threshold_and_the_share_of_novel_frames(exported_nov
     assert as_json(read_card(bundle))["novelty"]["threshold"] == spec.threshold
     without = facts(read_card(read_bundle(exported)))["novelty score"]
     assert without == "none: the worker does not detect frames unlike the training frames"
+
+
+def test_shows_which_left_out_classes_are_missed_the_lowest_share_first(tmp_path: Path) -> None:
+    left_out = {"bright": DetectedShare(40, 38, 0.83, 0.99), "grey": DetectedShare(20, 3, 0.05, 0.36)}
+    figures = NoveltyFigures(DetectedShare(200, 3, 0.005, 0.04), left_out, left_out_mean=0.95)
+    path = write_bundle(tmp_path / "a.onnx", tiny_contract(novelty_figures=figures))
+    text = as_printed(outcome(read_card(read_bundle(path))), 250)
+    assert "1.50% of 200 validation frames are false alarms; 95.0% of a left-out class detected on average" in text
+    assert text.index("grey (no defect)  ", text.index("class left out")) < text.rindex("bright")
+    assert "0.150" in text
+
+
+def test_a_bundle_without_novelty_figures_says_so(tmp_path: Path) -> None:
+    text = as_printed(outcome(read_card(read_bundle(write_bundle(tmp_path / "a.onnx")))), 250)
+    assert "detection of unknown defects not measured" in text
+    assert "class left out" not in text

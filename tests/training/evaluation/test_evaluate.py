@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stripwatch.export.runs.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation, write_evaluation
-from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run
+from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run, write_run
 from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
 from stripwatch.training.evaluation.evaluation_report import write_report
 from stripwatch.training.evaluation.predictions import ScoredFrames
-from stripwatch.worker.common.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from tests.trained import FRAME_PX, LABELS, write_textures
 
 pytestmark = pytest.mark.training
@@ -38,6 +39,12 @@ def read(folder: Path) -> Evaluation:
     return found
 
 
+def novelty(folder: Path) -> NoveltyResults:
+    found = read(folder).novelty
+    assert found is not None
+    return found
+
+
 def test_the_metrics_match_those_of_the_fit(folder: Path) -> None:
     run, found = read_run(folder), read(folder)
     assert found.accuracy.value == pytest.approx(run.validation.accuracy)
@@ -51,7 +58,10 @@ def test_the_metrics_match_those_of_the_fit(folder: Path) -> None:
 
 def test_the_report_is_one_file_with_every_picture(folder: Path) -> None:
     out = folder / "evaluation"
-    names = {"curves", "confusion", "precision_recall", "reliability", "mistakes"}
+    usual = {"curves", "confusion", "precision_recall", "reliability", "mistakes", "novelty", "novelty_detection"}
+    names = {path.stem for path in out.iterdir() if path.suffix == ".png"}
+    missed = any(found.unknown.missed for found in novelty(folder).left_out.values())
+    assert names == usual | ({"novelty_missed_classes"} if missed else set())
     assert {path.name for path in out.iterdir()} == {"report.html", *(f"{name}.png" for name in names)}
     page = (out / "report.html").read_text()
     assert page.count('src="data:image/png;base64,') == len(names)
@@ -179,3 +189,64 @@ def test_evaluation_json_has_the_documented_fields(folder: Path) -> None:
     assert record["schema"] == "stripwatch.evaluation/1"
     assert record["thresholds"]["plain"].keys() == {"unsure", "sure"}
     assert record["thresholds"]["plain"]["sure"].keys() == {"value", "precision", "recall", "reached"}
+
+
+def test_evaluation_json_states_what_the_model_does_not_know(folder: Path) -> None:
+    run, found = read_run(folder), novelty(folder)
+    assert run.novelty is not None
+    assert found.thresholds == [run.novelty.threshold]
+    assert found.false_alarms.frames == 15
+    assert found.left_out.keys() == set(LABELS)
+    for label, each in found.left_out.items():
+        assert each.unknown.detected.frames == 20  # its training frames, too, because nothing was fitted on them
+        assert each.false_alarms.frames == sum(frame.label != label for frame in run.split.validation)
+        assert each.thresholds != found.thresholds
+        assert {missed.label for missed in each.unknown.missed} <= {label}
+        assert label not in {missed.predicted for missed in each.unknown.missed}
+    assert [each.counted for each in found.left_out.values()] == [label != "plain" for label in found.left_out]
+    assert found.test_false_alarms is None
+    assert found.figures.left_out.keys() == set(LABELS)
+
+
+def test_measures_folders_of_unknown_images_and_test_frames(folder: Path, tmp_path: Path) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    rng = np.random.default_rng(5)
+    for name in ("checks", "plain"):
+        (tmp_path / name).mkdir()
+    for at in range(4):
+        board = np.kron(rng.integers(0, 2, (6, 6)), np.ones((16, 16)))
+        cv2.imwrite(str(tmp_path / "checks" / f"{at}.png"), np.asarray(255 * board, np.uint8))
+    write_textures(tmp_path / "test", 4)
+    shutil.copy(tmp_path / "test" / "plain_1.png", tmp_path / "plain" / "a.png")
+    unknown = (tmp_path / "checks", tmp_path / "plain")
+    cv2.imwrite(str(unknown[1] / "b.png"), rng.normal(120, 10, (FRAME_PX, FRAME_PX)).astype(np.uint8))
+    (unknown[1] / "a.png").unlink()
+    settings = EvaluateSettings(copy, test=tmp_path / "test", unknown=unknown, leave_one_out=False)
+    found = evaluate_run(settings).novelty
+    assert found is not None
+    assert (found.left_out, found.left_out_mean) == ({}, None)
+    checks, plain = (found.unknown[str(each)] for each in unknown)
+    assert (checks.detected.share, checks.auroc) == (1.0, 1.0)
+    assert (plain.detected.frames, [missed.predicted for missed in plain.missed]) == (1, ["plain"])
+    assert found.test_false_alarms is not None
+    assert found.test_false_alarms.frames == 12
+    assert (copy / "evaluation" / "novelty_missed_unknown.png").exists()
+
+
+def test_rejects_a_frame_of_the_run_as_unknown(folder: Path, textures: Path, tmp_path: Path) -> None:
+    shutil.copy(textures / read_run(folder).split.train[0].name, tmp_path / "copy.png")
+    with pytest.raises(DataError, match=r"copy\.png is the frame \S+ of the run.*remove it"):
+        evaluate_run(EvaluateSettings(folder, unknown=(tmp_path,)))
+
+
+def test_a_run_without_detector_is_evaluated_but_not_on_unknown_images(
+    folder: Path, textures: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copy = tmp_path / "run"
+    shutil.copytree(folder, copy)
+    write_run(copy, msgspec.structs.replace(read_run(folder), novelty=None))
+    assert evaluate_run(EvaluateSettings(copy)).novelty is None
+    assert "the run has no novelty detector" in capsys.readouterr().err
+    with pytest.raises(SettingsError, match="has no novelty detector; fit the model again"):
+        evaluate_run(EvaluateSettings(copy, unknown=(textures,)))

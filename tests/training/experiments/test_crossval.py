@@ -10,9 +10,11 @@ import pytest
 
 from stripwatch.export.runs.run_folder import Split, SplitFrame, read_run
 from stripwatch.training.experiments import fit_subprocess
+from stripwatch.training.experiments.crossval import cache_in
 from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from tests.printed import next_steps
+from tests.trained import LABELS
 from tests.training.conftest import run_cli
 
 pytestmark = pytest.mark.training
@@ -31,7 +33,10 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
 ) -> None:
     out = tmp_path / os.fsdecode(b"folds\xff")  # names with any bytes pass every step
     words = ["crossval", "--data", str(textures), "--folds", "2", "--seed", "4", "--out", str(out)]
-    words += [*FLAGS, "--weights", str(random_weights)]
+    unknown = tmp_path / "unknown"
+    unknown.mkdir()
+    cv2.imwrite(str(unknown / "black.png"), np.zeros((96, 96), np.uint8))
+    words += [*FLAGS, "--weights", str(random_weights), "--unknown", str(unknown)]
     assert run_cli(monkeypatch, *words) == 0
     printed = capsys.readouterr()
     summary = json.loads(printed.out.splitlines()[-1])
@@ -43,11 +48,18 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     assert [run.best_epoch for run in runs] == [3, 3]  # the last one, independent of the scored fold
     assert summary["frames"] == 60
     assert summary["errors"] == len(summary["wrong"])
+    novelty = summary["novelty"]
+    assert novelty["false_alarms"]["frames"] == 60
+    assert {label: each["frames"] for label, each in novelty["left_out"].items()} == dict.fromkeys(LABELS, 20)
+    assert novelty["unknown"][str(unknown)]["value"] == 1.0
+    assert not (out / "features").exists()
     assert summary["fold_accuracy"] == [round(run.validation.accuracy, 4) for run in runs]
     record = json.loads((out / "crossval.json").read_text())
     assert sum(fold["errors"] for fold in record["folds"]) == summary["errors"]
     page = (out / "report.html").read_text()
     assert 'href="fold-1/evaluation/report.html"' in page
+    assert "Detection of unknown frames" in page
+    assert len(record["novelty"]["thresholds"]) == 2
     assert (out / "fold-1" / "evaluation" / "report.html").exists()
     assert record["runs"] == [run.run_id for run in runs]
 
@@ -116,3 +128,10 @@ def test_reports_a_killed_fit_and_hints_at_memory(tmp_path: Path, monkeypatch: p
 def test_rejects_an_option_that_the_command_sets_itself(word: str) -> None:
     with pytest.raises(SettingsError, match="is set by this command"):
         check_flags(["--epochs", "3", word, "x"])
+
+
+def test_finds_the_cache_among_the_options_of_fit() -> None:
+    assert cache_in(["--epochs", "3", "--cache", "kept"]) == Path("kept")
+    assert cache_in(["--cache=kept", "--epochs", "3"]) == Path("kept")
+    assert cache_in(["--epochs", "3"]) is None
+    assert cache_in(["--cache"]) is None  # fit reports the missing value

@@ -43,7 +43,7 @@ def crossval(wrong: int = 1) -> CrossvalResult:
 
 
 def test_the_page_of_a_cross_validation_shows_folds_settings_and_data(run: Run) -> None:
-    page = crossval_page(crossval(), run, "stripwatch train crossval --folds 2")
+    page = crossval_page(crossval(), run, "stripwatch train crossval --folds 2", {})
     for shown in (
         *("fold-2</a></td><td>30</td><td>1</td><td>0.9667</td>", 'href="fold-1/evaluation/report.html"'),
         *("stripwatch train crossval --folds 2", run.data_sha256, "&lt;plain&gt;", "<td>plain_0.png</td>"),
@@ -54,10 +54,10 @@ def test_the_page_of_a_cross_validation_shows_folds_settings_and_data(run: Run) 
 
 
 def test_a_long_list_of_wrong_frames_is_cut_and_says_so(run: Run) -> None:
-    page = crossval_page(crossval(wrong=29), run, "")
+    page = crossval_page(crossval(wrong=29), run, "", {})
     assert "The first" not in page
     many = msgspec.structs.replace(crossval(), errors=300, wrong=[WrongFrame("a.png", "a", "")] * 300)
-    assert "The first 200 of 300" in crossval_page(many, run, "")
+    assert "The first 200 of 300" in crossval_page(many, run, "", {})
 
 
 def entry(name: str, right: int, speed: float, note: str = "") -> LeaderboardEntry:
@@ -69,6 +69,7 @@ def entry(name: str, right: int, speed: float, note: str = "") -> LeaderboardEnt
         frames_per_second=speed,
         batch=4,
         note=note,
+        left_out_mean=0.8125 if speed else None,
     )
 
 
@@ -81,5 +82,6 @@ def test_the_page_of_a_comparison_shows_networks_and_the_winner(run: Run) -> Non
         *('href="wide/evaluation/report.html">wide (winner)</a>', "3,369.2", "220,086", "1 min 01 s"),
         *("wide was not timed: no golden frame &lt;found&gt;", "wide, by the rule best", run.data_sha256),
         *("--networks small,wide", "Pareto front</td><td>small</td>"),
+        *("<td>4</td><td>0.812</td>", "left-out classes detected"),
     ):
         assert shown in page

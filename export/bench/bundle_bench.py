@@ -13,7 +13,7 @@ from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
 from stripwatch.worker.contracts.model_record import Fidelity
-from stripwatch.worker.model.bundle import Bundle, Precision
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, Bundle, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
 from stripwatch.worker.model.session import open_session, output_names
@@ -95,7 +95,7 @@ def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) 
 
 def _variants(bundle: Bundle, scores_only: bool) -> list[Bundle]:
     """Return the bundle, and a variant without heatmaps, which the worker computes only if the manifest has a grid."""
-    if not scores_only or len(output_names(bundle)) == 1:
+    if not scores_only or HEATMAPS_NAME not in output_names(bundle):
         return [bundle]
     return [bundle, replace(bundle, manifest=msgspec.structs.replace(bundle.manifest, grid=None))]
 
@@ -108,7 +108,7 @@ def _row(bundle: Bundle, device: Device, speeds: list[Speed]) -> BenchRow:
         size_bytes=len(bundle.model),
         fidelity=manifest.fidelity,
         device=device,
-        scores_only=manifest.heatmaps is not None and len(output_names(bundle)) == 1,
+        scores_only=manifest.heatmaps is not None and HEATMAPS_NAME not in output_names(bundle),
         speeds=tuple(speeds),
     )
 

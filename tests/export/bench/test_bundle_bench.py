@@ -8,7 +8,7 @@ from stripwatch.export.bundles.registry import promote
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.model_record import Fidelity
-from tests.tiny import mapped_contract, tiny_contract, write_bundle
+from tests.tiny import NOVELTY, mapped_contract, tiny_contract, watchful_contract, write_bundle
 
 PLAN = BenchPlan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)
 
@@ -28,6 +28,18 @@ def test_measures_files_and_registry_names_with_and_without_heatmaps(tmp_path: P
     assert summary["rows"][1]["size_bytes"] == maps.stat().st_size
     assert [speed["batch_frames"] for speed in summary["rows"][0]["speeds"]] == [1, 2]
     assert summary["machine"]["cores"] >= 1
+
+
+def test_a_novelty_score_is_measured_in_every_variant(tmp_path: Path) -> None:
+    watchful = write_bundle(tmp_path / "watchful.onnx", watchful_contract())
+    both = write_bundle(tmp_path / "both.onnx", mapped_contract(novelty=NOVELTY))
+    with new_progress() as progress:
+        rows = bench_bundles([watchful, both], PLAN, progress)
+    assert [(Path(row.bundle).name, row.scores_only) for row in rows] == [
+        ("watchful.onnx", False),
+        ("both.onnx", False),
+        ("both.onnx", True),
+    ]
 
 
 def test_rejects_a_forged_bundle(tmp_path: Path) -> None:

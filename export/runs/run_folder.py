@@ -129,6 +129,30 @@ class AnnotationFacts(msgspec.Struct, frozen=True):
     images: int
 
 
+class SkippedFiles(msgspec.Struct, frozen=True):
+    """Files and folders that were skipped for one reason: their number, and the first few names."""
+
+    files: int
+    first: list[str]
+
+
+class DataFiles(msgspec.Struct, frozen=True):
+    """How many files of the data folders were used, and which were skipped, by reason."""
+
+    used: int
+    skipped: dict[str, SkippedFiles]
+
+    @property
+    def text(self) -> str:
+        """Return the counts for people."""
+        total = sum(each.files for each in self.skipped.values())
+        reasons = ", ".join(
+            f"{why}: {each.files} ({', '.join(each.first)}{', ...' if each.files > len(each.first) else ''})"
+            for why, each in self.skipped.items()
+        )
+        return f"{self.used:,} used, {total:,} skipped" + (f": {reasons}" if reasons else "")
+
+
 class NoveltyFacts(msgspec.Struct, frozen=True):
     """The novelty detector of a run, which is stored in novelty.npz.
 
@@ -152,7 +176,7 @@ class Run(msgspec.Struct, frozen=True):
     data: the data folder at the time of the fit. seconds: duration of each step. best_epoch: counted from 1.
     heatmaps: None if the head has none. marks: None if the fit used no annotations. trained: sizes and scale of the
     training frames; None in runs of versions that did not record them. novelty: None if the run has no novelty
-    detector.
+    detector. files: files of the data folders; None in runs of versions that did not record them.
     """
 
     schema: str
@@ -175,6 +199,7 @@ class Run(msgspec.Struct, frozen=True):
     marks: AnnotationFacts | None = None
     trained: TrainedFrames | None = None
     novelty: NoveltyFacts | None = None
+    files: DataFiles | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

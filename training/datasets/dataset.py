@@ -5,19 +5,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stripwatch.export.runs.run_folder import Task
+from stripwatch.export.runs.run_folder import DataFiles, SkippedFiles, Task
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
-from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder
+from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder, skipped_by_reason
 from stripwatch.worker.model.bundle import LABELS_MAX
 
 AUTO = "auto"
 CLEAN = "clean"
+_NAMED_MAX = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +28,7 @@ class DataSet:
     samples: sorted by name. labels: sorted; each has at least one sample. layout: the layout it was read with.
     skipped: other files in the folders. notes: messages about files that are not used, and labels that look alike.
     alike: groups of labels that look alike and were not merged, with the number of images.
-    merged: labels that look alike were merged.
+    merged: labels that look alike were merged. unused: image files that the layout does not use.
     """
 
     root: Path
@@ -38,6 +39,14 @@ class DataSet:
     notes: tuple[str, ...] = ()
     alike: tuple[Mapping[str, int], ...] = ()
     merged: bool = False
+    unused: tuple[SkippedFile, ...] = ()
+
+    @property
+    def files(self) -> DataFiles:
+        """Return how many files are used, and which are not, by reason."""
+        reasons = skipped_by_reason((*self.skipped, *self.unused))
+        skipped = {why: SkippedFiles(len(names), names[:_NAMED_MAX]) for why, names in reasons.items()}
+        return DataFiles(len(self.samples), skipped)
 
 
 def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = (), merge_labels: bool = False) -> DataSet:
@@ -57,12 +66,13 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = (), merg
         samples += [replace(each, name=f"{prefix}/{each.name}") for each in folders[-1].samples]
     samples.sort(key=lambda sample: sample.name)
     skipped = tuple(each for folder in folders for each in folder.skipped)
+    unused = tuple(each for folder in folders for each in folder.unused)
     alike = find_alike(samples)
     notes = [note for folder in folders for note in folder.notes] + alike_notes(alike, merge_labels)
     if merge_labels:
         samples, alike = merge_alike(samples, alike), []
     labels, layout = _labels_of(samples), folders[0].layout
-    dataset = DataSet(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels)
+    dataset = DataSet(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels, unused)
     _check_labels(dataset)
     return dataset
 
@@ -75,6 +85,7 @@ class _Folder:
     samples: list[Sample]
     skipped: tuple[SkippedFile, ...]
     notes: list[str]
+    unused: tuple[SkippedFile, ...]
 
 
 def _read_folder(root: Path, layout: str) -> _Folder:
@@ -91,10 +102,15 @@ def _read_folder(root: Path, layout: str) -> _Folder:
     if layout in ("folder", "prefix"):
         check_annotation_folders(root, [sample.name for sample in samples])
         check_masks(found)
-    notes, unused = found.notes, len(found.files) - len(samples)
-    if unused > 0:
-        notes.append(f"note: {unused} of {len(found.files)} image files in {root} are not used in layout {layout!r}")
-    return _Folder(layout, samples, found.skipped, notes)
+    used = {sample.name for sample in samples}
+    names = [name for path in found.files if (name := name_below(root, path)) not in used]
+    unused = tuple(SkippedFile(name, f"not used in layout {layout!r}") for name in names)
+    notes = found.notes
+    if unused:
+        notes.append(
+            f"note: {len(unused)} of {len(found.files)} image files in {root} are not used in layout {layout!r}"
+        )
+    return _Folder(layout, samples, found.skipped, notes, unused)
 
 
 def _is_folder(path: Path) -> bool:

@@ -11,6 +11,7 @@ import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
+from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.datasets.cli_options import (
     BitDepth,
     CleanLabel,
@@ -94,8 +95,9 @@ def crossval(
     summary = {"out": str(out), "folds": folds, "seed": seed, **summarize(result), "report": str(report)}
     final = replace(settings, out=out.parent / f"{out.name}-final")
     step = _command("fit", final, [])
+    facts = _crossval_facts(result) | _files(out / "fold-1")
     tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
-    finish(Outcome(summary, _crossval_facts(result), tables, [step], {"report": report}), json_file)
+    finish(Outcome(summary, facts, tables, [step], {"report": report}), json_file)
 
 
 def compare(
@@ -164,7 +166,7 @@ def compare(
     finish(
         Outcome(
             _board_summary(out, board),
-            _board_facts(board),
+            _board_facts(board) | _files(out / board.winner),
             [to_table(board)],
             [_use_winner(out, board)],
             {"report": report},
@@ -195,6 +197,12 @@ def _crossval_facts(result: CrossvalResult) -> dict[str, str]:
         "macro-F1": interval_text(rounded(result.macro_f1)) if result.macro_f1 else "- (no frame has a label)",
     }
     return facts | (novelty_facts(result.novelty) if result.novelty else {})
+
+
+def _files(run: Path) -> dict[str, str]:
+    """Return the files of the data folder, which are the same for each run, for the table for people."""
+    files = read_run(run).files
+    return {} if files is None else {"files": files.text}
 
 
 def _folds(result: CrossvalResult) -> Table:

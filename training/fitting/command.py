@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
@@ -139,6 +140,7 @@ def _summary(run: Run) -> dict[str, Any]:
         "val_accuracy": round(run.validation.accuracy, 4),
         "frames": len(run.split.train) + run.validation.frames,
         "val_frames": run.validation.frames,
+        "files": msgspec.to_builtins(run.files),
         "labels": len(run.labels),
         "seconds": run.seconds["total"],
         "features_seconds": run.seconds["features"],
@@ -152,6 +154,7 @@ def _facts(out: Path, run: Run) -> dict[str, str]:
     return {
         "run": path_text(out),
         "network": run.configuration.title,
+        **({"files": run.files.text} if run.files else {}),
         "frames": f"{len(run.split.train):,} for training, {run.validation.frames:,} for validation",
         "labels": f"{len(run.labels)}: {as_text(run.labels)}",
         "validation accuracy": f"{run.validation.accuracy:.4f} in epoch {run.best_epoch} of {epochs}, which is kept",

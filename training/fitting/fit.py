@@ -261,6 +261,7 @@ def _record(
         marks=_marks_facts(plan),
         trained=_trained(plan.settings, prepared),
         novelty=novelty,
+        files=plan.dataset.files,
     )
 
 

@@ -68,8 +68,9 @@ def survey(
         )
     summary = summarize(report)
     files = {} if out is None else {"survey": out / "survey.json", "contact sheets": out}
+    facts = _facts(summary) | {"files": report.dataset.files.text}
     step = _fit_command(data, layout, merge_labels, report)
-    finish(Outcome(summary, _facts(summary), [_classes(report)], [step], files), json_file)
+    finish(Outcome(summary, facts, [_classes(report)], [step], files), json_file)
 
 
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
@@ -91,7 +92,6 @@ def _facts(summary: dict[str, Any]) -> dict[str, str]:
         "coils": summary["coils"],
         "unreadable": summary["unreadable"],
         "class names that look alike": sum(map(len, summary["alike_labels"])),
-        "files skipped": summary["files_skipped"],
     }
     return facts | {name: f"{count:,}" for name, count in unusual.items() if count}
 

@@ -78,4 +78,5 @@ def summarize(found: Survey) -> dict[str, Any]:
         "alike_labels": [list(group) for group in found.dataset.alike],
         "unreadable": len(found.unreadable),
         "files_skipped": len(found.dataset.skipped),
+        "files": msgspec.to_builtins(found.dataset.files),
     }

@@ -1,7 +1,7 @@
 """Find the image files in a folder, and report what is skipped. The list of supported suffixes is here."""
 
 import os
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -106,6 +106,14 @@ def no_images_text(found: ImageFolder) -> str:
     return f"{message}; it contains {_by_kind(found.skipped)}" if found.skipped else message
 
 
+def skipped_by_reason(skipped: Iterable[SkippedFile]) -> dict[str, list[str]]:
+    """Return the names of skipped files by reason, the most frequent reason first."""
+    names: dict[str, list[str]] = defaultdict(list)
+    for each in skipped:
+        names[each.why].append(each.name)
+    return dict(sorted(names.items(), key=lambda item: -len(item[1])))
+
+
 def scan_folder(root: Path) -> ImageFolder:
     """Scan a folder and its subfolders.
 
@@ -208,11 +216,7 @@ def _same_names(root: Path, files: Iterable[Path]) -> tuple[tuple[str, ...], ...
 
 def _by_kind(skipped: Iterable[SkippedFile]) -> str:
     """Summarize by kind, most frequent first: "type .pdf: 3 (a.pdf, b.pdf, c.pdf), broken link: 1 (d.jpg)"."""
-    names: dict[str, list[str]] = defaultdict(list)
-    for each in skipped:
-        names[each.why].append(each.name)
-    counts = Counter({why: len(found) for why, found in names.items()})
-    return ", ".join(f"{why}: {count} ({_some(names[why])})" for why, count in counts.most_common())
+    return ", ".join(f"{why}: {len(names)} ({_some(names)})" for why, names in skipped_by_reason(skipped).items())
 
 
 def _some(names: list[str]) -> str:

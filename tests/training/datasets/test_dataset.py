@@ -93,3 +93,14 @@ def test_notes_files_that_are_not_used(tmp_path: Path) -> None:
     assert [(each.name, each.why) for each in dataset.skipped] == [(".e_1.png", "hidden"), ("d.gif", "type .gif")]
     assert dataset.notes[0].startswith("skipping 2 files or folders in ")
     assert "note: 1 of 3 image files in" in dataset.notes[1]
+
+
+def test_counts_used_and_skipped_files_by_reason_with_the_first_names(tmp_path: Path) -> None:
+    touch(tmp_path, "1.jpg", "2.jpg", "3.jpg", *(f"{number}.pdf" for number in range(4)), "pits/Thumbs.db")
+    (tmp_path / "manifest.csv").write_text("file,label\n1.jpg,pits\n2.jpg,\n")
+    files = read_dataset(tmp_path).files
+    assert files.used == 2
+    assert files.text == (
+        "2 used, 6 skipped: type .pdf: 4 (0.pdf, 1.pdf, 2.pdf, ...), left by the operating system: 1 (pits/Thumbs.db), "
+        "not used in layout 'manifest': 1 (3.jpg)"
+    )

@@ -549,6 +549,9 @@ def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> No
     summary = survey_reports(tmp_path, habit)
     assert (summary["classes"], summary["unreadable"]) == (habit.classes, 0)
     assert summary["files_skipped"] == sum(habit.skipped.values())
+    assert summary["files"]["used"] == len(dataset.samples)
+    reasons = {why: each["files"] for why, each in summary["files"]["skipped"].items() if "not used" not in why}
+    assert reasons == habit.skipped
     counts = summary["annotations"]
     assert (counts and tuple(counts.values())) == habit.annotations
     assert bool(summary["alike_labels"]) == bool(habit.merged)

@@ -16,6 +16,7 @@ _CSV_FILES = {
     "manifest": manifest.CSV_FILE,
     "collected": reviewed_folder.CSV_FILE,
 }
+_ONE_CLASS = "only one class, "
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
@@ -47,6 +48,9 @@ def detect_layout(root: Path) -> str:
     try:
         annotated.find_label_files(root)
     except DataError as error:
+        for reason in (folder_reason, prefix_reason):
+            if reason.startswith(_ONE_CLASS):
+                raise DataError(f"{root} has {reason}; training needs at least two") from error
         raise DataError(
             f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor "
             f"{manifest.CSV_FILE} (manifest), is not 'folder' ({folder_reason}), not 'prefix' ({prefix_reason}) and "
@@ -115,7 +119,7 @@ def _try(
     except DataError as error:
         return {}, str(error)
     kinds = set(found.values())
-    return (found, "") if len(kinds) > 1 else ({}, f"only one class, {_few(kinds)}")
+    return (found, "") if len(kinds) > 1 else ({}, f"{_ONE_CLASS}{_few(kinds)}")
 
 
 def _few(labels: Iterable[str]) -> str:

@@ -10,6 +10,7 @@ import msgspec
 
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
 from stripwatch.training.preparation.sample_depths import EIGHT_BITS, SampleDepth, measure_depth, usual_bit_depth
@@ -39,15 +40,14 @@ class FrameDigest:
 def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
     """Return one digest per sample, in order. on_frame: called after each file.
 
-    Raises DataError or InputError, with the name, for the first file that the worker would reject or that cannot be
-    read.
+    Raises DataError or InputError, with the names, for files that the worker would reject or that cannot be read.
     """
-    digests = []
-    for result in try_digests(dataset, spec, on_frame):
-        if isinstance(result, StripwatchError):
-            raise result
-        digests.append(result)
-    return digests
+    results = list(try_digests(dataset, spec, on_frame))
+    errors = [result for result in results if isinstance(result, StripwatchError)]
+    if len(errors) == 1:
+        raise errors[0]
+    Problems(path_text(dataset.root), list(map(str, errors))).check()
+    return [result for result in results if not isinstance(result, StripwatchError)]
 
 
 def try_digests(

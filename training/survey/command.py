@@ -61,6 +61,9 @@ def survey(
         write_survey(report, out)
     for message in report.unreadable[:_NAMED_MAX]:
         say(message)
+    for warning in report.warnings:
+        if warning not in report.dataset.notes:
+            say(warning)
     if report.bit_depth is not None:
         say(
             f"16-bit files use only {report.bits_used} bits and do not declare their depth; pass the bit depth of the "

@@ -75,6 +75,7 @@ def summarize(found: Survey) -> dict[str, Any]:
         "same": len(found.same),
         "similar": len(found.similar),
         "disputed": len(found.disputed),
+        "warnings": found.warnings,
         "alike_labels": [list(group) for group in found.dataset.alike],
         "unreadable": len(found.unreadable),
         "files_skipped": len(found.dataset.skipped),

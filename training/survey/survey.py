@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, AnnotationSet, read_annotations
+from stripwatch.training.datasets.alike_labels import alike_notes, label_key
 from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
@@ -20,6 +21,7 @@ from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
+_CLEAN_KEYS = frozenset({CLEAN, "good", "ok", "normal", "no defect", "defect free", "none", "clear"})
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
 
 
@@ -64,6 +66,18 @@ class Survey:
         """
         counts = Counter(label for sample in self.samples for label in sample.labels or (CLEAN,))
         return dict(sorted(counts.items()))
+
+    @property
+    def warnings(self) -> list[str]:
+        """Return what a person should know before training: labels that look alike, and no images of clean strip."""
+        if any(label_key(label) in _CLEAN_KEYS for label in self.balance):
+            return alike_notes(self.dataset.alike, self.dataset.merged)
+        return [
+            *alike_notes(self.dataset.alike, self.dataset.merged),
+            "warning: no class seems to be clean strip, so a model trained on this data set calls every clean strip a "
+            f"defect or unsure; add images of clean strip with the label {CLEAN!r}, or pass --clean-label if one of "
+            f"the classes is clean: {', '.join(self.balance)}",
+        ]
 
     @property
     def disputed(self) -> list[tuple[str, str]]:

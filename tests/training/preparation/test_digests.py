@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.training.datasets.dataset import DataSet
+from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
 from stripwatch.worker.common.errors import DataError
@@ -69,3 +69,10 @@ def test_the_digest_depends_on_every_name_label_and_file(found: list[tuple[str, 
     for at, (name, label, sha256) in enumerate(found):
         for changed in ((name + "z", label, sha256), (name, label + "z", sha256), (name, label, sha256 + "z")):
             assert data_sha256([*found[:at], changed, *found[at + 1 :]]) != data_sha256(found)
+
+
+def test_names_all_unreadable_files_at_once(tmp_path: Path) -> None:
+    for name in ("a_1.png", "a_2.png", "b_1.png"):
+        (tmp_path / name).write_bytes(b"no picture")
+    with pytest.raises(DataError, match=r"3 problems in .*: .*a_1\.png cannot be .*; .*a_2\.png cannot .*; .*b_1\.png"):
+        digest_frames(read_dataset(tmp_path), DecodeSpec(8, 8), lambda: None)

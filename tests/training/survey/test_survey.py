@@ -125,3 +125,20 @@ def test_reports_a_file_without_read_permission(data: Path, monkeypatch: pytest.
     found = survey(data, "auto")
     assert any("plain_1.png: Permission denied" in text for text in found.unreadable)
     assert len(found.samples) == 24
+
+
+@pytest.mark.parametrize(("label", "warned"), [("scratch", True), ("Good", False), ("no_defect", False), ("", False)])
+def test_warns_if_no_class_is_clean_strip(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    label: str,
+    warned: bool,
+) -> None:
+    write_textures(tmp_path, 1)
+    rows = ["file,label", f"plain_1.png,{label}", "spots_1.png,spots", "stripes_1.png,stripes"]
+    (tmp_path / "manifest.csv").write_text("\n".join(rows))
+    assert run_cli(monkeypatch, "survey", str(tmp_path)) == 0
+    printed = capsys.readouterr()
+    assert ("warning: no class seems to be clean strip" in printed.err) is warned
+    assert len(json.loads(printed.out)["warnings"]) == warned

@@ -110,7 +110,7 @@ class DriftMonitor(FrameObserver):
         if self._rejects and not report.conditions.get("silent"):
             added["rejecting"] = self._rejects.is_rejecting(camera)
         if self._novel and not report.conditions.get("silent") and (novelty := self._novel.counts(camera)):
-            added["novel"] = self._novel.is_novel(novelty)
+            added["novel"] = self._novel.is_novel(camera)
         if self._configured_as(camera):
             added["misnamed"] = True
         return replace(report, conditions={**report.conditions, **added}, novelty=novelty) if added else report

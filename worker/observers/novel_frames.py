@@ -23,11 +23,15 @@ _CHANCE_MAX = 1e-9
 
 @dataclass(slots=True)
 class _Camera:
-    """Recent frames of a camera, all of one model. expected_share: share of known frames that the model calls novel."""
+    """Recent frames of a camera, all of one model.
+
+    expected_share: share of known frames that the model calls novel. is_novel: the camera was novel when last judged.
+    """
 
     model_sha256: str
     expected_share: float
     window: FrameWindow = field(repr=False)
+    is_novel: bool = False
 
 
 class NovelFrames(FrameObserver):
@@ -72,15 +76,23 @@ class NovelFrames(FrameObserver):
             known.expected_share,
         )
 
-    def is_novel(self, counts: NoveltyCounts) -> bool:
+    def is_novel(self, camera: str) -> bool:
         """Return whether a camera shows something that the model was not trained on.
 
         The share of novel frames must be drift.novel_factor times the expected one, of ten novel frames or more, and
-        must not be due to chance.
+        must not be due to chance. A novel camera remains so until half of that share, or of ten frames, is left:
+        otherwise its condition would begin and end with single frames.
         """
-        at_least = self._settings.novel_factor * counts.expected_share * counts.frames
-        chance = chance_max(counts.novel, counts.frames, counts.expected_share)
-        return counts.novel >= max(_FRAMES_MIN, at_least) and chance <= _CHANCE_MAX
+        counts = self.counts(camera)
+        with self._lock:
+            known = self._cameras.get(camera)
+            if known is None or counts is None:
+                return False
+            at_least = max(_FRAMES_MIN, self._settings.novel_factor * counts.expected_share * counts.frames)
+            chance = chance_max(counts.novel, counts.frames, counts.expected_share)
+            begins = counts.novel >= at_least and chance <= _CHANCE_MAX
+            known.is_novel = begins or (known.is_novel and counts.novel >= at_least / 2)
+            return known.is_novel
 
     def forget(self, camera: str) -> None:
         """Forget a camera that moved to another worker."""

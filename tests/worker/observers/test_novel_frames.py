@@ -9,7 +9,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.config.drift import DriftSettings
-from stripwatch.worker.contracts.line.camera_state import NoveltyCounts
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.observers.novel_frames import NovelFrames, chance_max
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
@@ -41,9 +40,7 @@ class Watched:
 
     @property
     def is_novel(self) -> bool:
-        counts = self.novel.counts("top-1")
-        assert counts
-        return self.novel.is_novel(counts)
+        return self.novel.is_novel("top-1")
 
 
 @pytest.mark.parametrize(
@@ -60,8 +57,10 @@ class Watched:
     ],
 )
 def test_more_frames_must_be_novel_than_chance_explains(known: int, novel: int, expected: bool) -> None:
-    counts = NoveltyCounts(600, known + novel, novel, 0.01)
-    assert Watched().novel.is_novel(counts) == expected
+    line = Watched()
+    line.sees(known)
+    line.sees(novel, 9.0)
+    assert line.is_novel == expected
 
 
 def test_a_measured_false_alarm_rate_counts_if_it_is_higher_than_the_one_aimed_for() -> None:
@@ -82,6 +81,17 @@ def test_the_window_forgets() -> None:
     assert (line.counts(), line.is_novel) == ((20, 20), True)
     line.clock.now_s += 61
     assert (line.counts(), line.is_novel) == ((0, 0), False)
+
+
+def test_a_novel_camera_remains_novel_until_half_of_the_share_is_left() -> None:
+    line, seen = Watched(), []
+    for known, novel in ((0, 20), (780, 0), (10, 0), (0, 5)):
+        line.sees(known)
+        line.sees(novel, 9.0)
+        seen.append(line.is_novel)
+    assert seen == [True, True, False, False], (
+        "2.5 % are half of five times the expected share; to begin needs all of it"
+    )
 
 
 def test_counts_each_camera_alone_and_not_those_beyond_the_limit() -> None:

@@ -86,6 +86,12 @@ def test_running_lines_come_before_a_stopped_one_and_lines_do_not_jump(live_page
 
 def test_lines_stay_in_place_while_one_of_them_is_used(live_page: Opened, scene: Shown) -> None:
     browser = live_page(1280)
+    pointer = {
+        "type": "mouseMoved",
+        "x": 1,
+        "y": 1,
+    }  # another test may have left it on the lines, which are then in use
+    browser.execute_cdp_cmd("Input.dispatchMouseEvent", pointer)
     before = titles(browser)
     move = "const list = document.getElementById('lines'); list.prepend(list.lastElementChild);"
     run(browser, f"{move} list.querySelector('canvas').focus()")  # as if the order had changed after that

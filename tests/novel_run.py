@@ -9,7 +9,7 @@ import numpy as np
 
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import load_model
-from stripwatch.export.runs.novelty import NoveltyDetector, pool
+from stripwatch.export.runs.novelty import MEAN, NoveltyDetector, pool
 from stripwatch.export.runs.novelty_components import Gaussian, Neighbours, Uncertainty
 from stripwatch.export.runs.run_folder import (
     NOVELTY_FILE,
@@ -23,6 +23,7 @@ from stripwatch.export.runs.run_folder import (
 from stripwatch.export.runs.tapped_model import with_taps
 
 TAPS = ("conv_pw_3_relu", "conv_pw_5_relu")
+STATISTICS = (MEAN, MEAN)
 RANK, DIRECTIONS = 3, 8
 _Floats = np.ndarray[tuple[int, ...], np.dtype[np.float32]]
 
@@ -37,10 +38,10 @@ def write_novel_run(fitted: Path, folder: Path, share_above: float = 0.0) -> Pat
     view = with_taps(model, TAPS)
     scores, *pooled = _features(view, run, run.split.train)
     components = (_neighbours(0, pooled[0]), _gaussian(1, pooled[1]), Uncertainty())
-    raw = NoveltyDetector(TAPS, components, np.zeros(3, np.float32), np.ones(3, np.float32))
+    raw = NoveltyDetector(TAPS, components, np.zeros(3, np.float32), np.ones(3, np.float32), STATISTICS)
     distances = raw.distances(pooled, scores)
     factor = (1 / distances.std(axis=0)).astype(np.float32)
-    detector = NoveltyDetector(TAPS, components, distances.mean(axis=0).astype(np.float32), factor)
+    detector = NoveltyDetector(TAPS, components, distances.mean(axis=0).astype(np.float32), factor, STATISTICS)
     detector.write(folder / NOVELTY_FILE)
     known, *found = _features(view, run, run.split.validation)
     novelty = detector.score(found, known)
@@ -54,7 +55,7 @@ def write_novel_run(fitted: Path, folder: Path, share_above: float = 0.0) -> Pat
 def _features(view: keras.Model, run: Run, frames: list[SplitFrame]) -> list[_Floats]:
     """Return the scores and the pooled features of each tap."""
     scores, *maps = view.predict(read_pixels(Path(run.data), frames, run.decode), verbose=0)
-    return [scores, *(pool(each, ("mean",), np) for each in maps)]
+    return [scores, *(pool(each, MEAN, np) for each in maps)]
 
 
 def _neighbours(tap: int, pooled: _Floats) -> Neighbours:

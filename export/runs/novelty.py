@@ -20,12 +20,9 @@ from stripwatch.worker.common.errors import InputError
 
 NOVELTY_SCHEMA = "stripwatch.novelty/1"
 _COMBINATIONS = ("max", "mean")
-_VARIANCE_MIN = 1e-12  # the derivative of the root at 0 is infinite, and rounding may make a variance negative
-_STATISTICS: dict[str, Callable[[Any, Any], Any]] = {
-    "mean": lambda maps, ops: ops.mean(maps, axis=(1, 2)),
-    "deviation": lambda maps, ops: ops.sqrt(ops.maximum(ops.var(maps, axis=(1, 2)), _VARIANCE_MIN)),
-    "max": lambda maps, ops: ops.max(maps, axis=(1, 2)),
-}
+MEAN, MEAN_AND_DEVIATION = "mean", "mean+deviation"  # how the maps of a tap are pooled
+_STATISTICS = (MEAN, MEAN_AND_DEVIATION)
+_VARIANCE_MIN = 1e-12  # rounding may make a variance negative
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,16 +31,16 @@ class NoveltyDetector:
 
     taps: names of the layers of the backbone whose feature maps are read. components: how distances are measured.
     offset, factor: float32 [components], standardisation: a distance d counts as (d - offset) * factor, so that
-    components are comparable. combination: "max" or "mean" of the standardised distances. statistics: how maps are
-    pooled, see `pool`.
+    components are comparable. combination: "max" or "mean" of the standardised distances. statistics: how the maps of
+    each tap are pooled, see `pool`.
     """
 
     taps: tuple[str, ...]
     components: tuple[Component, ...]
     offset: Array
     factor: Array
+    statistics: tuple[str, ...]
     combination: str = "max"
-    statistics: tuple[str, ...] = ("mean",)
 
     def score(self, pooled: Sequence[Array], scores: Array) -> Array:
         """Return the novelty score of each frame, float32 [n]; higher is more novel.
@@ -89,13 +86,18 @@ class NoveltyDetector:
             raise InputError(f"{path} is malformed: {_reason(error)}; fit the model again") from error
 
 
-def pool(maps: Any, statistics: Sequence[str], ops: Any) -> Any:
-    """Return the pooled features of one tap: statistics of each channel over the places, [n, statistics * c].
+def pool(maps: Any, statistics: str, ops: Any) -> Any:
+    """Return the pooled features of one tap: statistics of each channel over the places.
 
-    maps: feature maps, float32 [n, h, w, c]. statistics: any of "mean", "deviation" and "max", side by side in this
-    order. ops: numpy or keras.ops.
+    maps: feature maps, float32 [n, h, w, c]. statistics: "mean" returns [n, c], "mean+deviation" returns the means and
+    the standard deviations side by side, [n, 2c]. ops: numpy or keras.ops.
     """
-    return ops.concatenate([_STATISTICS[name](maps, ops) for name in statistics], axis=1)
+    mean = ops.mean(maps, axis=(1, 2))
+    if statistics == MEAN:
+        return mean
+    # One pass over the map; the mean of squared differences would take two.
+    variance = ops.mean(maps * maps, axis=(1, 2)) - mean * mean
+    return ops.concatenate([mean, ops.sqrt(ops.maximum(variance, _VARIANCE_MIN))], axis=1)
 
 
 def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any], scores: Any) -> Any:
@@ -112,7 +114,7 @@ def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any], scores: Any) 
 
     # A model of its own, because Keras names operations anew in each process, and names of a loaded model may collide.
     inputs = [keras.Input(each.shape[1:], dtype="float32") for each in (*maps, scores)]
-    pooled = [pool(each, detector.statistics, keras.ops) for each in inputs[:-1]]
+    pooled = [pool(each, how, keras.ops) for each, how in zip(inputs[:-1], detector.statistics, strict=True)]
     inner = keras.Model(inputs, _combined(detector, pooled, inputs[-1], keras.ops), name="novelty")
     return inner([*maps, scores])
 
@@ -122,6 +124,8 @@ def _combined(detector: NoveltyDetector, pooled: Sequence[Any], scores: Any, ops
         (each.distance(pooled, scores, ops) - float(offset)) * float(factor)
         for each, offset, factor in zip(detector.components, detector.offset, detector.factor, strict=True)
     ]
+    if len(found) == 1:
+        return found[0]
     stacked = ops.stack(found, axis=1)
     combine = cast(Callable[..., Any], ops.max if detector.combination == "max" else ops.mean)
     return combine(stacked, axis=1)
@@ -140,11 +144,14 @@ def _decoded(arrays: dict[str, Any]) -> NoveltyDetector:
     if combination not in _COMBINATIONS:
         raise ValueError(f"the combination is {combination!r}, but must be one of {', '.join(_COMBINATIONS)}")
     statistics = tuple(str(name) for name in arrays["statistics"])
-    if not statistics or not set(statistics) <= set(_STATISTICS):
-        raise ValueError(f"its statistics {', '.join(statistics) or '(none)'} are unknown to this version")
+    if len(statistics) != len(taps) or not set(statistics) <= set(_STATISTICS):
+        raise ValueError(
+            f"its statistics are {', '.join(statistics) or '(none)'}, but must be one of "
+            f"{', '.join(_STATISTICS)} for each tap"
+        )
     if any(getattr(each, "tap", 0) not in range(len(taps)) for each in components):
         raise ValueError("a component reads a tap that the file does not name")
-    return NoveltyDetector(taps, components, _finite(offset), _finite(factor), combination, statistics)
+    return NoveltyDetector(taps, components, _finite(offset), _finite(factor), statistics, combination)
 
 
 def _component(arrays: dict[str, Any], at: int, kind: str) -> Component:

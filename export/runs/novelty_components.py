@@ -80,31 +80,44 @@ class RelativeDistance:
     Fix to Mahalanobis Distance for Improving Near-OOD Detection" (https://arxiv.org/abs/2106.09022). The logarithms are
     those of densities with heavy tails (Student's t), so that neither distance dominates far from the training frames.
 
-    centre: [f], subtracted from the features. within, total: [f, p], whiten the features. means: [k, p], class means in
-    the space of `within`. weight: [1].
+    Both distances are quadratic in the features x: D for class k is |(x - centre) A|^2 + (x - centre) l_k + c_k. This
+    takes half of the operators that differences to each mean take; for a small network, their number is most of the
+    cost.
+
+    centre: [f]. whitening: [f, 2p], the matrices A of D and of G side by side, divided by the root of p. linear:
+    [f, k], the l_k divided by p. constant: [k], the c_k divided by p. weight: [1].
     """
 
     centre: Array
-    within: Array
-    total: Array
-    means: Array
+    whitening: Array
+    linear: Array
+    constant: Array
     weight: Array
 
     def __post_init__(self) -> None:
         """Raise ValueError if the shapes do not match."""
-        shape = (*self.centre.shape, self.means.shape[-1])
-        _check(self.within.shape == self.total.shape == shape, "centre, within, total and means do not match")
-        _check(self.means.ndim == 2 and len(self.means) > 0 and self.weight.shape == (1,), "means or weight is invalid")
+        features, classes = self.centre.shape, self.constant.shape
+        _check(self.whitening.ndim == 2 and self.whitening.shape[:1] == features, "centre and whitening do not match")
+        _check(self.whitening.shape[1] % 2 == 0, "whitening must have an even number of columns")
+        _check(
+            self.linear.shape == (*features, *classes) and len(self.constant) > 0, "linear and constant do not match"
+        )
+        _check(self.weight.shape == (1,), "weight must be one number")
 
     def distance(self, pooled: Sequence[Any], _scores: Any, ops: Any) -> Any:
         """Return the score, [n]."""
-        offset = ops.concatenate(list(pooled), axis=1) - self.centre
-        size = self.means.shape[1]
-        white = ops.matmul(offset, np.concatenate([self.within, self.total], axis=1))
-        gaps = ops.expand_dims(white[:, :size], 1) - self.means
-        near = ops.min(ops.sum(gaps * gaps, axis=2), axis=1)
-        far = ops.sum(white[:, size:] * white[:, size:], axis=1)
-        return ops.log(near / size + 1.0) - ops.log(far / size + 1.0) * float(self.weight[0])
+        offset, classes = ops.concatenate(list(pooled), axis=1) - self.centre, len(self.constant)
+        white = ops.matmul(offset, self.whitening)
+        linear = np.pad(self.linear, ((0, 0), (0, 1)))
+        constant = np.append(self.constant + 1, np.float32(1))
+        squares = ops.matmul(white * white, self._sums()) + (ops.matmul(offset, linear) + constant)
+        logs = ops.log(ops.maximum(squares, 1.0))  # rounding may give less than 1
+        return ops.min(logs[:, :classes], axis=1) - logs[:, classes] * float(self.weight[0])
+
+    def _sums(self) -> Array:
+        """Return a matrix that sums the first half of the columns for each class, and the second half once."""
+        half, classes = self.whitening.shape[1] // 2, len(self.constant)
+        return np.repeat(np.eye(2, dtype=np.float32), half, axis=0)[:, [0] * classes + [1]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -21,7 +21,7 @@ from stripwatch.training.novelty.leave_one_out import KnownFrames, Rows, leave_e
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.novelty.refit import RefitSettings, Refitted, refit
 from stripwatch.training.novelty.run_features import FrameFolder, RunFeatures, find_taps, run_features
-from stripwatch.training.novelty.taps import STATISTICS, Taps
+from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.digests import digest_frames
 from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
@@ -63,9 +63,10 @@ class JudgingRun:
         if run.novelty is None:
             return None
         detector = NoveltyDetector.read(folder / NOVELTY_FILE)
-        if detector.statistics != STATISTICS:
+        taps = find_taps(find_backbone(model), detector.taps)
+        if detector.statistics != taps.statistics:
             raise InputError(f"{folder / NOVELTY_FILE} was written by another version; fit the model again")
-        return cls(run, model, run.novelty, detector, find_taps(find_backbone(model), detector.taps))
+        return cls(run, model, run.novelty, detector, taps)
 
     @property
     def head(self) -> Head:

@@ -47,7 +47,7 @@ from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
-from stripwatch.training.novelty.taps import STATISTICS, choose_taps
+from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_text
@@ -213,7 +213,7 @@ def _feature_files(plan: _FitPlan, folder: Path, name: str) -> FeatureFiles:
     if plan.settings.novelty_false_alarms is None or plan.settings.fine_tune:
         return FeatureFiles(folder / name)
     taps = choose_taps(plan.classifier.backbone)
-    return FeatureFiles(folder / name, TapFile(folder / taps_name(name, taps.positions, STATISTICS), taps))
+    return FeatureFiles(folder / name, TapFile(folder / taps_name(name, taps.positions, taps.statistics), taps))
 
 
 def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob, scores: Features) -> NoveltyFacts | None:

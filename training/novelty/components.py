@@ -1,5 +1,6 @@
 """Fit of the novelty score to training features."""
 
+import math
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,10 +12,11 @@ from stripwatch.export.runs.novelty_components import Array, RelativeDistance
 Doubles = NDArray[np.float64]
 _AXES_MAX = 200  # principal components kept; bounds the size of the bundle and the time per frame
 _FRAMES_PER_AXIS = 4  # fewer frames per component leave the covariances undetermined
-_SHRINKAGE = 0.3  # of both covariances towards a multiple of the identity
+_SHRINKAGE = 0.2  # of both covariances towards a multiple of the identity
 # Share of the distance to all frames, by number of classes, from 1. The fewer classes there are, the less that distance
-# differs from the one to the nearest class, until both cancel each other.
-_WEIGHTS = (0.0, 0.75, 0.9, 1.0)
+# differs from the one to the nearest class, until both cancel each other. With 1, steel of the same texture but another
+# contrast is missed if the classes barely differ.
+_WEIGHTS = (0.0, 0.5, 0.9, 0.95)
 # Least deviation of a feature, as share of the mean deviation. With a smaller one, the rounding errors of a feature
 # that hardly varies would become a large distance.
 _DEVIATION_MIN = 1e-3
@@ -36,8 +38,11 @@ def fit_distance(pooled: Sequence[Array], targets: Array, weight: float) -> Rela
     values, classes = standard @ axes, label_sets(targets)
     means = np.stack([values[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
     within, total = (_whitening(each) for each in (values - means[classes], values))
-    to_axes = factor[:, None] * axes
-    arrays = (centre, to_axes @ within, to_axes @ total, means @ within, np.array([weight]))
+    to_axes, size, centres = factor[:, None] * axes, axes.shape[1], means @ within
+    whitening = to_axes @ np.concatenate([within, total], axis=1) / math.sqrt(size)
+    linear = -2 * to_axes @ within @ centres.T / size
+    constant = (centres**2).sum(axis=1) / size
+    arrays = (centre, whitening, linear, constant, np.array([weight]))
     return RelativeDistance(*(each.astype(np.float32) for each in arrays))
 
 

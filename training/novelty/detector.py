@@ -9,7 +9,7 @@ import numpy as np
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.novelty_components import Array
 from stripwatch.training.novelty.components import fit_distance, weight_of
-from stripwatch.training.novelty.taps import STATISTICS, Taps
+from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.stratified_split import fold_frames
 
 METHOD = "relative Mahalanobis distance of mean and deviation of feature maps"
@@ -57,9 +57,8 @@ def fit_detector(
 
     def fit(frames: Sequence[int]) -> NoveltyDetector:
         distance = fit_distance([each[frames] for each in pooled], targets[frames], weight)
-        return NoveltyDetector(
-            taps.names, (distance,), np.zeros(1, np.float32), np.ones(1, np.float32), statistics=STATISTICS
-        )
+        unchanged = np.zeros(1, np.float32), np.ones(1, np.float32)  # offset and factor of the only component
+        return NoveltyDetector(taps.names, (distance,), *unchanged, taps.statistics)
 
     held_out = np.empty(len(targets), np.float32)
     names = [tuple(str(at) for at in np.flatnonzero(row)) for row in targets]

@@ -16,7 +16,7 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.novelty_components import Array
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Head, SplitFrame
-from stripwatch.training.novelty.taps import STATISTICS, Taps, with_pooled_taps
+from stripwatch.training.novelty.taps import Taps, with_pooled_taps
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -101,7 +101,7 @@ def _split(taps: Taps, columns: Array) -> RunFeatures:
 
 
 def _file_name(model: keras.Model, taps: Taps, folder: FrameFolder) -> str:
-    identity = (find_backbone(model).name, taps.names, STATISTICS, folder.decode)
+    identity = (find_backbone(model).name, taps.names, taps.statistics, folder.decode)
     digest = hashlib.sha256(msgspec.json.encode(identity))
     for weight in find_backbone(model).get_weights():
         digest.update(np.ascontiguousarray(weight).data)

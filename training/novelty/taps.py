@@ -6,12 +6,14 @@ from dataclasses import dataclass
 import keras
 import numpy as np
 
-from stripwatch.export.runs.novelty import pool
+from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, pool
 from stripwatch.export.runs.novelty_components import Array
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.training.networks.receptive_field import cell_step
 
-STATISTICS = ("mean", "deviation")
+# How the maps of the taps are pooled. The deviation of the fine map adds little, and costs most of the time: it takes
+# further passes over the largest map.
+STATISTICS = (MEAN, MEAN_AND_DEVIATION)
 _MERGES = (keras.layers.Add, keras.layers.Concatenate)
 # Layers that do not end a convolution: the features are those of the layer that follows.
 _PARTS = (keras.layers.BatchNormalization, keras.layers.Activation, keras.layers.ReLU)
@@ -31,14 +33,24 @@ class Taps:
     channels: tuple[int, ...]
 
     @property
+    def statistics(self) -> tuple[str, ...]:
+        """Return how the maps of each tap are pooled. A single tap is the coarse one."""
+        return STATISTICS[-len(self.names) :]
+
+    @property
+    def widths(self) -> list[int]:
+        """Return the number of pooled features of each tap."""
+        each = zip(self.channels, self.statistics, strict=True)
+        return [channels * (2 if how == MEAN_AND_DEVIATION else 1) for channels, how in each]
+
+    @property
     def features(self) -> int:
         """Return the number of pooled features of all taps."""
-        return len(STATISTICS) * sum(self.channels)
+        return sum(self.widths)
 
     def split(self, columns: Array) -> list[Array]:
         """Return the features of each tap, [n, f]. columns: those of all taps side by side, [n, features]."""
-        ends = len(STATISTICS) * np.cumsum(self.channels)
-        return np.split(columns, ends[:-1], axis=1)
+        return np.split(columns, np.cumsum(self.widths)[:-1], axis=1)
 
 
 def choose_taps(backbone: keras.Model) -> Taps:
@@ -52,8 +64,7 @@ def choose_taps(backbone: keras.Model) -> Taps:
     """
     blocks = _block_ends(backbone)
     if _FINE_STEP_PX in blocks and _COARSE_STEP_PX in blocks:
-        middle = blocks[_COARSE_STEP_PX]
-        positions = [blocks[_FINE_STEP_PX][-1], middle[(len(middle) - 1) // 2]]
+        positions = [blocks[_FINE_STEP_PX][-1], _middle(backbone, blocks[_COARSE_STEP_PX])]
     else:
         steps = [step for step in sorted(blocks) if step <= _COARSE_STEP_PX] or sorted(blocks)[:1]
         positions = [blocks[step][-1] for step in steps[-2:]]
@@ -61,13 +72,24 @@ def choose_taps(backbone: keras.Model) -> Taps:
     return Taps(tuple(each.name for each in layers), tuple(positions), tuple(each.output.shape[-1] for each in layers))
 
 
+def _middle(backbone: keras.Model, blocks: Sequence[int]) -> int:
+    """Return the middle one of these blocks; of two, the later one if blocks are plain convolutions, else the earlier.
+
+    That choice was better for MobileNet (no merges) and for EfficientNet-Lite0 (sums).
+    """
+    merges = isinstance(backbone.layers[blocks[0]], _MERGES)
+    return blocks[(len(blocks) - merges) // 2]
+
+
 def with_pooled_taps(model: keras.Model, taps: Taps) -> keras.Model:
     """Return a model that also returns the pooled features of all taps side by side, float32 [n, taps.features]."""
     view, count = with_taps(model, taps.names), len(model.outputs)
     maps = view.outputs[count:]
     inputs = [keras.Input(each.shape[1:], dtype="float32") for each in maps]
-    pooled = keras.ops.concatenate([pool(each, STATISTICS, keras.ops) for each in inputs], axis=1)
-    pooling = keras.Model(inputs, pooled, name="pooled_taps")  # its operations may have the names of those of the model
+    pooled = [pool(each, how, keras.ops) for each, how in zip(inputs, taps.statistics, strict=True)]
+    pooling = keras.Model(
+        inputs, keras.ops.concatenate(pooled, axis=1), name="pooled_taps"
+    )  # its operations may have the names of those of the model
     return keras.Model(view.inputs, [*view.outputs[:count], pooling(maps)])
 
 

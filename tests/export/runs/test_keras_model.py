@@ -41,7 +41,7 @@ def test_a_detector_adds_the_novelty_score_and_leaves_the_scores_as_they_are(hea
     taps = ("conv_pw_5_relu", "conv_pw_11_relu")
     whitening = np.random.default_rng(0).normal(size=(128, 4)).astype(np.float32)
     gaussian = Gaussian(1, whitening, np.zeros((1, 4), np.float32))
-    detector = NoveltyDetector(taps, (gaussian,), np.zeros(1, np.float32), np.ones(1, np.float32))
+    detector = NoveltyDetector(taps, (gaussian,), np.zeros(1, np.float32), np.ones(1, np.float32), ("mean", "mean"))
     plain, view = exported_view(model, head), exported_view(model, head, detector)
     assert view_outputs(head, detector) == [*view_outputs(head), "novelty"]
     found, *others = view.predict(frames, verbose=0)

@@ -1,4 +1,5 @@
 import io
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,8 @@ from numpy.typing import NDArray
 from stripwatch.export.convert.keras_to_onnx import to_onnx
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import find_backbone, load_model
-from stripwatch.export.runs.novelty import NoveltyDetector, novelty_tensor, pool
-from stripwatch.export.runs.novelty_components import Gaussian, Neighbours, Uncertainty
+from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, NoveltyDetector, novelty_tensor, pool
+from stripwatch.export.runs.novelty_components import Array, Gaussian, Neighbours, RelativeDistance, Uncertainty
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.worker.common.errors import InputError
@@ -39,7 +40,11 @@ def detector(taps: tuple[str, ...] = TAPS, channels: tuple[int, int] = (6, 8), *
         Uncertainty(),
     )
     scale = {"offset": np.array([0.2, 1, 0.5], np.float32), "factor": np.array([3, 0.5, 2], np.float32)}
-    return NoveltyDetector(taps, components, **{**scale, **changes})
+    return NoveltyDetector(taps, components, **{**scale, "statistics": (MEAN, MEAN), **changes})
+
+
+def pool_all(novelty: NoveltyDetector, maps: Sequence[Array]) -> list[Array]:
+    return [pool(each, how, np) for each, how in zip(maps, novelty.statistics, strict=True)]
 
 
 def test_neighbours_measure_the_cosine_distance_to_the_kth_nearest() -> None:
@@ -65,6 +70,35 @@ def test_gaussian_measures_the_mahalanobis_distance_to_the_nearest_mean() -> Non
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
+def relative(features: int, classes: int, seed: int = 5) -> RelativeDistance:
+    """A distance whose quadratic forms are positive, as those of a fit are."""
+    whitening = random_floats(features, 8, seed=seed)
+    centres = random_floats(classes, 4, seed=seed + 1)
+    linear = -2 * whitening[:, :4] @ centres.T
+    constant = (centres**2).sum(axis=1)
+    return RelativeDistance(random_floats(features), whitening, linear, constant, np.array([0.9], np.float32))
+
+
+def test_the_relative_distance_compares_the_nearest_class_with_all_frames() -> None:
+    distance, frames = relative(5, 3), random_floats(9, 5, seed=9)
+    white = (frames - distance.centre) @ distance.whitening
+    near = (white[:, :4] ** 2).sum(axis=1)[:, None] + (frames - distance.centre) @ distance.linear + distance.constant
+    expected = np.log1p(near.min(axis=1)) - 0.9 * np.log1p((white[:, 4:] ** 2).sum(axis=1))
+    found = distance.distance([frames[:, :2], frames[:, 2:]], None, np)
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_keras_and_numpy_agree_on_a_single_distance() -> None:
+    unchanged = np.zeros(1, np.float32), np.ones(1, np.float32)
+    novelty = NoveltyDetector(TAPS, (relative(22, 3),), *unchanged, (MEAN, MEAN_AND_DEVIATION))
+    maps, scores = [random_floats(9, 4, 5, 6), random_floats(9, 2, 2, 8)], random_floats(9, 3)
+    inputs = [keras.Input(each.shape[1:]) for each in (*maps, scores)]
+    model = keras.Model(inputs, novelty_tensor(novelty, inputs[:2], inputs[2]))
+    assert model.output_shape == (None,)
+    found = model.predict([*maps, scores], verbose=0)
+    np.testing.assert_allclose(found, novelty.score(pool_all(novelty, maps), scores), atol=1e-5)
+
+
 @pytest.mark.parametrize("combination", ["max", "mean"])
 def test_the_score_combines_standardised_distances(combination: str) -> None:
     novelty = detector(combination=combination)
@@ -74,22 +108,29 @@ def test_the_score_combines_standardised_distances(combination: str) -> None:
     np.testing.assert_allclose(novelty.score(pooled, scores), expected, rtol=1e-5)
 
 
-def test_pooling_puts_statistics_of_the_places_side_by_side() -> None:
-    maps = random_floats(9, 4, 5, 6)
-    found = pool(maps, ("deviation", "max", "mean"), np)
+def test_pooling_puts_mean_and_deviation_of_the_places_side_by_side() -> None:
+    maps = random_floats(9, 4, 5, 6) + 3
     places = maps.reshape(9, 20, 6)
-    expected = np.concatenate([places.std(axis=1), places.max(axis=1), places.mean(axis=1)], axis=1)
-    np.testing.assert_allclose(found, expected, rtol=1e-5)
+    mean, deviation = places.mean(axis=1), places.std(axis=1)
+    np.testing.assert_allclose(pool(maps, MEAN, np), mean, rtol=1e-5)
+    found = pool(maps, MEAN_AND_DEVIATION, np)
+    np.testing.assert_allclose(found, np.concatenate([mean, deviation], axis=1), rtol=1e-4)
+
+
+def test_the_deviation_of_a_constant_map_is_nearly_0() -> None:
+    found = pool(np.full((1, 7, 7, 3), 0.3, np.float32), MEAN_AND_DEVIATION, np)
+    assert (found[:, 3:] >= 0).all()
+    assert (found[:, 3:] < 1e-3).all()
 
 
 @pytest.mark.parametrize("combination", ["max", "mean"])
 def test_keras_and_numpy_agree(combination: str) -> None:
-    novelty = detector(channels=(18, 24), combination=combination, statistics=("mean", "deviation", "max"))
+    novelty = detector(channels=(6, 16), combination=combination, statistics=(MEAN, MEAN_AND_DEVIATION))
     maps, scores = [random_floats(9, 4, 5, 6), random_floats(9, 2, 2, 8)], random_floats(9, 3)
     inputs = [keras.Input(each.shape[1:]) for each in (*maps, scores)]
     model = keras.Model(inputs, novelty_tensor(novelty, inputs[:2], inputs[2]))
     assert model.output_shape == (None,)
-    expected = novelty.score([pool(each, novelty.statistics, np) for each in maps], scores)
+    expected = novelty.score(pool_all(novelty, maps), scores)
     np.testing.assert_allclose(model.predict([*maps, scores], verbose=0), expected, atol=1e-5)
 
 
@@ -102,7 +143,7 @@ def test_tf2onnx_converts_the_score_with_a_dynamic_batch(fitted_run: Path) -> No
     proto = to_onnx(keras.Model(view.inputs, [scores, novelty_tensor(novelty, maps, scores)]))
     session = onnxruntime.InferenceSession(proto.SerializeToString(), providers=["CPUExecutionProvider"])
     known, *found = view.predict(pixels, verbose=0)
-    expected = novelty.score([pool(each, novelty.statistics, np) for each in found], known)
+    expected = novelty.score(pool_all(novelty, found), known)
     for batch in (1, len(pixels)):
         result = session.run(None, {"frames": pixels[:batch]})[1]
         np.testing.assert_allclose(result, expected[:batch], atol=1e-4)
@@ -134,10 +175,10 @@ def test_rejects_a_tap_that_the_backbone_lacks(fitted_run: Path) -> None:
 
 
 def test_reads_what_it_wrote(tmp_path: Path) -> None:
-    novelty, path = detector(combination="mean", statistics=("max",)), tmp_path / "novelty.npz"
+    novelty, path = detector(combination="mean", statistics=(MEAN, MEAN_AND_DEVIATION)), tmp_path / "novelty.npz"
     novelty.write(path)
     found = NoveltyDetector.read(path)
-    assert (found.taps, found.combination, found.statistics) == (TAPS, "mean", ("max",))
+    assert (found.taps, found.combination, found.statistics) == (TAPS, "mean", (MEAN, MEAN_AND_DEVIATION))
     pooled, scores = [random_floats(9, 6), random_floats(9, 8)], random_floats(9, 3)
     np.testing.assert_array_equal(found.score(pooled, scores), novelty.score(pooled, scores))
 
@@ -163,9 +204,10 @@ def test_rejects_a_file_that_is_no_archive(tmp_path: Path, content: bytes) -> No
         ({"schema": "other/9"}, "its schema is 'other/9'"),
         ({"kinds": ["neighbours", "psychic", "uncertainty"]}, "component 'psychic' is unknown"),
         ({"combination": "median"}, "combination is 'median'"),
-        ({"statistics": ["mean", "mode"]}, "statistics mean, mode are unknown"),
-        ({"statistics": np.array([], np.str_)}, r"statistics \(none\) are unknown"),
-        ({"taps": ["only"]}, "a tap that the file does not name"),
+        ({"statistics": ["mean", "mode"]}, "statistics are mean, mode, but must be one of mean"),
+        ({"statistics": ["mean"]}, "statistics are mean, but .* for each tap"),
+        ({"statistics": np.array([], np.str_)}, r"statistics are \(none\), but"),
+        ({"taps": ["only"], "statistics": ["mean"]}, "a tap that the file does not name"),
         ({"offset": np.zeros(2, np.float32)}, "do not match"),
         ({"factor": np.array([1, 2, np.nan], np.float32)}, "not finite"),
         ({"component_0_memory": np.zeros((50, 6))}, "not float32"),

@@ -47,7 +47,7 @@ def test_the_run_folder_has_the_detector_of_its_model(fitted_run: Path) -> None:
     assert (facts.false_alarm_rate, facts.frames) == (0.01, len(run.split.train))
     assert facts.sha256 == file_sha256(fitted_run / "novelty.npz")
     assert facts.method == "relative Mahalanobis distance of mean and deviation of feature maps"
-    assert NoveltyDetector.read(fitted_run / "novelty.npz").taps == ("conv_pw_5_relu", "conv_pw_8_relu")
+    assert NoveltyDetector.read(fitted_run / "novelty.npz").taps == ("conv_pw_5_relu", "conv_pw_9_relu")
     assert share_above(fitted_run) == facts.validation_share
 
 

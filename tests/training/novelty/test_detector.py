@@ -10,8 +10,8 @@ from stripwatch.training.novelty.taps import Taps
 
 pytestmark = pytest.mark.training
 
-TAPS = Taps(("one", "two"), (3, 7), (4, 6))
-WIDTHS = (8, 12)  # mean and deviation of each channel
+TAPS = Taps(("one", "two"), (3, 7), (8, 6))
+WIDTHS = (8, 12)  # means of the first tap, means and deviations of the second one
 Floats = NDArray[np.float32]
 CENTRES = {channels: 4 * np.random.default_rng(channels).normal(size=(4, channels)) for channels in WIDTHS}
 

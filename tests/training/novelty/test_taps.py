@@ -17,8 +17,8 @@ def backbone(network: str, cut: str = "", side: int = 96) -> keras.Model:
 @pytest.mark.parametrize(
     ("network", "cut", "taps"),
     [
-        ("mobilenet", "", ("conv_pw_5_relu", "conv_pw_8_relu")),
-        ("mobilenet", "conv_pad_12", ("conv_pw_5_relu", "conv_pw_8_relu")),
+        ("mobilenet", "", ("conv_pw_5_relu", "conv_pw_9_relu")),
+        ("mobilenet", "conv_pad_12", ("conv_pw_5_relu", "conv_pw_9_relu")),
         ("mobilenet", "conv_pw_6", ("conv_pw_5_relu", "conv_pw_6")),
         ("mobilenet", "conv_pw_5_relu", ("conv_pw_3_relu", "conv_pw_5_relu")),  # cut before 1/16
         ("mobilenet", "conv_dw_1_relu", ("conv1_relu",)),  # a depthwise convolution combines no channels
@@ -35,7 +35,7 @@ def test_taps_are_the_last_block_at_an_eighth_and_the_middle_one_at_a_sixteenth(
 @pytest.mark.parametrize("size", [(32, 32), (64, 160), (224, 224)])
 def test_taps_do_not_depend_on_the_input_size(size: tuple[int, int]) -> None:
     network = build_backbone(find_network("mobilenet"), (*size, 3), 0.25, "none")
-    assert choose_taps(network).names == ("conv_pw_5_relu", "conv_pw_8_relu")
+    assert choose_taps(network).names == ("conv_pw_5_relu", "conv_pw_9_relu")
 
 
 def test_a_network_without_padding_has_the_same_taps_on_a_small_input() -> None:
@@ -78,7 +78,7 @@ def test_positions_are_those_of_another_build_with_other_layer_names() -> None:
     assert first.positions == second.positions
 
 
-def test_pooled_taps_are_means_and_deviations_of_the_maps() -> None:
+def test_pooled_taps_are_the_mean_of_the_fine_map_and_mean_and_deviation_of_the_coarse_one() -> None:
     network = backbone("mobilenet", "conv_pw_7_relu", side=32)
     frames = keras.Input((32, 32, 3))
     model = keras.Model(frames, keras.layers.GlobalMaxPooling2D()(network(frames)))
@@ -88,13 +88,20 @@ def test_pooled_taps_are_means_and_deviations_of_the_maps() -> None:
     np.testing.assert_array_equal(found, model.predict(pixels, verbose=0))
     assert pooled.shape == (3, taps.features)
     maps = keras.Model(network.inputs, [network.get_layer(name).output for name in taps.names])
-    for columns, each in zip(taps.split(pooled), maps.predict(pixels, verbose=0), strict=True):
-        expected = np.concatenate([each.mean(axis=(1, 2)), each.std(axis=(1, 2))], axis=1)
-        np.testing.assert_allclose(columns, expected, rtol=1e-3, atol=1e-6)
+    fine, coarse = maps.predict(pixels, verbose=0)
+    columns = taps.split(pooled)
+    np.testing.assert_allclose(columns[0], fine.mean(axis=(1, 2)), rtol=1e-3, atol=1e-6)
+    expected = np.concatenate([coarse.mean(axis=(1, 2)), coarse.std(axis=(1, 2))], axis=1)
+    np.testing.assert_allclose(columns[1], expected, rtol=1e-2, atol=1e-5)
+
+
+def test_a_single_tap_has_mean_and_deviation() -> None:
+    taps = choose_taps(backbone("mobilenet", "conv1_relu", side=32))
+    assert (taps.statistics, taps.features) == (("mean+deviation",), 64)
 
 
 def test_with_pooled_taps_names_a_layer_that_is_missing() -> None:
     deep, shallow = backbone("mobilenet", side=32), backbone("mobilenet", "conv_pw_7_relu", side=32)
     frames = keras.Input((32, 32, 3))
-    with pytest.raises(InputError, match="reads layer 'conv_pw_8_relu', which the backbone lacks"):
+    with pytest.raises(InputError, match="reads layer 'conv_pw_9_relu', which the backbone lacks"):
         with_pooled_taps(keras.Model(frames, shallow(frames)), choose_taps(deep))

@@ -36,11 +36,13 @@ class AnnotationSet:
     notes: list[str] = field(default_factory=list)
 
 
-def read_annotations(dataset: DataSet, boxes: Path | None, boxes_format: str = AUTO) -> AnnotationSet:
+def read_annotations(
+    dataset: DataSet, boxes: Path | None, boxes_format: str = AUTO, clean_label: str | None = None
+) -> AnnotationSet:
     """Return the annotations of each annotated image.
 
     boxes: a folder of annotation files, or one file, in one of `FORMATS`. None uses the annotations that belong to the
-    layouts annotated, kolektor, mvtec and severstal.
+    layouts annotated, kolektor, mvtec and severstal. clean_label: label of clean images, which need no annotation.
     Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist, and DataError, with
     the first problems and their number, for annotations that cannot be read, are outside their image, have an unknown
     label, or do not belong to the images, and if no annotation belongs to an image of the data set.
@@ -49,25 +51,26 @@ def read_annotations(dataset: DataSet, boxes: Path | None, boxes_format: str = A
         raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
     if boxes is None and dataset.layout in ("mvtec", "kolektor"):
         masks = AnnotationFiles(dataset.root, "masks", list(scan_folder(dataset.root).masks))
-        return _Matching(dataset, masks, dataset.root).read()
+        return _Matching(dataset, masks, dataset.root, clean_label).read()
     if boxes is None and dataset.layout == "annotated":
-        return _Matching(dataset, find_label_files(dataset.root), dataset.root).read()
+        return _Matching(dataset, find_label_files(dataset.root), dataset.root, clean_label).read()
     if boxes is None:
         strips = read_severstal_masks(dataset.root)
         found = {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=runs) for name, runs in strips.items()}
         return AnnotationSet(found, "severstal")
     images = {file_below(dataset.root, sample.name).resolve() for sample in dataset.samples}
     files = find_annotations(boxes, boxes_format, lambda path: path.resolve() in images)
-    return _Matching(dataset, files, boxes).read()
+    return _Matching(dataset, files, boxes, clean_label).read()
 
 
 class _Matching:
     """Matches the annotations of one set of files with the images of a data set."""
 
-    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path) -> None:
+    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path, clean_label: str | None) -> None:
         self._dataset = dataset
         self._files = files
         self._boxes = boxes
+        self._clean_label = clean_label
         self._problems = Problems(str(boxes))
         self._index = ImageIndex(sample.name for sample in dataset.samples)
         self._labels = {sample.name: sample.labels for sample in dataset.samples}
@@ -158,31 +161,36 @@ class _Matching:
         )
 
     def _notes(self, found: dict[str, Annotations]) -> list[str]:
-        defects = [name for name, labels in self._labels.items() if labels]
-        others = [
-            f"{name} ({', '.join(sorted(marks.labels))})"
-            for name, marks in found.items()
-            if marks.labels - set(self._labels[name])
-        ]
+        defects = [name for name, labels in self._labels.items() if set(labels) - {self._clean_label}]
+        others = {name: self._other_labels(name, marks) for name, marks in found.items()}
         return [
             f"annotations of {len(found)} of {len(self._labels)} images from {self._files.text}",
-            *_note(self._unused, "annotations belong to images that are not in the data set"),
-            *_note(self._clipped, "boxes or polygons extended past their image by up to one pixel and were clipped"),
-            *_note(others, "images have boxes with a label that the image does not have"),
+            *_note(self._unused, "annotations of images that are not in the data set"),
+            *_note(self._clipped, "boxes or polygons that extended past the image by up to one pixel and were clipped"),
+            *_note(
+                [f"{name}: {', '.join(labels)}" for name, labels in others.items() if labels],
+                "images with boxes or masks of a label that the image does not have, "
+                f"{sum(map(len, others.values()))} in all",
+            ),
             *_note(
                 self._turned,
-                "annotated images have an EXIF rotation that training and the worker ignore, and their size does not "
-                "show whether the annotations were drawn on the rotated image",
+                "annotated images with an EXIF rotation that training and the worker ignore; their size does not show "
+                "whether the annotations were drawn on the rotated image",
                 "warning",
             ),
-            *(_note([name for name in defects if name not in found], "images are not annotated") if found else []),
+            *_note([name for name in defects if name not in found] if found else [], "images that are not annotated"),
         ]
+
+    def _other_labels(self, name: str, marks: Annotations) -> list[str]:
+        """Return the label of each box and mask that is not a label of the image."""
+        labels = [*(box.label for box in marks.boxes), *marks.masks]
+        return [label for label in labels if label not in self._labels[name]]
 
 
 def _note(names: list[str], what: str, kind: str = "note") -> list[str]:
     if not names:
         return []
-    return [f"{kind}: {len(names)} {what}: {', '.join(names[:3])}{', ...' if len(names) > 3 else ''}"]
+    return [f"{kind}: {what}: {len(names)} ({'; '.join(names[:3])}{'; ...' if len(names) > 3 else ''})"]
 
 
 def _annotations(shapes: Iterable[tuple[str, Shape]], width_px: int, height_px: int) -> Annotations:

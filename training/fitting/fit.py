@@ -149,7 +149,7 @@ def _plan(settings: FitSettings) -> _FitPlan:
 
 
 def _read_marks(settings: FitSettings, dataset: DataSet) -> Mapping[str, Annotations]:
-    found = read_annotations(dataset, settings.boxes, settings.boxes_format)
+    found = read_annotations(dataset, settings.boxes, settings.boxes_format, settings.clean_label)
     for note in found.notes:
         say(note)
     return found.marks

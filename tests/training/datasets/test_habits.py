@@ -414,7 +414,10 @@ HABITS = [
         TWO,
         boxes="Annotations",
         annotations=("voc", 2, 2, 0),
-        notes=(r"1 boxes or polygons extended .* clipped: rust/3\.png", "2 images are not annotated: pits/2"),
+        notes=(
+            r"boxes or polygons that extended .* clipped: 1 \(rust/3\.png\)",
+            r"that are not annotated: 2 \(pits",
+        ),
     ),
     Habit(voc_next_to_images, TWO, boxes=".", annotations=("voc", 2, 2, 0)),
     Habit(
@@ -434,7 +437,7 @@ HABITS = [
         {"type .json": 1},
         boxes="annotations",
         annotations=("coco", 3, 1, 2),
-        notes=(r"1 annotations belong to images that are not in the data set: elsewhere/9\.png",),
+        notes=(r"annotations of images that are not in the data set: 1 \(elsewhere/9\.png\)",),
     ),
     Habit(yolo, {"pits": 2, "rust": 1}, boxes="data.yaml", annotations=("yolo", 3, 2, 1)),
     Habit(label_studio, TWO, {"type .json": 1}, boxes=".", annotations=("label-studio", 1, 1, 0)),

@@ -87,8 +87,8 @@ frames.
   names both.
 - Fields may be added to the manifest. A worker uses the default of a field that an older bundle does not have.
 - A worker ignores fields that it does not know, except in these objects, where it rejects the bundle: STRICT.
-- A field of `decode` that has its default is omitted. A worker of an earlier version therefore reads every bundle that
-  does not use a newer field of `decode`.
+- A field of `decode` or `golden` that has its default is omitted. A worker of an earlier version therefore reads every
+  bundle that uses no newer field of these objects. It rejects a bundle with a novelty score: update the workers first.
 """
 _READ = "## Read a bundle in Python"
 READ_EXAMPLE = """import stripwatch

@@ -100,7 +100,8 @@ class DriftSettings(Section):
         ge=1,
         le=1_000,
         description="Multiple of the bundle's false-alarm rate from which on the share of novel frames counts as too "
-        "high. The camera is then reported as novel, if ten frames or more are novel and chance can be excluded.",
+        "high; half of the frames beyond that rate are always enough. The camera is then reported as novel, if ten "
+        "frames or more are novel and chance can be excluded.",
     )
     report_s: float = Field(
         default=10,

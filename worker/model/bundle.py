@@ -52,7 +52,7 @@ class Threshold(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     ] = 0.5
 
 
-class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
     """A frame with expected scores."""
 
     name: Annotated[str, Meta(description="Name of the image file.")]

@@ -51,13 +51,17 @@ class NovelFrames(FrameObserver):
         self._lock = threading.Lock()
 
     def on_sent(self, outcome: FrameOutcome, event: Result | Reject) -> None:
-        """Count a frame whose novelty score was compared with a threshold. A flagged frame is not judged by it."""
+        """Count a frame whose novelty score was compared with a threshold. A flagged frame is not judged by it.
+
+        A frame of a model without a threshold ends the counting of its camera, so that the frames of the previous model
+        do not hold the condition.
+        """
         if not isinstance(outcome, Prediction) or isinstance(event, Reject) or outcome.frame.replay_of is not None:
             return
-        if event.novelty is None or event.model.novelty_threshold is None or event.flags:
-            return
         spec, name = outcome.model.session.bundle.manifest.novelty, self._label(outcome.frame.camera)
-        if spec is not None and name != OTHER:
+        if spec is None or event.model.novelty_threshold is None:
+            self.forget(name)
+        elif name != OTHER and event.novelty is not None and not event.flags:
             self._window(name, event.model.sha256, spec).count(
                 UnsureReason.NOVEL.value if event.reason is UnsureReason.NOVEL else None
             )
@@ -80,7 +84,8 @@ class NovelFrames(FrameObserver):
         """Return whether a camera shows something that the model was not trained on.
 
         The share of novel frames must be drift.novel_factor times the expected one, of ten novel frames or more, and
-        must not be due to chance. A novel camera remains so until half of that share, or of ten frames, is left:
+        must not be due to chance. A multiple of a high expected share may exceed 1, so half of the frames beyond the
+        expected ones are always enough. A novel camera remains so until half of that share, or of ten frames, is left:
         otherwise its condition would begin and end with single frames.
         """
         counts = self.counts(camera)
@@ -88,14 +93,16 @@ class NovelFrames(FrameObserver):
             known = self._cameras.get(camera)
             if known is None or counts is None:
                 return False
-            at_least = max(_FRAMES_MIN, self._settings.novel_factor * counts.expected_share * counts.frames)
-            chance = chance_max(counts.novel, counts.frames, counts.expected_share)
+            expected = counts.expected_share
+            share_min = min(self._settings.novel_factor * expected, (1 + expected) / 2)
+            at_least = max(_FRAMES_MIN, share_min * counts.frames)
+            chance = chance_max(counts.novel, counts.frames, expected)
             begins = counts.novel >= at_least and chance <= _CHANCE_MAX
             known.is_novel = begins or (known.is_novel and counts.novel >= at_least / 2)
             return known.is_novel
 
     def forget(self, camera: str) -> None:
-        """Forget a camera that moved to another worker."""
+        """Forget a camera that moved to another worker, or whose model has no novelty threshold."""
         with self._lock:
             self._cameras.pop(camera, None)
 

@@ -123,6 +123,24 @@ def test_counts_afresh_for_another_model() -> None:
     assert line.counts() == (0, 5)
 
 
+@pytest.mark.parametrize("novelty", [None, 9.0])
+def test_a_model_without_a_threshold_ends_the_counting(novelty: float | None) -> None:
+    line = Watched()
+    line.sees(20, 9.0)
+    line.sees(1, novelty, model=novelty_model(None, "a" * 64) if novelty is None else novelty_model(ignored=True))
+    assert line.counts() is None
+
+
+def test_a_high_expected_share_still_leaves_room_for_the_condition() -> None:
+    line = Watched(novel_factor=5)
+    often = novelty_model(msgspec.structs.replace(SPEC, measured_share=0.3))
+    line.sees(100, model=often)
+    line.sees(180, 9.0, model=often)
+    assert not line.is_novel
+    line.sees(20, 9.0, model=often)
+    assert line.is_novel
+
+
 @given(st.integers(1, 60), st.integers(0, 60), st.floats(0.001, 0.5))
 def test_the_limit_of_the_probability_is_above_the_binomial_tail(frames: int, found: int, share: float) -> None:
     found = min(found, frames)

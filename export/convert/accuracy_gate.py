@@ -1,5 +1,6 @@
 """Accuracy gate: configurable limits on how far an exported model may deviate from Keras on the validation frames."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -108,6 +109,8 @@ def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
     if novelty is not None and novelty.agreement < limits.novelty_agreement_min:
         agreement, required = novelty.agreement, limits.novelty_agreement_min
         violations.append(f"agreement with Keras on novel frames is {agreement:.4f}, required is {required:g}")
+    if novelty is not None and not math.isfinite(novelty.difference):
+        violations.append("a novelty score is not a finite number")
     return violations
 
 

@@ -1,3 +1,5 @@
+import math
+
 import msgspec
 import numpy as np
 import pytest
@@ -73,6 +75,7 @@ def test_values_at_the_limit_and_better_than_keras_pass() -> None:
             ["rise of novel validation frames in points is 1.5, the limit is 1"],
         ),
         (NoveltyFidelity(0.97, 0.01, 0.01, 9.0), ["agreement with Keras on novel frames is 0.9700, required is 0.98"]),
+        (NoveltyFidelity(1.0, 0.01, 0.01, math.nan), ["a novelty score is not a finite number"]),
     ],
 )
 def test_limits_false_alarms_and_changed_novelty_decisions(novelty: NoveltyFidelity, messages: list[str]) -> None:

@@ -79,15 +79,16 @@ def _read(path: Path, problems: Problems) -> Iterator[ImageMarks]:
             problems.add(f"{where} has the category_id {annotation.category_id}, which no category has")
         else:
             try:
-                marks[annotation.image_id].shapes += _shapes(annotation, names[annotation.category_id])
+                image = marks[annotation.image_id]
+                image.shapes += _shapes(annotation, names[annotation.category_id], image)
             except ValueError as error:
                 problems.add(f"{where} is not valid: {error}")
     yield from marks.values()
 
 
-def _shapes(annotation: _Annotation, label: str) -> list[Shape]:
+def _shapes(annotation: _Annotation, label: str, image: ImageMarks) -> list[Shape]:
     if isinstance(annotation.segmentation, _Rle):
-        return [Shape(label, runs=_runs(annotation.segmentation))]
+        return [Shape(label, runs=_runs(annotation.segmentation, image))]
     if annotation.segmentation:
         return [Shape(label, points=_points(flat)) for flat in annotation.segmentation]
     if len(annotation.bbox) != 4:
@@ -102,9 +103,13 @@ def _points(flat: list[float]) -> tuple[tuple[float, float], ...]:
     return tuple(zip(flat[::2], flat[1::2], strict=True))
 
 
-def _runs(rle: _Rle) -> RunLengthMask:
+def _runs(rle: _Rle, image: ImageMarks) -> RunLengthMask:
     counts = _decompressed(rle.counts) if isinstance(rle.counts, str) else rle.counts
     height_px, width_px = rle.size
+    if (width_px, height_px) != (image.width_px, image.height_px):
+        raise ValueError(
+            f"its mask has {width_px}x{height_px} pixels, but its image has {image.width_px}x{image.height_px}"
+        )
     if min(counts, default=0) < 0 or sum(counts) != height_px * width_px:
         raise ValueError(f"the runs of its mask do not cover {width_px}x{height_px} pixels")
     ends = np.cumsum(np.array(counts, np.int64))

@@ -97,6 +97,8 @@ def _shape(kind: str, value: dict[str, Any], width_px: int, height_px: int) -> S
         raise ValueError(f"a region has {len(labels)} labels; it needs one")
     label, to_x, to_y = str(labels[0]).strip(), width_px / 100, height_px / 100
     if kind == "polygonlabels":
+        if len(value["points"]) < 3:
+            raise ValueError(f"a polygon has {len(value['points'])} points; it needs at least three")
         return Shape(label, points=tuple((x * to_x, y * to_y) for x, y in value["points"]))
     left, top, width, height = value["x"] * to_x, value["y"] * to_y, value["width"] * to_x, value["height"] * to_y
     angle = math.radians(value.get("rotation") or 0)

@@ -53,6 +53,7 @@ def test_reads_masks_down_the_columns(tmp_path: Path, counts: Any) -> None:
         ({}, "neither a segmentation nor a bbox"),
         ({"segmentation": [[0, 0, 1, 1]]}, "a polygon has 4 numbers"),
         ({"segmentation": {"size": [3, 4], "counts": [2, 3]}}, "the runs of its mask do not cover 4x3 pixels"),
+        ({"segmentation": {"size": [4, 4], "counts": [16]}}, "its mask has 4x4 pixels, but its image has 4x3"),
         ({"segmentation": {"size": [3, 4], "counts": "~"}}, "are not compressed counts"),
         ({"segmentation": {"size": [3, 4], "counts": "P"}}, "end early"),
         ({"bbox": "1 2 3 4"}, "is not a COCO file: Expected `array`"),

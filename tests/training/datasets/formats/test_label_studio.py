@@ -60,6 +60,10 @@ def test_tasks_without_annotations_are_not_used_and_empty_ones_are_clean(tmp_pat
         (task([result({}, "brushlabels")]), "a result of type 'brushlabels'; draw rectangles or polygons"),
         (task([result(RECTANGLE, image_rotation=90)]), "the image was rotated by 90 degrees in Label Studio"),
         (task([result({**RECTANGLE, "rectanglelabels": []})]), "a region has 0 labels"),
+        (
+            task([result({"points": [[1, 1], [2, 2]], "polygonlabels": ["pits"]}, "polygonlabels")]),
+            "a polygon has 2 points; it needs at least three",
+        ),
         (task([result(RECTANGLE, original_width=0)]), "the image width of 0 is not a positive"),
     ],
 )

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.novelty_components import Array, RelativeDistance
 
 Doubles = NDArray[np.float64]
-_AXES_MAX = 200  # principal components kept; bounds the size of the bundle and the time per frame
-_FRAMES_PER_AXIS = 4  # fewer frames per component leave the covariances undetermined
+AXES_MAX = 200  # principal components kept; bounds the size of the bundle and the time per frame
+FRAMES_PER_AXIS = 2  # fewer frames per component leave the covariances undetermined
 _SHRINKAGE = 0.2  # of both covariances towards a multiple of the identity
 # Share of the distance to all frames, by number of classes, from 1. The fewer classes there are, the less that distance
 # differs from the one to the nearest class, until both cancel each other. With 1, steel of the same texture but another
@@ -23,10 +23,11 @@ _DEVIATION_MIN = 1e-3
 _POSITIVE_MIN = 1e-9  # smaller deviations and variances are rounding errors of 0
 
 
-def fit_distance(pooled: Sequence[Array], targets: Array, weight: float) -> RelativeDistance:
+def fit_distance(pooled: Sequence[Array], targets: Array, weight: float, axes_max: int = AXES_MAX) -> RelativeDistance:
     """Return the relative distance for these training frames.
 
     pooled: features of each tap, [n, f]. targets: [n, labels], 0 or 1. weight: as returned by `weight_of`.
+    axes_max: largest number of principal components. Only scores with the same number are comparable.
     """
     features = np.concatenate(list(pooled), axis=1).astype(np.float64)
     centre, deviation = features.mean(axis=0), features.std(axis=0)
@@ -34,7 +35,7 @@ def fit_distance(pooled: Sequence[Array], targets: Array, weight: float) -> Rela
     # A constant feature is ignored, because any other value of it would be infinitely far away.
     factor = np.where(deviation > _POSITIVE_MIN, 1 / np.maximum(deviation, max(least, _POSITIVE_MIN)), 0)
     standard = (features - centre) * factor
-    axes = _principal_axes(standard)
+    axes = _principal_axes(standard, axes_max)
     values, classes = standard @ axes, label_sets(targets)
     means = np.stack([values[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
     within, total = (_whitening(each) for each in (values - means[classes], values))
@@ -58,10 +59,10 @@ def label_sets(targets: Array) -> NDArray[np.intp]:
     return np.unique(np.where(counts[sets] == 1, -1, sets), return_inverse=True)[1]
 
 
-def _principal_axes(standard: Doubles) -> Doubles:
+def _principal_axes(standard: Doubles, axes_max: int) -> Doubles:
     """Return the principal axes, [f, p], of features with mean 0."""
     frames, features = standard.shape
-    count = max(1, min(_AXES_MAX, features, frames // _FRAMES_PER_AXIS))
+    count = max(1, min(axes_max, features, frames // FRAMES_PER_AXIS))
     if features <= frames:
         return _last_eigenvectors(standard.T @ standard, count)[1]
     squares, sides = _last_eigenvectors(standard @ standard.T, count)  # the smaller of both matrices

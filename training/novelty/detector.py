@@ -8,7 +8,7 @@ import numpy as np
 
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.novelty_components import Array
-from stripwatch.training.novelty.components import fit_distance, weight_of
+from stripwatch.training.novelty.components import AXES_MAX, FRAMES_PER_AXIS, fit_distance, weight_of
 from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.stratified_split import fold_frames
 
@@ -54,15 +54,17 @@ def fit_detector(
     if len(set(groups)) < FRAMES_MIN:
         return None
     weight = weight_of(targets)
+    names = [tuple(str(at) for at in np.flatnonzero(row)) for row in targets]
+    folds = fold_frames(names, groups, _FOLDS, seed, every=False)
+    axes_max = min(AXES_MAX, *(max(1, len(part.train) // FRAMES_PER_AXIS) for part in folds))
 
     def fit(frames: Sequence[int]) -> NoveltyDetector:
-        distance = fit_distance([each[frames] for each in pooled], targets[frames], weight)
+        distance = fit_distance([each[frames] for each in pooled], targets[frames], weight, axes_max)
         unchanged = np.zeros(1, np.float32), np.ones(1, np.float32)  # offset and factor of the only component
         return NoveltyDetector(taps.names, (distance,), *unchanged, taps.statistics)
 
     held_out = np.empty(len(targets), np.float32)
-    names = [tuple(str(at) for at in np.flatnonzero(row)) for row in targets]
-    for part in fold_frames(names, groups, _FOLDS, seed, every=False):
+    for part in folds:
         held_out[part.validation] = fit(part.train).score([each[part.validation] for each in pooled], targets)
     threshold, limited = choose_threshold(held_out, false_alarm_rate)
     return NoveltyFit(fit(range(len(targets))), threshold, held_out, limited)

@@ -95,8 +95,8 @@ def facts(card: BundleCard) -> dict[str, str]:
         if manifest.trained
         else "sizes not recorded: the worker does not flag untrained sizes",
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
-        "model": f"{origin.network}, {manifest.task}, {manifest.precision}, opset {manifest.opset}, "
-        f"heatmaps: {manifest.heatmaps or 'none'}",
+        "model": f"{origin.network}, {manifest.trained_for or manifest.task}, {manifest.precision}, "
+        f"opset {manifest.opset}, heatmaps: {manifest.heatmaps or 'none'}",
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
         "trained": f"{origin.created_at} on {origin.data}, weights {origin.weights}, seed {origin.seed}",
         "run": origin.run_id,

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import keras
@@ -29,6 +29,7 @@ from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, check_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
+from stripwatch.export.convert.synthetic_defects import synthetic_golden
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.convert.verify import verify
@@ -37,16 +38,17 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_detector, load_model, view_outputs
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
-from stripwatch.export.runs.run_folder import read_run
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, read_run
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, Manifest, Precision
+from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, GoldenFrame, Manifest, Precision
 
 _PARITY_BATCH = 16
+_FOUND_MIN = 0.6  # score of a defect that is clear enough for a golden frame
 _PARITY_FRAMES_MAX = 64
 _CALIBRATION_FRAMES_MAX = 128
 _GOLDEN_DIFFERENCE_MAX: dict[Precision, float] = {"fp16": 0.005, "int8": 0.025}
@@ -73,7 +75,7 @@ class ExportSettings:
 class Converted:
     """A run converted to ONNX in float32 and compared with Keras: the starting point for every precision.
 
-    backbone: name of the backbone layer.
+    backbone: name of the backbone layer. synthetic: further golden frames, of an anomaly model.
     """
 
     evaluation: Evaluation | None
@@ -81,6 +83,7 @@ class Converted:
     proto: onnx.ModelProto
     backbone: str
     parity: Parity
+    synthetic: list[GoldenFrame] = field(default_factory=list)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +158,21 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
         proto = to_onnx(view, names)
     with one_step(progress, "comparing with Keras"):
         parity = check_parity(proto.SerializeToString(), *_sample(view, names, validation))
-    return Converted(evaluation, validation, proto, backbone_name(model), parity)
+    synthetic = _synthetic(validation, model) if run.anomaly is not None else []
+    return Converted(evaluation, validation, proto, backbone_name(model), parity, synthetic)
+
+
+def _synthetic(validation: ScoredValidation, model: keras.Model) -> list[GoldenFrame]:
+    """Return golden frames with synthetic defects if no validation frame has a defect that Keras finds."""
+    anomaly = validation.run.labels.index(ANOMALY_LABEL)
+    found = validation.targets[:, anomaly] & (validation.keras[:, anomaly] > _FOUND_MIN)
+    if found.any():
+        return []
+    clean = [int(at) for at in np.flatnonzero(~validation.targets[:, anomaly])]
+    frames = synthetic_golden(validation, clean, anomaly, model.predict_on_batch)
+    if not frames:
+        say("warning: no golden frame has a defect, because the model finds none of the synthetic ones")
+    return frames
 
 
 def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
@@ -167,7 +184,9 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
     novelty = accepted.novelty
-    described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
+    described = describe(
+        validation.run, converted.evaluation, _facts(settings, validation, accepted, converted.synthetic)
+    )
     decisions = decide_all(described, accepted.scores, novelty.candidate if novelty else None)
     figures = measure_thresholds(described, decisions, validation.targets)
     for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
@@ -260,7 +279,7 @@ def _first_accepted(
                 validation.keras,
                 scores,
                 targets,
-                run.configuration.task,
+                run.configuration.label_task,
                 candidate.scheme,
                 novelty.fidelity if novelty else None,
             )
@@ -278,7 +297,9 @@ def _compare_novelty(validation: ScoredValidation, outputs: Outputs, precision: 
     return NoveltyComparison(validation.run.novelty, validation.novelty, outputs[NOVELTY_NAME], precision)
 
 
-def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
+def _facts(
+    settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted, synthetic: list[GoldenFrame]
+) -> Facts:
     differences, novelty = np.abs(accepted.scores - validation.keras).max(axis=1), accepted.novelty
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
     near = None if most is None else GoldenTolerance(differences, most)
@@ -289,7 +310,7 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
         version=settings.version,
         data=data,
         precision=settings.precision,
-        golden=[validation.golden(at) for at in picked],
+        golden=[*(validation.golden(at) for at in picked), *synthetic],
         golden_difference=float(differences[picked].max()),
         fidelity=accepted.fidelity,
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),

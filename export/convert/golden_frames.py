@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.convert.validation_scores import ScoredValidation
-from stripwatch.export.runs.run_folder import Task
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, Task
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.common.terminal.console import say
 
@@ -95,7 +95,7 @@ def pick_golden(
     """
     run, targets = validation.run, validation.targets
     wanted = count or usual_count(len(run.labels))
-    chosen = choose_golden(run.configuration.task, targets, validation.keras, wanted, near, known)
+    chosen = choose_golden(run.configuration.label_task, targets, validation.keras, wanted, near, known)
     if not chosen:
         close = " with similar scores in Keras and the exported model" if near else ""
         below = " and is clearly below the novelty threshold" if known is not None else ""
@@ -104,6 +104,8 @@ def pick_golden(
             "train the model further"
         )
     missing = missing_labels(run.labels, targets, chosen)
+    if run.anomaly is not None:  # it gets synthetic defects
+        missing = [label for label in missing if label != ANOMALY_LABEL]
     if missing:
         say(
             f"warning: no golden frame for {', '.join(missing)}: no validation frame with that label is classified "

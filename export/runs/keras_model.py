@@ -3,12 +3,16 @@
 from pathlib import Path
 
 import keras
+import numpy as np
 
 from stripwatch.export.runs.novelty import NoveltyDetector, novelty_tensor
 from stripwatch.export.runs.run_folder import MODEL_FILE, NOVELTY_FILE, Head, Run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME
+
+# Layer of an anomaly model, [n, h, w, 2]. The first value of a place is the logit of its score.
+PLACES = "anomaly_places"
 
 
 def load_model(folder: Path) -> keras.Model:
@@ -76,7 +80,13 @@ def _with_heatmaps(model: keras.Model, head: Head) -> keras.Model:
     with its bias but without its activation, is applied to each cell before "pool". Mean and dense layer are linear,
     so the mean of a heatmap over its cells equals the logit of the label.
     Head `paper-baseline` has no heatmaps: the model is returned unchanged.
+    An anomaly model has the score of an anomaly at each place, and 1 minus this score.
     """
+    if any(layer.name == PLACES for layer in model.layers):
+        place_scores = keras.layers.Conv2D(2, 1, use_bias=False, activation="sigmoid", name="heatmaps")
+        heatmaps = place_scores(model.get_layer(PLACES).output)
+        place_scores.set_weights([np.array([[[[1.0, -1.0], [0.0, 0.0]]]], np.float32)])  # the distances are not used
+        return keras.Model(model.inputs, [model.outputs[0], heatmaps])
     if head == "paper-baseline":
         return model
     if head == "dense":

@@ -92,6 +92,22 @@ def total(counts: Mapping[str, Localization]) -> Localization:
     return sum(counts.values(), NO_LOCALIZATION)
 
 
+class AnomalyFigures(msgspec.Struct, frozen=True):
+    """How an anomaly model separates clean frames from others.
+
+    auroc: area under the ROC curve, the probability that a random defective frame has a higher score than a random
+    clean one; None unless there are both. average_precision: of defective frames; None without any. found: share of
+    defective frames that the model reports. false_alarms: share of clean frames that it reports.
+    """
+
+    clean: int
+    defective: int
+    auroc: float | None
+    average_precision: float | None
+    found: float | None
+    false_alarms: float | None
+
+
 class Evaluation(msgspec.Struct, frozen=True):
     """Content of evaluation.json.
 
@@ -120,6 +136,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     thresholds_chosen: str
     localisation: dict[str, Localization] | None = None
     novelty: NoveltyResults | None = None
+    anomaly: AnomalyFigures | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -31,6 +31,8 @@ BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h
 
 Head = Literal["gap", "paper-baseline", "dense"]
 Task = Literal["multiclass", "multilabel"]
+FitTask = Literal["multiclass", "multilabel", "anomaly"]
+ANOMALY_LABEL = "anomaly"  # of an anomaly model, for every frame that is not clean
 Schedule = Literal["cosine", "plateau", "constant"]
 Optimizer = Literal["adam", "adamw"]
 Loss = Literal["crossentropy", "focal"]
@@ -47,8 +49,9 @@ class Configuration(msgspec.Struct, frozen=True):
     keep: the epoch that is kept. best_by: the metric that selects the best epoch. patience: epochs without improvement
     that end a stage; 0 disables early stopping. fine_tune: epochs of fine-tuning, at the learning rate fine_tune_rate,
     starting at layer fine_tune_from ("" for the last third of the backbone). precision: arithmetic of the fit; the
-    saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004.
-    merge_labels: labels that look alike were merged. boxes_format: format of the annotations, or "auto".
+    saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004. task
+    "anomaly": the options of heads and epochs have no meaning. merge_labels: labels that look alike were merged.
+    boxes_format: format of the annotations, or "auto".
     """
 
     layout: str
@@ -65,7 +68,7 @@ class Configuration(msgspec.Struct, frozen=True):
     seed: int
     val_share: float
     cut: str = ""
-    task: Task = "multiclass"
+    task: FitTask = "multiclass"
     schedule: Schedule = "cosine"
     scale_features: bool = True
     optimizer: Optimizer = "adam"
@@ -82,6 +85,11 @@ class Configuration(msgspec.Struct, frozen=True):
     precision: FitPrecision = "float32"
     merge_labels: bool = False
     boxes_format: str = "auto"
+
+    @property
+    def label_task(self) -> Task:
+        """Return how labels and scores are compared. An anomaly model has two labels, of which a frame has one."""
+        return "multilabel" if self.task == "multilabel" else "multiclass"
 
     @property
     def title(self) -> str:
@@ -170,6 +178,21 @@ class NoveltyFacts(msgspec.Struct, frozen=True):
     validation_share: float | None = None
 
 
+class AnomalyFacts(msgspec.Struct, frozen=True):
+    """The calibration of an anomaly model.
+
+    false_alarm_rate: share of clean frames that the threshold was chosen for. frames: number of training frames, scored
+    by distributions that had not seen them. false_alarms, found: share of the clean and of the other validation frames
+    that the model reports; None if there are none.
+    """
+
+    method: str
+    false_alarm_rate: float
+    frames: int
+    false_alarms: float | None = None
+    found: float | None = None
+
+
 class Run(msgspec.Struct, frozen=True):
     """Content of run.json. Later versions may add fields; unknown fields are ignored.
 
@@ -200,6 +223,7 @@ class Run(msgspec.Struct, frozen=True):
     trained: TrainedFrames | None = None
     novelty: NoveltyFacts | None = None
     files: DataFiles | None = None
+    anomaly: AnomalyFacts | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

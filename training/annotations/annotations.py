@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -44,6 +44,12 @@ class Annotations:
             stats = cv2.connectedComponentsWithStats(self.masks[label].mask().astype(np.uint8), connectivity=8)[2]
             found += [LabelledBox(label, x, y, x + width, y + height) for x, y, width, height, _ in stats[1:].tolist()]
         return found
+
+
+def relabelled(marks: Annotations, label: str) -> Annotations:
+    """Return the annotations with one label for all boxes and masks. Masks become the boxes around their parts."""
+    every = [box for each in marks.labels for box in marks.rectangles(each)]
+    return Annotations(marks.height_px, marks.width_px, tuple(replace(box, label=label) for box in every))
 
 
 CLEAN = Annotations(1, 1)  # a clean image of any size

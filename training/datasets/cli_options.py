@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from stripwatch.export.runs.run_folder import Task
+from stripwatch.export.runs.run_folder import FitTask, Task
 
 Data = Annotated[list[Path], typer.Option(help="Folder of image files, read with all its subfolders.")]
 Layout = Annotated[
@@ -13,13 +13,21 @@ Layout = Annotated[
     typer.Option(
         help="Layout of the data folder: prefix (files named CLASS_NUMBER.jpg or .bmp), folder (one folder per class), "
         "manifest (manifest.csv), severstal (train.csv with masks), collected (written by collect), mvtec (a category "
-        "of MVTec AD), kolektor (each image has a mask beside it) or annotated (labels of boxes or polygons: VOC, "
-        "COCO, YOLO, Label Studio, labelme). auto detects it."
+        "of MVTec AD), kolektor (each image has a mask beside it), annotated (labels of boxes or polygons: VOC, "
+        "COCO, YOLO, Label Studio, labelme) or flat (no image has a label). auto detects it."
     ),
 ]
 TaskOption = Annotated[
     Task,
     typer.Option("--task", help="Kind of labels. multiclass: one per frame. multilabel: any number per frame."),
+]
+FitTaskOption = Annotated[
+    FitTask,
+    typer.Option(
+        "--task",
+        help="multiclass: one label per frame. multilabel: any number of labels per frame. anomaly: train on clean "
+        "frames only, and find whatever differs from them.",
+    ),
 ]
 MergeLabels = Annotated[
     bool,

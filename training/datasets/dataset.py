@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stripwatch.export.runs.run_folder import DataFiles, SkippedFiles, Task
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, DataFiles, FitTask, SkippedFiles
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
@@ -19,6 +19,7 @@ from stripwatch.worker.model.bundle import LABELS_MAX
 AUTO = "auto"
 CLEAN = "clean"
 _NAMED_MAX = 3
+_CLEAN_NAMES = ("clean", "good", "ok", "normal")  # "good" as in MVTec AD
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,20 +50,22 @@ class DataSet:
         return DataFiles(len(self.samples), skipped)
 
 
-def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = (), merge_labels: bool = False) -> DataSet:
+def read_dataset(
+    root: Path, layout: str = AUTO, also: Sequence[Path] = (), merge_labels: bool = False, one_class: bool = False
+) -> DataSet:
     """Find the labelled images in a folder without opening them, except for a few that seem to be masks.
 
     also: additional folders, each with its own layout. Their images are named relative to the first folder, as in
-    "../review/pits/7.jpg". merge_labels: merge labels that look alike, such as "Pits" and "pits ". Raises SettingsError
-    for an unknown layout and for folders that contain each other, InputError for a missing folder, DataError if the
-    files cannot be used for training.
+    "../review/pits/7.jpg". merge_labels: merge labels that look alike, such as "Pits" and "pits ". one_class: a single
+    class, or images without labels, are enough. Raises SettingsError for an unknown layout and for folders that contain
+    each other, InputError for a missing folder, DataError if the files cannot be used for training.
     """
-    folders = [_read_folder(root, layout)]
+    folders = [_read_folder(root, layout, one_class)]
     samples = list(folders[0].samples)
     for at, other in enumerate(also):
         _check_apart(other, [root, *also[:at]])
         prefix = path_text(Path(os.path.relpath(other.resolve(), root.resolve())).as_posix())
-        folders.append(_read_folder(other, AUTO))
+        folders.append(_read_folder(other, AUTO, one_class))
         samples += [replace(each, name=f"{prefix}/{each.name}") for each in folders[-1].samples]
     samples.sort(key=lambda sample: sample.name)
     skipped = tuple(each for folder in folders for each in folder.skipped)
@@ -73,7 +76,7 @@ def read_dataset(root: Path, layout: str = AUTO, also: Sequence[Path] = (), merg
         samples, alike = merge_alike(samples, alike), []
     labels, layout = _labels_of(samples), folders[0].layout
     dataset = DataSet(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels, unused)
-    _check_labels(dataset)
+    _check_labels(dataset, one_class)
     return dataset
 
 
@@ -88,13 +91,13 @@ class _Folder:
     unused: tuple[SkippedFile, ...]
 
 
-def _read_folder(root: Path, layout: str) -> _Folder:
+def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     if layout not in (AUTO, *LAYOUTS):
         raise SettingsError(f"--layout {layout!r} is unknown; choose from {', '.join((AUTO, *LAYOUTS))}")
     if not _is_folder(root):
         raise InputError(f"data folder {root} does not exist")
     if layout == AUTO:
-        layout = detect_layout(root)
+        layout = detect_layout(root, one_class)
     samples = list(LAYOUTS[layout](root))
     found = scan_folder(root)
     if not samples:
@@ -129,11 +132,12 @@ def _check_apart(folder: Path, others: Sequence[Path]) -> None:
             )
 
 
-def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[DataSet, str | None]:
+def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[DataSet, str | None]:
     """Return the data set as used for this task, and the label of the model that means "no defect", or None.
 
     clean_label: the requested label. multiclass: each image has exactly one label; images without one get clean_label,
-    or "clean". multilabel: clean_label is removed from images, so that no label means "no defect".
+    or "clean". multilabel: clean_label is removed from images, so that no label means "no defect". anomaly: every image
+    that is not clean gets the label "anomaly"; if there is a single class, it is the clean one.
     Raises SettingsError if no image has clean_label, DataError, with the name, if an image has too many labels.
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
@@ -142,12 +146,42 @@ def for_task(dataset: DataSet, task: Task, clean_label: str | None) -> tuple[Dat
             f"--clean-label {clean_label!r} is not a label; choose from {', '.join(dataset.labels)}"
             f"{nearest_text(clean_label, dataset.labels)}"
         )
+    if task == "anomaly":
+        return _as_anomalies(dataset, clean_label)
     if task == "multiclass":
         clean_label = clean_label or (CLEAN if unlabelled else None)
         samples = [replace(sample, labels=_only_label(dataset, sample, clean_label)) for sample in dataset.samples]
         return replace(dataset, samples=samples, labels=_labels_of(samples)), clean_label
     samples = [replace(sample, labels=_defects(dataset, sample, clean_label)) for sample in dataset.samples]
     return replace(dataset, samples=samples, labels=_labels_of(samples)), None
+
+
+def _as_anomalies(dataset: DataSet, clean_label: str | None) -> tuple[DataSet, str]:
+    unlabelled = any(not sample.labels for sample in dataset.samples)
+    kept = clean_label or (CLEAN if unlabelled else _guess_clean(dataset))
+    clean = kept if clean_label or kept.lower() in _CLEAN_NAMES else CLEAN
+    if clean == ANOMALY_LABEL:
+        raise SettingsError(
+            f"the clean label cannot be {ANOMALY_LABEL!r}, which is the model's label for all other frames"
+        )
+    samples = [
+        replace(sample, labels=(clean if set(sample.labels) <= {kept} else ANOMALY_LABEL,))
+        for sample in dataset.samples
+    ]
+    return replace(dataset, samples=samples, labels=[ANOMALY_LABEL, clean]), clean
+
+
+def _guess_clean(dataset: DataSet) -> str:
+    """Return the label of clean images: the only one, or one that is named so. Raises SettingsError if unknown."""
+    if len(dataset.labels) == 1:
+        return dataset.labels[0]
+    named = [label for label in dataset.labels if label.lower() in _CLEAN_NAMES]
+    if len(named) != 1:
+        raise SettingsError(
+            f"--task anomaly needs to know which images are clean; pass --clean-label with one of "
+            f"{', '.join(dataset.labels)}, or --layout flat if all are"
+        )
+    return named[0]
 
 
 def _only_label(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
@@ -169,12 +203,15 @@ def _labels_of(samples: list[Sample]) -> list[str]:
     return sorted({label for sample in samples for label in sample.labels})
 
 
-def _check_labels(dataset: DataSet) -> None:
+def _check_labels(dataset: DataSet, one_class: bool) -> None:
     labels = dataset.labels
     kinds = {sample.labels for sample in dataset.samples}
-    if len(kinds) == 1:
+    if len(kinds) == 1 and not one_class:
         only = repr("|".join(kinds.pop())) if labels else "images without a label"
-        raise DataError(f"{dataset.root} has only one class, {only}; training needs at least two")
+        raise DataError(
+            f"{dataset.root} has only one class, {only}; training needs at least two; to train on clean "
+            "images only, use --task anomaly"
+        )
     if len(labels) > LABELS_MAX:
         raise DataError(f"{dataset.root} has {len(labels)} classes; a bundle supports at most {LABELS_MAX}")
     joined = next((label for label in labels if "|" in label), None)

@@ -20,8 +20,11 @@ _ONE_CLASS = "only one class, "
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
-def detect_layout(root: Path) -> str:
-    """Detect the layout of a folder. Raises DataError, with the reasons, if it is unknown or ambiguous."""
+def detect_layout(root: Path, one_class: bool = False) -> str:
+    """Detect the layout of a folder. Raises DataError, with the reasons, if it is unknown or ambiguous.
+
+    one_class: a single class is enough, and images in the folder itself may have names without a class.
+    """
     for name, csv_file in _CSV_FILES.items():
         if (root / csv_file).is_file():
             return name
@@ -48,15 +51,32 @@ def detect_layout(root: Path) -> str:
     try:
         annotated.find_label_files(root)
     except DataError as error:
+        if one_class and (layout := _one_class_layout(root, images)):
+            return layout
         for reason in (folder_reason, prefix_reason):
             if reason.startswith(_ONE_CLASS):
-                raise DataError(f"{root} has {reason}; training needs at least two") from error
+                raise DataError(
+                    f"{root} has {reason}; training needs at least two; to train on clean images only, use --task "
+                    "anomaly"
+                ) from error
         raise DataError(
             f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor "
             f"{manifest.CSV_FILE} (manifest), is not 'folder' ({folder_reason}), not 'prefix' ({prefix_reason}) and "
-            f"not 'annotated' ({error}); sort the images into one folder per class"
+            f"not 'annotated' ({error}); sort the images into one folder per class, or train on clean images only with "
+            "--task anomaly"
         ) from error
     return "annotated"
+
+
+def _one_class_layout(root: Path, images: list[Path]) -> str:
+    """Return the layout of a folder whose images all belong to one class, or "" if they may belong to several."""
+    for layout, labels in (("folder", _folder_labels), ("prefix", _prefix_labels)):
+        try:
+            if len(set(labels(root, images).values())) == 1:
+                return layout
+        except DataError:
+            continue
+    return "flat" if all(path.parent == root for path in images) else ""
 
 
 def _read_prefix(root: Path) -> Iterator[Sample]:
@@ -67,6 +87,11 @@ def _read_prefix(root: Path) -> Iterator[Sample]:
 def _read_folder(root: Path) -> Iterator[Sample]:
     """Read layout `folder`: the class is the first folder of the path, "crazing" for crazing/12.jpg."""
     return _samples(_folder_labels(root, find_images(root)))
+
+
+def _read_flat(root: Path) -> Iterator[Sample]:
+    """Read layout `flat`: no image has a label, so all are clean. The images may be in subfolders."""
+    return (Sample(name_below(root, path), ()) for path in find_images(root))
 
 
 def _samples(label_of: dict[str, str]) -> Iterator[Sample]:
@@ -136,4 +161,5 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "mvtec": mvtec.read_mvtec,
     "kolektor": kolektor.read_kolektor,
     "annotated": annotated.read_annotated,
+    "flat": _read_flat,
 }

@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 from rich.table import Table
 
@@ -109,11 +110,13 @@ def _summary(found: Evaluation) -> dict[str, Any]:
         "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
         "localisation": found.localisation and total(found.localisation).shares,
         "novelty": found.novelty and novelty_summary(found.novelty),
+        **({"anomaly": msgspec.to_builtins(found.anomaly)} if found.anomaly else {}),
     }
 
 
 def _facts(found: Evaluation) -> dict[str, str]:
     """Return the table for people."""
+    from stripwatch.training.evaluation.evaluation_report import share_text
     from stripwatch.training.novelty.report import novelty_facts
 
     calibration = found.calibration
@@ -125,6 +128,12 @@ def _facts(found: Evaluation) -> dict[str, str]:
         f"{calibration.temperature:.2f}",
         "thresholds": found.thresholds_chosen,
     }
+    if found.anomaly:
+        facts |= {
+            "AUROC": share_text(found.anomaly.auroc),
+            "found at the threshold": share_text(found.anomaly.found),
+            "false alarms": share_text(found.anomaly.false_alarms),
+        }
     unreached = [label for label, chosen in found.thresholds.items() if not chosen.unsure.reached]
     sure = [label for label, chosen in found.thresholds.items() if not chosen.sure.reached]
     if unreached:

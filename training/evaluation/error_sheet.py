@@ -54,7 +54,7 @@ def _label_shown(run: Run, measured: ScoredFrames, at: int) -> int:
     """Return the index of the label whose heatmap is shown: the predicted one, or in multilabel the most wrong one."""
     scores = measured.scores[at]
     distance = np.abs(measured.targets[at] - scores)
-    return int((scores if run.configuration.task == "multiclass" else distance).argmax())
+    return int((scores if run.configuration.label_task == "multiclass" else distance).argmax())
 
 
 def caption(run: Run, measured: ScoredFrames, at: int) -> str:
@@ -64,9 +64,9 @@ def caption(run: Run, measured: ScoredFrames, at: int) -> str:
     def scored(flags: Flags) -> str:
         return ", ".join(f"{run.labels[label]} {scores[label]:.3f}" for label in np.flatnonzero(flags)) or "no label"
 
-    predicted = scored(predicted_labels(measured.scores[at : at + 1], run.configuration.task)[0])
+    predicted = scored(predicted_labels(measured.scores[at : at + 1], run.configuration.label_task)[0])
     lines = [measured.frames[at].name, f"true: {scored(measured.targets[at] > 0)}", f"predicted: {predicted}"]
-    if run.configuration.task == "multilabel":
+    if run.configuration.label_task == "multilabel":
         label = _label_shown(run, measured, at)
         lines.append(f"heatmap: {run.labels[label]} {scores[label]:.3f}")
     return "\n".join(lines)

@@ -11,9 +11,17 @@ from sklearn.metrics import confusion_matrix
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
-from stripwatch.export.runs.run_evaluation import SCHEMA, Calibration, Evaluation, Localization, write_evaluation
+from stripwatch.export.runs.run_evaluation import (
+    SCHEMA,
+    Calibration,
+    ChosenThreshold,
+    Evaluation,
+    Localization,
+    write_evaluation,
+)
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO
+from stripwatch.training.evaluation.anomaly_scores import fixed_thresholds, measure_anomalies
 from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.evaluation.error_sheet import draw_error_sheet
 from stripwatch.training.evaluation.evaluation_report import write_report
@@ -83,6 +91,11 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         0.9861
     """
     run = read_run(settings.run)
+    if run.anomaly is not None and settings.recall is not None:
+        raise SettingsError(
+            "--recall has no meaning for an anomaly model, whose threshold is chosen on clean frames; omit it, or fit "
+            "again with another --novelty-false-alarms"
+        )
     inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, inputs)
@@ -154,12 +167,13 @@ def evaluate(
     validation: frames that choose thresholds and temperature. measured: frames for all other figures; may be the same
     object as validation. places: localization counts by label.
     """
-    task, targets, scores = run.configuration.task, measured.targets, measured.scores
+    task, targets, scores = run.configuration.label_task, measured.targets, measured.scores
     truth, predicted = targets > 0, predicted_labels(scores, task)
-    temperature = fit_temperature(validation.targets, validation.scores, task)
+    anomaly = run.configuration.task == "anomaly"
+    temperature = 1.0 if anomaly else fit_temperature(validation.targets, validation.scores, task)
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
-    applied = applicable(temperature, validation.targets, validation.scores, task)
+    applied = 1.0 if anomaly else applicable(temperature, validation.targets, validation.scores, task)
     confusion = None
     if task == "multiclass":
         every = np.arange(len(run.labels))
@@ -178,7 +192,23 @@ def evaluate(
         average_precision=average_precisions(run.labels, targets, scores),
         confusion=confusion,
         calibration=Calibration(temperature, applied, expected_error(bins), expected_error(scaled), bins),
-        thresholds=choose_thresholds(run.labels, validation.targets, validation.scores, task, recall, applied),
-        thresholds_chosen="best F1 on validation" if recall is None else f"recall {recall:g} on validation",
+        thresholds=_thresholds(run, validation, recall, applied),
+        thresholds_chosen=_how_chosen(run, recall),
         localisation=places,
+        anomaly=measure_anomalies(targets, scores) if anomaly else None,
     )
+
+
+def _thresholds(
+    run: Run, validation: ScoredFrames, recall: float | None, temperature: float
+) -> dict[str, ChosenThreshold]:
+    if run.configuration.task == "anomaly":
+        return fixed_thresholds(run.labels, validation.targets, validation.scores)
+    task = run.configuration.label_task
+    return choose_thresholds(run.labels, validation.targets, validation.scores, task, recall, temperature)
+
+
+def _how_chosen(run: Run, recall: float | None) -> str:
+    if run.anomaly is not None:
+        return f"{run.anomaly.false_alarm_rate:.2%} false alarms on {run.anomaly.frames} clean training frames"
+    return "best F1 on validation" if recall is None else f"recall {recall:g} on validation"

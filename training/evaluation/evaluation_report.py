@@ -44,6 +44,8 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
 
 
 def _independence(evaluation: Evaluation) -> str:
+    if evaluation.anomaly is not None:
+        return "These frames were not used for fitting, and chose no threshold."
     if evaluation.measured_on == "test":
         return "These frames were not used for fitting or for selecting the epoch, the thresholds or the temperature."
     return (
@@ -55,6 +57,7 @@ def _independence(evaluation: Evaluation) -> str:
 def _facts(run: Run, evaluation: Evaluation) -> str:
     configuration, calibration = run.configuration, evaluation.calibration
     rows = {
+        **_anomaly(evaluation),
         "accuracy": _interval(evaluation.accuracy) + " (Wilson interval)",
         "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap interval)" if evaluation.macro_f1 else _NO_LABELS,
         "calibration error": _calibration(calibration),
@@ -62,13 +65,36 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
         "and recall at the thresholds are measured on the validation frames that selected them",
         "network": f"{configuration.title}, weights {configuration.weights}, "
         f"input {run.decode.height_px}x{run.decode.width_px} {run.decode.name}",
-        "fit": f"{configuration.epochs} epochs, epoch {run.best_epoch} kept, seed {configuration.seed}, "
-        f"{len(run.split.train)} training frames",
+        "fit": f"{_fit(run)}, seed {configuration.seed}, {len(run.split.train)} training frames",
         "run": f"{run.run_id}, {run.created_at}",
         "data": f"{evaluation.data}, sha256 {evaluation.data_sha256}",
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
     return table((), rows.items(), "facts")
+
+
+def _fit(run: Run) -> str:
+    if run.anomaly is not None:
+        return f"{run.anomaly.method}, clean frames only"
+    return f"{run.configuration.epochs} epochs, epoch {run.best_epoch} kept"
+
+
+def _anomaly(evaluation: Evaluation) -> dict[str, str]:
+    found = evaluation.anomaly
+    if found is None:
+        return {}
+    return {
+        "frames": f"{found.clean} clean, {found.defective} with defects",
+        "AUROC": share_text(found.auroc),
+        "average precision": share_text(found.average_precision),
+        "found at the threshold": share_text(found.found),
+        "false alarms": share_text(found.false_alarms),
+    }
+
+
+def share_text(share: float | None) -> str:
+    """Return a figure between 0 and 1, or "-" if there are no frames to measure it on."""
+    return "-" if share is None else f"{share:.4f}"
 
 
 def _calibration(found: Calibration) -> str:
@@ -105,8 +131,8 @@ def _localization(run: Run, evaluation: Evaluation) -> str:
         (label, str(count.pairs), *(f"{share:.1%}" for share in count.shares.values()))
         for label, count in counts.items()
     ]
-    dense = run.configuration.head == "dense"
-    kind = "label scores of each cell" if dense else "class activation maps, fitted without annotations"
+    places = run.heatmaps is not None and run.heatmaps.kind == "place"
+    kind = "label scores of each cell" if places else "class activation maps, fitted without annotations"
     note = (
         f"Shares of the annotated labels. Heatmaps are {kind}. A box is correct if its intersection over union with an "
         "annotated box is at least 0.5. Image centre and whole image are baselines that ignore the image content."

@@ -12,8 +12,8 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_evaluation import NO_LOCALIZATION, Localization, total
-from stripwatch.export.runs.run_folder import Head, HeatmapFacts, Run
-from stripwatch.training.annotations.annotations import Annotations
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, Head, HeatmapFacts, Run
+from stripwatch.training.annotations.annotations import Annotations, relabelled
 from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import AUTO, for_task, read_dataset
 from stripwatch.training.datasets.formats.marks import LabelledBox
@@ -93,9 +93,13 @@ def measure_localization(
         return None
     if boxes is None and run.marks and run.marks.path:
         boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format
-    found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels)
+    anomaly = run.configuration.task == "anomaly"  # annotations have labels of defects that the model does not know
+    found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels, one_class=anomaly)
     dataset, clean = for_task(found, run.configuration.task, run.clean_label)
-    find = annotations_finder(read_annotations(dataset, boxes, boxes_format).marks, clean)
+    marks = read_annotations(found if anomaly else dataset, boxes, boxes_format).marks
+    if anomaly:
+        marks = {name: relabelled(each, ANOMALY_LABEL) for name, each in marks.items()}
+    find = annotations_finder(marks, clean)
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
     return localize(locate(model, run.configuration.head, part, run.decode, progress), decoder) or None

@@ -149,7 +149,9 @@ def _leave_out(
     targets = to_targets([frame.labels for frame in frames], run.labels)
     known = KnownFrames(run.labels, frames, targets, *parts)
     configuration, rate = run.configuration, judging.facts.false_alarm_rate
-    settings = RefitSettings(judging.taps, features, targets, groups, configuration.task, rate, configuration.seed)
+    settings = RefitSettings(
+        judging.taps, features, targets, groups, configuration.label_task, rate, configuration.seed
+    )
 
     def fit(rows: Rows, labels: Rows) -> Refitted | None:
         return refit(settings, rows, labels)

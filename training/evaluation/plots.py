@@ -17,7 +17,7 @@ _MAX_LABELS_NAMED = 12
 
 def draw_plots(run: Run, measured: ScoredFrames, evaluation: Evaluation, folder: Path) -> dict[str, bytes]:
     """Return the plots as PNG files, by name. folder: run folder, for its history."""
-    drawn = {"curves": _curves(folder, run.best_epoch)}
+    drawn = {} if run.anomaly is not None else {"curves": _curves(folder, run.best_epoch)}
     if evaluation.confusion is not None:
         drawn["confusion"] = draw_confusion(run.labels, evaluation.confusion)
     drawn["precision_recall"] = _precision_recall(run.labels, measured, evaluation)

@@ -41,7 +41,7 @@ class ScoredFrames:
 
     def right(self, run: Run) -> Flags:
         """Return bool [n], true for frames whose labels are all predicted correctly."""
-        predicted = predicted_labels(self.scores, run.configuration.task)
+        predicted = predicted_labels(self.scores, run.configuration.label_task)
         return np.asarray((predicted == (self.targets > 0)).all(axis=1))
 
 
@@ -61,7 +61,8 @@ def score_frames(
 
 def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
     """Return every frame of another data folder. Raises DataError for a label that the run does not know."""
-    found = read_dataset(root, merge_labels=run.configuration.merge_labels)
+    one_class = run.configuration.task == "anomaly"
+    found = read_dataset(root, merge_labels=run.configuration.merge_labels, one_class=one_class)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, run.configuration.task, run.clean_label)

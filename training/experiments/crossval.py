@@ -135,7 +135,7 @@ def pool_novelty(folds: Sequence[Fold]) -> NoveltyMeasurement | None:
 def pool(folds: Sequence[Fold], seed: int) -> CrossvalResult:
     """Combine the frames of all folds into one result."""
     run = folds[0].run
-    task, labels = run.configuration.task, run.labels
+    task, labels = run.configuration.label_task, run.labels
     targets = np.concatenate([fold.scored.targets for fold in folds])
     scores = np.concatenate([fold.scored.scores for fold in folds])
     right = [fold.scored.right(fold.run) for fold in folds]

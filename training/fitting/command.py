@@ -14,9 +14,9 @@ from stripwatch.training.datasets.cli_options import (
     BitDepth,
     BoxesFormat,
     CleanLabel,
+    FitTaskOption,
     Layout,
     MergeLabels,
-    TaskOption,
     ValShare,
 )
 from stripwatch.training.fitting import cli_options as options
@@ -57,7 +57,7 @@ def fit(
     learning_rate: options.LearningRate = None,
     cut: options.Cut = "",
     head: options.HeadOption = "gap",
-    task: TaskOption = "multiclass",
+    task: FitTaskOption = "multiclass",
     recipe: options.Recipe = "default",
     schedule: options.ScheduleOption = "cosine",
     scale_features: options.ScaleFeatures = True,
@@ -136,6 +136,7 @@ def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
 
 def _summary(run: Run) -> dict[str, Any]:
     return {
+        **({"anomaly": msgspec.to_builtins(run.anomaly)} if run.anomaly else {}),
         "best_epoch": run.best_epoch,
         "val_accuracy": round(run.validation.accuracy, 4),
         "frames": len(run.split.train) + run.validation.frames,
@@ -157,11 +158,21 @@ def _facts(out: Path, run: Run) -> dict[str, str]:
         **({"files": run.files.text} if run.files else {}),
         "frames": f"{len(run.split.train):,} for training, {run.validation.frames:,} for validation",
         "labels": f"{len(run.labels)}: {as_text(run.labels)}",
-        "validation accuracy": f"{run.validation.accuracy:.4f} in epoch {run.best_epoch} of {epochs}, which is kept",
+        **_quality(run, epochs),
         **_novelty_fact(run),
         "time": f"{duration(seconds['total'])} (features {duration(seconds['features'])}, "
         f"epochs {duration(seconds['epochs'] + seconds['fine_tune'])})",
     }
+
+
+def _quality(run: Run, epochs: int) -> dict[str, str]:
+    facts = run.anomaly
+    if facts is None:
+        accuracy = f"{run.validation.accuracy:.4f} in epoch {run.best_epoch} of {epochs}, which is kept"
+        return {"validation accuracy": accuracy}
+    found = {} if facts.found is None else {"defects found": f"{facts.found:.2%} of the validation frames with defects"}
+    alarms = "-" if facts.false_alarms is None else f"{facts.false_alarms:.2%} of the clean validation frames"
+    return {"false alarms": f"{alarms}; the threshold is for {facts.false_alarm_rate:.2%}", **found}
 
 
 def _novelty_fact(run: Run) -> dict[str, str]:

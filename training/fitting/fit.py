@@ -38,6 +38,7 @@ from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
 from stripwatch.training.fitting.feature_cache import Features, features_name, keepable, taps_name
+from stripwatch.training.fitting.fit_anomaly import fit_anomaly
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.frame_features import FeatureFiles, TapFile
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
@@ -101,6 +102,8 @@ def fit(settings: FitSettings) -> Run:
         >>> run.validation.accuracy
         0.9861
     """
+    if settings.task == "anomaly":
+        return fit_anomaly(settings)
     started = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)
     plan = _plan(settings)
@@ -159,7 +162,7 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
     network = find_network(settings.network)
     spec = settings.decode_spec(network.side_px)
     labels, clean = dataset.labels, settings.clean_label
-    outputs = OutputSpec(len(labels), settings.task, labels.index(clean) if clean in labels else None)
+    outputs = OutputSpec(len(labels), settings.label_task, labels.index(clean) if clean in labels else None)
     with device_scope(precision):
         backbone = build_backbone(
             network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut

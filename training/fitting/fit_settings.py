@@ -11,6 +11,7 @@ from stripwatch.export.runs.run_folder import (
     BestBy,
     Configuration,
     FitPrecision,
+    FitTask,
     Head,
     Keep,
     Loss,
@@ -70,7 +71,7 @@ class FitSettings:
     learning_rate: float | None = None
     cut: str = ""
     head: Head = "gap"
-    task: Task = "multiclass"
+    task: FitTask = "multiclass"
     schedule: Schedule = "cosine"
     scale_features: bool = True
     optimizer: Optimizer = "adamw"
@@ -95,6 +96,11 @@ class FitSettings:
     novelty_false_alarms: float | None = 0.01
     merge_labels: bool = False
     boxes_format: str = "auto"
+
+    @property
+    def label_task(self) -> Task:
+        """Return how labels and scores are compared."""
+        return "multilabel" if self.task == "multilabel" else "multiclass"
 
     @property
     def frozen(self) -> bool:

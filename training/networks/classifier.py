@@ -58,8 +58,8 @@ def build_classifier(
     backbone.trainable = not frozen
     if not frozen:
         _speed_up_batch_norm(backbone)
-    frames = keras.Input((*backbone.input_shape[1:3], channels), dtype="uint8", name="frames")
-    features = parts.pool(backbone(network.preprocess(_as_rgb(keras.ops.cast(frames, "float32")))))
+    frames, pixels = frames_to_network(network, backbone.input_shape[1:3], channels)
+    features = parts.pool(backbone(pixels))
     scores, logits = parts.score(features, outputs, dropout)
     whole = keras.Model(frames, scores)
     fit_whole, fit_scorer, targets = whole, keras.Model(features, scores), None
@@ -71,6 +71,12 @@ def build_classifier(
         targets = cell_targets(logits.shape[1:3], grid, outputs.labels, outputs.task, outputs.clean_at)
     first = whole.get_layer(parts.input_layer)
     return Classifier(backbone, whole, keras.Model(frames, features), fit_whole, fit_scorer, first, targets)
+
+
+def frames_to_network(network: Network, size: tuple[int, int], channels: int) -> tuple[Any, Any]:
+    """Return an input for frames, uint8 [n, h, w, channels], and the preprocessed frames, float32 [n, h, w, 3]."""
+    frames = keras.Input((*size, channels), dtype="uint8", name="frames")
+    return frames, network.preprocess(_as_rgb(keras.ops.cast(frames, "float32")))
 
 
 def _as_rgb(pixels: Any) -> Any:

@@ -16,6 +16,7 @@ from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.sample_depths import check_depths, check_levels, choose_levels, depth_notes
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
+from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import file_below
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -68,7 +69,7 @@ class SplitPlan:
     """Settings of a split.
 
     every: require each class in both parts. file: use the split of this run.json. auto_levels: choose the levels of the
-    decode spec from the training part.
+    decode spec from the training part. only: train on frames with this label only; all others are for validation.
     """
 
     val_share: float
@@ -76,6 +77,7 @@ class SplitPlan:
     every: bool = True
     file: Path | None = None
     auto_levels: bool = False
+    only: str | None = None
 
 
 def prepare_data(
@@ -93,12 +95,12 @@ def prepare_data(
     digests = digest_frames(dataset, spec, on_frame)
     frames, groups = _describe_frames(dataset, digests, spec)
     if plan.file is None:
-        label_sets = [frame.labels for frame in frames]
-        split = apply_split(frames, split_frames(label_sets, groups, plan.val_share, plan.seed, plan.every))
+        split = _new_split(frames, groups, plan)
     else:
         split = read_split(plan.file)
         check_split(split, frames, plan.file)
-    _warn(dataset.labels, split)
+        _check_only(split, plan)
+    _warn(dataset.labels if plan.only is None else [plan.only], split)
     sizes = {frame.name: (found.width_px, found.height_px) for frame, found in zip(frames, digests, strict=True)}
     trained = TrainedFrames.of([sizes[frame.name] for frame in split.train])
     _warn_of_sizes(trained, [sizes[frame.name] for frame in split.validation])
@@ -110,6 +112,26 @@ def prepare_data(
         check_levels([sample.name for sample in dataset.samples], [found.depth for found in digests], spec)
     number = {frame.name: group for frame, group in zip(frames, groups, strict=True)}
     return PreparedData(spec, split, train, validation, trained, [number[frame.name] for frame in split.train])
+
+
+def _new_split(frames: Sequence[SplitFrame], groups: Sequence[int], plan: SplitPlan) -> Split:
+    usable = [at for at, frame in enumerate(frames) if plan.only is None or frame.labels == (plan.only,)]
+    if not usable:
+        raise DataError(f"no image has the label {plan.only!r}, so there is nothing to train on")
+    label_sets = [frames[at].labels for at in usable]
+    parts = split_frames(label_sets, [groups[at] for at in usable], plan.val_share, plan.seed, plan.every)
+    train = {usable[at] for at in parts.train}
+    return apply_split(frames, SplitParts(sorted(train), [at for at in range(len(frames)) if at not in train]))
+
+
+def _check_only(split: Split, plan: SplitPlan) -> None:
+    """Raise DataError if an earlier split trains on frames with another label than `only`."""
+    other = next((frame for frame in split.train if plan.only is not None and frame.labels != (plan.only,)), None)
+    if other is not None:
+        raise DataError(
+            f"--split {plan.file} trains on {other.name}, which is not {plan.only!r}; omit --split, or use the one of "
+            "an anomaly run"
+        )
 
 
 def _warn(labels: Sequence[str], split: Split) -> None:

@@ -1,0 +1,1 @@
+"""Models that are trained on clean frames only and find whatever differs from them."""

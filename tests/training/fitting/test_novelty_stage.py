@@ -147,6 +147,7 @@ def test_a_data_set_that_is_too_small_has_no_detector(
 def test_a_rate_that_needs_more_frames_is_reported(fitted_run: Path, settings: FitSettings, capsys: Any) -> None:
     fit(settings)
     text = " ".join(capsys.readouterr().err.split())
+    assert "with fewer than 50 of each, the novelty detector misses many new kinds of defects" in text
     assert "48 training frames are too few for a novelty threshold with 1.00% false alarms" in text
     assert "expect up to 2.0% false alarms" in text
 

@@ -68,7 +68,7 @@ def exported_view(model: keras.Model, head: Head, detector: NoveltyDetector | No
         return view
     tapped = with_taps(view, detector.taps)
     outputs, maps = tapped.outputs[: len(view.outputs)], tapped.outputs[len(view.outputs) :]
-    return keras.Model(tapped.inputs, [*outputs, novelty_tensor(detector, maps, outputs[0])])
+    return keras.Model(tapped.inputs, [*outputs, novelty_tensor(detector, maps)])
 
 
 def _with_heatmaps(model: keras.Model, head: Head) -> keras.Model:

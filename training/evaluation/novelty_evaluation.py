@@ -10,7 +10,7 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.novelty import NoveltyDetector
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import NOVELTY_FILE, Head, NoveltyFacts, Run, SplitFrame
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.manifest import CSV_FILE, read_manifest
@@ -80,7 +80,7 @@ class JudgingRun:
 
     def judge(self, frames: Sequence[SplitFrame], features: RunFeatures, scores: Array) -> JudgedFrames:
         """Return frames with their novelty. scores: of the model, [n, labels]."""
-        novelty = self.detector.score(features.taps, scores)
+        novelty = self.detector.score(features.taps)
         return JudgedFrames.of(frames, novelty, self.facts.threshold, scores, self.run.labels)
 
     def judge_unknown(

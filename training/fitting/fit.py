@@ -37,7 +37,7 @@ from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
-from stripwatch.training.fitting.feature_cache import Features, features_name, keepable, taps_name
+from stripwatch.training.fitting.feature_cache import features_name, keepable, taps_name
 from stripwatch.training.fitting.fit_anomaly import fit_anomaly
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.frame_features import FeatureFiles, TapFile
@@ -115,7 +115,7 @@ def fit(settings: FitSettings) -> Run:
         model = load_model(settings.out)  # measure the saved model, not the one in memory
         scores = predict(model, job.data, job.data.validation, progress, "validating")
         heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
-        novelty = _fit_novelty(settings, model, job, scores)
+        novelty = _fit_novelty(settings, model, job)
     targets = job.data.validation.targets
     validation = measure_scores(plan.dataset.labels, targets, scores, settings.task)
     run = _record(plan, job.data, fitted, validation, heatmaps, novelty, time.perf_counter() - started)
@@ -219,13 +219,13 @@ def _feature_files(plan: _FitPlan, folder: Path, name: str) -> FeatureFiles:
     return FeatureFiles(folder / name, TapFile(folder / taps_name(name, taps.positions, taps.statistics), taps))
 
 
-def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob, scores: Features) -> NoveltyFacts | None:
-    """Fit the novelty detector unless it is disabled. scores: of the validation frames."""
+def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob) -> NoveltyFacts | None:
+    """Fit the novelty detector unless it is disabled."""
     rate = settings.novelty_false_alarms
     if rate is None:
         return None
     columns = read_taps(model, job.data, job.feature_files, job.progress)
-    return write_novelty(settings.out, columns, job.data, scores, rate, settings.seed, job.progress)
+    return write_novelty(settings.out, columns, job.data, rate, settings.seed, job.progress)
 
 
 def _record(

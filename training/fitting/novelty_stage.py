@@ -47,7 +47,6 @@ def write_novelty(
     folder: Path,
     columns: TapColumns,
     prepared: PreparedData,
-    validation_scores: Features,
     rate: float,
     seed: int,
     progress: Progress,
@@ -76,6 +75,6 @@ def write_novelty(
         )
     path = folder / NOVELTY_FILE
     fit.detector.write(path)
-    novelty = fit.detector.score(columns.taps.split(columns.validation), validation_scores)
+    novelty = fit.detector.score(columns.taps.split(columns.validation))
     share = float(np.mean(novelty > fit.threshold))
     return NoveltyFacts(fit.threshold, rate, METHOD, frames, file_sha256(path), share)

@@ -7,7 +7,7 @@ import numpy as np
 import scipy.linalg
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.novelty_components import Array, RelativeDistance
+from stripwatch.export.runs.relative_distance import Array, RelativeDistance
 
 Doubles = NDArray[np.float64]
 AXES_MAX = 200  # principal components kept; bounds the size of the bundle and the time per frame

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stripwatch.export.runs.novelty import NoveltyDetector
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.training.novelty.components import AXES_MAX, FRAMES_PER_AXIS, fit_distance, weight_of
 from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.stratified_split import fold_frames
@@ -60,12 +60,11 @@ def fit_detector(
 
     def fit(frames: Sequence[int]) -> NoveltyDetector:
         distance = fit_distance([each[frames] for each in pooled], targets[frames], weight, axes_max)
-        unchanged = np.zeros(1, np.float32), np.ones(1, np.float32)  # offset and factor of the only component
-        return NoveltyDetector(taps.names, (distance,), *unchanged, taps.statistics)
+        return NoveltyDetector(taps.names, taps.statistics, distance)
 
     held_out = np.empty(len(targets), np.float32)
     for part in folds:
-        held_out[part.validation] = fit(part.train).score([each[part.validation] for each in pooled], targets)
+        held_out[part.validation] = fit(part.train).score([each[part.validation] for each in pooled])
     threshold, limited = choose_threshold(held_out, false_alarm_rate)
     return NoveltyFit(fit(range(len(targets))), threshold, held_out, limited)
 

@@ -7,7 +7,7 @@ import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.multiclass import OneVsRestClassifier
 
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import Task
 
 _ITERATIONS_MAX = 300

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.novelty.detector import NoveltyFit, fit_detector
 from stripwatch.training.novelty.leave_one_out import Rows
@@ -48,8 +48,7 @@ class Refitted:
     def judge(self, rows: Rows) -> tuple[Array, Array]:
         """Return scores, [n, labels], and novelty scores, [n], of the frames at these positions."""
         found = self.features.at(rows)
-        scores = self.head.scores(found.head, self.labels)
-        return scores, self.novelty.detector.score(found.taps, scores)
+        return self.head.scores(found.head, self.labels), self.novelty.detector.score(found.taps)
 
 
 def refit(settings: RefitSettings, rows: Rows, labels: Rows) -> Refitted | None:

@@ -14,7 +14,7 @@ from rich.progress import Progress
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import find_backbone
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Head, SplitFrame
 from stripwatch.training.novelty.taps import Taps, with_pooled_taps
 from stripwatch.worker.common.errors import InputError

@@ -7,7 +7,7 @@ import keras
 import numpy as np
 
 from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, pool
-from stripwatch.export.runs.novelty_components import Array
+from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.training.networks.receptive_field import cell_step
 

@@ -6,10 +6,10 @@ import pytest
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import exported_view, load_model, view_outputs
 from stripwatch.export.runs.novelty import NoveltyDetector
-from stripwatch.export.runs.novelty_components import Gaussian
 from stripwatch.export.runs.run_folder import Head, read_run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.worker.common.errors import InputError
+from tests.distances import relative_distance
 from tests.lively import frames_of, lively_classifier
 
 pytestmark = pytest.mark.training
@@ -39,14 +39,12 @@ def test_a_detector_adds_the_novelty_score_and_leaves_the_scores_as_they_are(hea
     frames = frames_of(160, 4)
     model = lively_classifier("mobilenet", frames, head, "multiclass", alpha=0.25)
     taps = ("conv_pw_5_relu", "conv_pw_11_relu")
-    whitening = np.random.default_rng(0).normal(size=(128, 4)).astype(np.float32)
-    gaussian = Gaussian(1, whitening, np.zeros((1, 4), np.float32))
-    detector = NoveltyDetector(taps, (gaussian,), np.zeros(1, np.float32), np.ones(1, np.float32), ("mean", "mean"))
+    detector = NoveltyDetector(taps, ("mean", "mean"), relative_distance(192, 3))
     plain, view = exported_view(model, head), exported_view(model, head, detector)
     assert view_outputs(head, detector) == [*view_outputs(head), "novelty"]
     found, *others = view.predict(frames, verbose=0)
     np.testing.assert_array_equal(found, model.predict(frames, verbose=0))
-    maps = with_taps(model, taps).predict(frames, verbose=0)[2]
-    np.testing.assert_allclose(others[-1], np.linalg.norm(maps.mean(axis=(1, 2)) @ whitening, axis=1), rtol=1e-4)
+    maps = with_taps(model, taps).predict(frames, verbose=0)[1:]
+    np.testing.assert_allclose(others[-1], detector.score([each.mean(axis=(1, 2)) for each in maps]), rtol=1e-3)
     if head != "paper-baseline":
         np.testing.assert_array_equal(others[0], plain.predict(frames, verbose=0)[1])

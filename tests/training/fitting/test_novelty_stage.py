@@ -35,8 +35,8 @@ def share_above(folder: Path) -> float:
     assert run.novelty is not None
     pixels = read_pixels(Path(run.data), run.split.validation, run.decode)
     taps = choose_taps(find_backbone(model))
-    scores, columns = with_pooled_taps(model, taps).predict(pixels, verbose=0)
-    novelty = NoveltyDetector.read(folder / "novelty.npz").score(taps.split(columns), scores)
+    columns = with_pooled_taps(model, taps).predict(pixels, verbose=0)[1]
+    novelty = NoveltyDetector.read(folder / "novelty.npz").score(taps.split(columns))
     return float((novelty > run.novelty.threshold).mean())
 
 

@@ -22,16 +22,14 @@ def test_the_distance_is_that_of_its_definition(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.setattr(components, "_SHRINKAGE", 0.0)
     features, targets = clusters(80, 6)
     frames = clusters(7, 6, seed=1)[0]
-    found = fit_distance([features[:, :2], features[:, 2:]], targets, 0.9).distance(
-        [frames[:, :2], frames[:, 2:]], None, np
-    )
+    found = fit_distance([features[:, :2], features[:, 2:]], targets, 0.9).score([frames[:, :2], frames[:, 2:]], np)
     # Without shrinkage and with all principal axes, standardisation and axes cancel out.
     known, new = features.astype(float), frames.astype(float)
     means = np.stack([known[at::2].mean(axis=0) for at in range(2)])
     residuals = known - means[targets.argmax(axis=1)]
     near = [mahalanobis(new - mean, residuals.T @ residuals / 80) for mean in means]
     far = mahalanobis(new - known.mean(axis=0), np.cov(known.T, bias=True))
-    expected = np.log1p(np.min(near, axis=0) / 6) - 0.9 * np.log1p(far / 6)
+    expected = (1 + np.min(near, axis=0) / 6) / (1 + far / 6) ** 0.9
     np.testing.assert_allclose(found, expected, atol=1e-4)
 
 
@@ -42,9 +40,7 @@ def mahalanobis(offsets: NDArray[np.float64], covariance: NDArray[np.float64]) -
 def test_the_distance_does_not_depend_on_the_scale_of_a_feature() -> None:
     features, targets = clusters(80, 6)
     frames, scale = clusters(7, 6, seed=1)[0], np.array([1, 100, 1, 0.01, 1, 1], np.float32)
-    found = [
-        fit_distance([features * by], targets, 1.0).distance([frames * by], None, np) for by in (np.float32(1), scale)
-    ]
+    found = [fit_distance([features * by], targets, 1.0).score([frames * by], np) for by in (np.float32(1), scale)]
     np.testing.assert_allclose(found[0], found[1], atol=1e-3)
 
 
@@ -53,9 +49,9 @@ def test_a_feature_that_is_constant_in_training_is_ignored() -> None:
     features[:, 3] = 0.1
     frames = clusters(7, 6, seed=1)[0]
     distance = fit_distance([features], targets, 1.0)
-    before = distance.distance([frames], None, np)
+    before = distance.score([frames], np)
     frames[:, 3] = 1000
-    np.testing.assert_array_equal(distance.distance([frames], None, np), before)
+    np.testing.assert_array_equal(distance.score([frames], np), before)
 
 
 @pytest.mark.parametrize(("frames", "features", "axes"), [(80, 6, 6), (80, 90, 40), (900, 300, 200), (3, 6, 1)])
@@ -67,11 +63,11 @@ def test_the_number_of_axes_is_limited(frames: int, features: int, axes: int) ->
 def test_more_features_than_frames_give_the_same_axes(monkeypatch: pytest.MonkeyPatch) -> None:
     features, targets = clusters(40, 30)
     frames = clusters(7, 30, seed=1)[0]
-    many = fit_distance([features], targets, 1.0).distance([frames], None, np)
+    many = fit_distance([features], targets, 1.0).score([frames], np)
     constant = np.ones((1, 20), np.float32)  # ignored, but makes the features outnumber the frames
     found = fit_distance([np.hstack([features, constant.repeat(40, 0)])], targets, 1.0)
     np.testing.assert_allclose(
-        found.distance([np.hstack([frames, constant.repeat(7, 0)])], None, np), many, rtol=1e-3, atol=1e-4
+        found.score([np.hstack([frames, constant.repeat(7, 0)])], np), many, rtol=1e-3, atol=1e-4
     )
 
 

@@ -42,22 +42,21 @@ def fitted(rate: float = 0.01, groups: Sequence[int] = range(len(KNOWN)), **chan
 def test_frames_of_a_new_class_score_above_the_threshold() -> None:
     fit = fitted()
     known, novel = frames_of(KNOWN, seed=1), frames_of([3] * 50, seed=2)
-    scores = np.empty((0, 3), np.float32)
-    assert (fit.detector.score(novel, scores) > fit.threshold).all()
-    assert (fit.detector.score(known, scores) > fit.threshold).mean() < 0.03
+    assert (fit.detector.score(novel) > fit.threshold).all()
+    assert (fit.detector.score(known) > fit.threshold).mean() < 0.03
 
 
 @pytest.mark.parametrize("rate", [0.01, 0.05, 0.2])
 def test_the_rate_of_false_alarms_is_the_one_aimed_for(rate: float) -> None:
     fit = fitted(rate)
     known = frames_of([0, 1, 2] * 1000, seed=1)
-    share = (fit.detector.score(known, np.empty((0, 3), np.float32)) > fit.threshold).mean()
+    share = (fit.detector.score(known) > fit.threshold).mean()
     assert rate / 3 < share < 2 * rate
 
 
 def test_held_out_scores_come_from_detectors_that_have_not_seen_the_frame() -> None:
     fit = fitted()
-    seen = fit.detector.score(frames_of(KNOWN), np.empty((0, 3), np.float32))
+    seen = fit.detector.score(frames_of(KNOWN))
     assert (fit.held_out > seen).mean() > 0.9
 
 
@@ -88,7 +87,7 @@ def test_constant_features_give_finite_scores() -> None:
     pooled = [np.ones((len(KNOWN), channels), np.float32) for channels in WIDTHS]
     fit = fitted(pooled=pooled)
     assert np.isfinite(fit.held_out).all()
-    assert np.isfinite(fit.detector.score(frames_of([3] * 5), np.empty((0, 3), np.float32))).all()
+    assert np.isfinite(fit.detector.score(frames_of([3] * 5))).all()
 
 
 def test_too_few_groups_give_no_detector() -> None:

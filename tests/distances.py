@@ -12,4 +12,5 @@ def relative_distance(features: int, classes: int, seed: int = 5, weight: float 
     centres = rng.normal(size=(classes, 4)).astype(np.float32)
     linear, constant = -2 * whitening[:, :4] @ centres.T, (centres**2).sum(axis=1)
     centre = rng.normal(size=features).astype(np.float32)
-    return RelativeDistance(centre, whitening, linear, constant, np.array([weight], np.float32))
+    far = np.array([0.1], np.float32)
+    return RelativeDistance(centre, whitening, linear, constant, np.array([weight], np.float32), far)

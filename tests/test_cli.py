@@ -253,6 +253,7 @@ BY_COMMAND = {
         "--seed",
         "--set",
         "--shape",
+        "--task",
         "--version",
     ),
 }

@@ -25,12 +25,15 @@ class RelativeDistance:
     (Student's t), keeps one distance from dominating far from the training frames. It is positive, so multiples of a
     threshold have a meaning, which they would not have for the difference of the logarithms.
 
+    A frame that is far from everything, such as a black one, has a large D and a large G, so their ratio says little.
+    Therefore the score is at least far * (1 + D / p).
+
     Both distances are quadratic in the features x: D for class k is |(x - centre) A|^2 + (x - centre) l_k + c_k. This
     takes half of the operators that differences to each mean take; for a small network, their number is most of the
     cost.
 
     centre: [f]. whitening: [f, 2p], the matrices A of D and of G side by side, divided by the root of p. linear:
-    [f, k], the l_k divided by p. constant: [k], the c_k divided by p. weight: [1].
+    [f, k], the l_k divided by p. constant: [k], the c_k divided by p. weight: [1]. far: [1]; 0 leaves the ratio alone.
     """
 
     centre: Array
@@ -38,6 +41,7 @@ class RelativeDistance:
     linear: Array
     constant: Array
     weight: Array
+    far: Array
 
     def __post_init__(self) -> None:
         """Raise ValueError if the shapes do not match."""
@@ -47,17 +51,22 @@ class RelativeDistance:
         _check(
             self.linear.shape == (*features, *classes) and len(self.constant) > 0, "linear and constant do not match"
         )
-        _check(self.weight.shape == (1,), "weight must be one number")
+        _check(self.weight.shape == self.far.shape == (1,), "weight and far must each be one number")
 
     def score(self, pooled: Sequence[Any], ops: Any) -> Any:
         """Return the novelty score, above 0, [n]. pooled: features of each tap, [n, f]. ops: numpy or keras.ops."""
+        near, total = self.distances(pooled, ops)
+        return ops.maximum(near / ops.power(total, float(self.weight[0])), near * float(self.far[0]))
+
+    def distances(self, pooled: Sequence[Any], ops: Any) -> tuple[Any, Any]:
+        """Return 1 + D / p and 1 + G / p, each [n]."""
         offset, classes = ops.concatenate(list(pooled), axis=1) - self.centre, len(self.constant)
         white = ops.matmul(offset, self.whitening)
         linear = np.pad(self.linear, ((0, 0), (0, 1)))
         constant = np.append(self.constant + 1, np.float32(1))
         squares = ops.matmul(white * white, self._sums()) + (ops.matmul(offset, linear) + constant)
         squares = ops.maximum(squares, 1.0)  # rounding may give less than 1
-        return ops.min(squares[:, :classes], axis=1) / ops.power(squares[:, classes], float(self.weight[0]))
+        return ops.min(squares[:, :classes], axis=1), squares[:, classes]
 
     def _sums(self) -> Array:
         """Return a matrix that sums the first half of the columns for each class, and the second half once."""

@@ -43,7 +43,7 @@ def fit_distance(pooled: Sequence[Array], targets: Array, weight: float, axes_ma
     whitening = to_axes @ np.concatenate([within, total], axis=1) / math.sqrt(size)
     linear = -2 * to_axes @ within @ centres.T / size
     constant = (centres**2).sum(axis=1) / size
-    arrays = (centre, whitening, linear, constant, np.array([weight]))
+    arrays = (centre, whitening, linear, constant, np.array([weight]), np.zeros(1))
     return RelativeDistance(*(each.astype(np.float32) for each in arrays))
 
 

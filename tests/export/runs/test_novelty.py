@@ -43,7 +43,8 @@ def test_the_score_compares_the_nearest_class_with_all_frames(weight: float) -> 
     distance, frames = relative_distance(5, 3, weight=weight), random_floats(9, 5, seed=9)
     white = (frames - distance.centre) @ distance.whitening
     near = (white[:, :4] ** 2).sum(axis=1)[:, None] + (frames - distance.centre) @ distance.linear + distance.constant
-    expected = (1 + near.min(axis=1)) / (1 + (white[:, 4:] ** 2).sum(axis=1)) ** weight
+    nearest = 1 + near.min(axis=1)
+    expected = np.maximum(nearest / (1 + (white[:, 4:] ** 2).sum(axis=1)) ** weight, nearest * distance.far)
     np.testing.assert_allclose(distance.score([frames[:, :2], frames[:, 2:]], np), expected, rtol=1e-4)
 
 
@@ -152,7 +153,7 @@ def test_rejects_a_file_that_is_no_archive(tmp_path: Path, content: bytes) -> No
         ({"centre": np.zeros(14)}, "not float32"),
         ({"centre": np.zeros(13, np.float32)}, "do not match"),
         ({"linear": np.zeros((14, 2), np.float32)}, "do not match"),
-        ({"weight": np.zeros(2, np.float32)}, "weight must be one number"),
+        ({"weight": np.zeros(2, np.float32)}, "weight and far must each be one number"),
     ],
 )
 def test_rejects_a_malformed_file(tmp_path: Path, changes: dict[str, Any], message: str) -> None:

@@ -1,4 +1,5 @@
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +59,18 @@ def test_held_out_scores_come_from_detectors_that_have_not_seen_the_frame() -> N
     fit = fitted()
     seen = fit.detector.score(frames_of(KNOWN))
     assert (fit.held_out > seen).mean() > 0.9
+
+
+@pytest.mark.parametrize("frames_a_class", [10, 100])
+@pytest.mark.parametrize("direction", [-1, 1])
+def test_frames_that_are_far_from_everything_are_novel(frames_a_class: int, direction: int) -> None:
+    classes = [0, 1, 2] * frames_a_class
+    fit = fitted(pooled=frames_of(classes), targets=targets_of(classes), groups=range(len(classes)))
+    far = [np.full((1, channels), direction * 1e3, np.float32) for channels in WIDTHS]
+    assert fit.detector.score(far)[0] > fit.threshold
+    without = replace(fit.detector, distance=replace(fit.detector.distance, far=np.zeros(1, np.float32)))
+    known = frames_of(classes, seed=1)
+    np.testing.assert_array_equal(fit.detector.score(known) > fit.threshold, without.score(known) > fit.threshold)
 
 
 def test_a_duplicate_in_the_same_group_is_not_a_neighbour() -> None:

@@ -73,10 +73,6 @@ def test_command_and_settings_have_the_same_defaults() -> None:
     shared = usual.keys() & options.keys()
     given_otherwise = {"height_px", "width_px", "also"}  # by --input and by repeating --data
     assert usual.keys() - shared == given_otherwise | {"novelty_false_alarms"}
-        "height_px",
-        "width_px",
-        "also",
-    }  # given by --input and by repeating --data
     assert {name: options[name] for name in shared} == {name: usual[name] for name in shared}
 
 

@@ -29,7 +29,7 @@ from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, check_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
-from stripwatch.export.convert.synthetic_defects import synthetic_golden
+from stripwatch.export.convert.synthetic_defects import keep_similar, synthetic_golden
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.convert.verify import verify
@@ -304,6 +304,7 @@ def _facts(
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
     near = None if most is None else GoldenTolerance(differences, most)
     picked = pick_golden(validation, near, novelty.golden if novelty else None, settings.golden)
+    synthetic, largest = _similar(synthetic, validation, accepted, most) if synthetic else ([], 0.0)
     data = path_text(validation.root.resolve().name)
     return Facts(
         name=settings.name or f"{data}-{validation.run.configuration.network}",
@@ -311,9 +312,25 @@ def _facts(
         data=data,
         precision=settings.precision,
         golden=[*(validation.golden(at) for at in picked), *synthetic],
-        golden_difference=float(differences[picked].max()),
+        golden_difference=max(float(differences[picked].max()), largest),
         fidelity=accepted.fidelity,
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
         trained=trained_frames(validation.run, validation.root),
         novelty=novelty.spec(picked) if novelty else None,
     )
+
+
+def _similar(
+    synthetic: list[GoldenFrame], validation: ScoredValidation, accepted: _Accepted, difference_max: float | None
+) -> tuple[list[GoldenFrame], float]:
+    """Return the synthetic frames that the accepted candidate scores like Keras, and the largest difference."""
+    outputs = outputs_of(open_cpu(accepted.proto.SerializeToString()), [SCORES_NAME])
+    kept, largest = keep_similar(
+        synthetic, validation.run.decode, lambda pixels: outputs(pixels)[SCORES_NAME], difference_max
+    )
+    if not kept:
+        say(
+            "warning: no golden frame has a defect, because the exported model scores each synthetic one differently "
+            "from Keras"
+        )
+    return kept, largest

@@ -52,8 +52,42 @@ def in_half(proto: onnx.ModelProto, backbone: str) -> QuantizedModels:
     kept = _outside(proto, backbone)
     with silenced():
         half = convert_float_to_float16(_copy(proto), keep_io_types=True, node_block_list=kept)
+    _keep_float32(half)
     OnnxModel(half).topological_sort()  # the converter appends its casts at the end
     yield QuantizedModel(half, "float16; preprocessing and head in float32")
+
+
+def _keep_float32(half: onnx.ModelProto) -> None:
+    """Remove the casts to float16 and back between nodes in float32.
+
+    The converter casts every output of a node to float16, also between two nodes that stay in float32. A value above
+    65,504, such as the squared distance of an anomaly, would become infinite there.
+    """
+    casts = {node.output[0]: node for node in half.graph.node if node.op_type == "Cast"}
+    sources = {
+        name: casts[cast.input[0]].input[0]
+        for name, cast in casts.items()
+        if _target(cast) == onnx.TensorProto.FLOAT
+        and cast.input[0] in casts
+        and _target(casts[cast.input[0]]) == onnx.TensorProto.FLOAT16
+    }
+    outputs = {each.name for each in half.graph.output}
+    for node in half.graph.node:
+        for at, value in enumerate(node.input):
+            node.input[at] = sources.get(value, value)
+    for name, source in sources.items():
+        if name in outputs:  # the cast stays, because the output needs its name, but casts float32 to float32
+            casts[name].input[0] = source
+        else:
+            half.graph.node.remove(casts[name])
+    read = {value for node in half.graph.node for value in node.input} | outputs
+    for name, cast in casts.items():
+        if name not in read and name not in sources:
+            half.graph.node.remove(cast)
+
+
+def _target(cast: onnx.NodeProto) -> int:
+    return int(next(attribute.i for attribute in cast.attribute if attribute.name == "to"))
 
 
 def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:

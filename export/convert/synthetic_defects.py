@@ -4,16 +4,16 @@ After CutPaste (Li et al. 2021, https://arxiv.org/abs/2104.04015): a part of a f
 brightness, is pasted at another place of the same frame. They test a bundle; no model is trained on them.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from stripwatch.export.convert.validation_scores import ScoredValidation
+from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import Pixels
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.model.bundle import GoldenFrame
 
 _TRIES = 48
@@ -28,7 +28,8 @@ def synthetic_golden(
 ) -> list[GoldenFrame]:
     """Return golden frames with synthetic defects, those that the model scores highest first.
 
-    Their names begin with "synthetic/". The list is empty if the model finds none of them by a clear margin.
+    Their names begin with "synthetic/". The list is empty if the model finds none of them by a clear margin, and if
+    there are no clean frames.
 
     Args:
         validation: The validation frames of an anomaly run.
@@ -48,7 +49,30 @@ def synthetic_golden(
     return [frame for _, frame in sorted(found, key=lambda each: -each[0])]
 
 
+def keep_similar(
+    frames: Sequence[GoldenFrame], spec: DecodeSpec, predict: Callable[[Pixels], Scores], difference_max: float | None
+) -> tuple[list[GoldenFrame], float]:
+    """Return the frames that an exported model scores like Keras, and the largest difference among them.
+
+    Args:
+        frames: Golden frames with the scores of Keras.
+        spec: How they are decoded.
+        predict: Returns the scores of the exported model, float32 [n, labels], for frames, uint8 [n, h, w, c].
+        difference_max: Largest score difference, 0 to 1, that a frame may have; None for no limit.
+    """
+    kept, largest = list[GoldenFrame](), 0.0
+    for frame in frames:
+        scores = predict(decode(frame.encoded, spec).pixels[None])[0]
+        difference = float(np.abs(scores - np.asarray(frame.scores, np.float32)).max())
+        if difference_max is None or difference <= difference_max:
+            kept.append(frame)
+            largest = max(largest, difference)
+    return kept, largest
+
+
 def _candidates(validation: ScoredValidation, clean: list[int]) -> Iterator[tuple[str, bytes]]:
+    if not clean:
+        return
     rng = np.random.default_rng(validation.run.configuration.seed)
     for number in range(_TRIES):
         frame = validation.run.split.validation[clean[number % len(clean)]]

@@ -12,6 +12,7 @@ ThresholdRule = Callable[[Distances, float], tuple[float, bool]]
 _TOP_SHARE = 0.03
 _MEDIAN_SCORE = 0.05  # score of the median clean frame
 _STEEPNESS_MIN, _STEEPNESS_MAX = 1.0, 20.0
+_DISTANCE_MIN = 1e-6  # frames without any texture can all have the distance 0, which scores divide by
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,8 @@ def calibrate(
     """
     threshold, limited = choose(frames, false_alarm_rate)
     place, _ = choose(highest, false_alarm_rate)
-    spread = math.log(max(threshold / float(np.median(frames)), 1 + 1e-6))
+    threshold, place = max(threshold, _DISTANCE_MIN), max(place, _DISTANCE_MIN)
+    spread = math.log(max(threshold / max(float(np.median(frames)), _DISTANCE_MIN), 1 + 1e-6))
     steepness = math.log(1 / _MEDIAN_SCORE - 1) / spread
     steepness = min(max(steepness, _STEEPNESS_MIN), _STEEPNESS_MAX)
     return Calibration(threshold, place, steepness, top, limited, len(frames))

@@ -137,8 +137,10 @@ def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[
 
     clean_label: the requested label. multiclass: each image has exactly one label; images without one get clean_label,
     or "clean". multilabel: clean_label is removed from images, so that no label means "no defect". anomaly: every image
-    that is not clean gets the label "anomaly"; if there is a single class, it is the clean one.
-    Raises SettingsError if no image has clean_label, DataError, with the name, if an image has too many labels.
+    that is not clean gets the label "anomaly"; without clean_label, images without a label or with a usual name of a
+    clean class are clean.
+    Raises SettingsError if no image has clean_label or it is not known which images are clean, DataError, with the
+    name, if an image has too many labels.
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
     if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
@@ -158,28 +160,30 @@ def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[
 
 def _as_anomalies(dataset: DataSet, clean_label: str | None) -> tuple[DataSet, str]:
     unlabelled = any(not sample.labels for sample in dataset.samples)
-    kept = clean_label or (CLEAN if unlabelled else _guess_clean(dataset))
-    clean = kept if clean_label or kept.lower() in _CLEAN_NAMES else CLEAN
+    clean = clean_label or (CLEAN if unlabelled else _guess_clean(dataset))
     if clean == ANOMALY_LABEL:
         raise SettingsError(
             f"the clean label cannot be {ANOMALY_LABEL!r}, which is the model's label for all other frames"
         )
     samples = [
-        replace(sample, labels=(clean if set(sample.labels) <= {kept} else ANOMALY_LABEL,))
+        replace(sample, labels=(clean if set(sample.labels) <= {clean} else ANOMALY_LABEL,))
         for sample in dataset.samples
     ]
     return replace(dataset, samples=samples, labels=[ANOMALY_LABEL, clean]), clean
 
 
 def _guess_clean(dataset: DataSet) -> str:
-    """Return the label of clean images: the only one, or one that is named so. Raises SettingsError if unknown."""
-    if len(dataset.labels) == 1:
-        return dataset.labels[0]
+    """Return the label of clean images, by its name. Raises SettingsError if no label or several have such a name.
+
+    A single class is no exception, because it may be a defect.
+    """
     named = [label for label in dataset.labels if label.lower() in _CLEAN_NAMES]
     if len(named) != 1:
+        choice = ("the only class " if len(dataset.labels) == 1 else "one of ") + ", ".join(dataset.labels)
         raise SettingsError(
-            f"--task anomaly needs to know which images are clean; pass --clean-label with one of "
-            f"{', '.join(dataset.labels)}, or --layout flat if all are"
+            f"--task anomaly needs to know which images are clean: {dataset.root} has not exactly one class that is "
+            f"named {', '.join(_CLEAN_NAMES[:-1])} or {_CLEAN_NAMES[-1]}; pass --clean-label with {choice}, or "
+            "--layout flat if all images are clean"
         )
     return named[0]
 

@@ -146,7 +146,7 @@ def _say_parts(dataset: DataSet, clean_label: str) -> None:
     others = len(dataset.samples) - clean
     if not clean:
         raise DataError(f"{dataset.root} has no image with the clean label {clean_label!r}; see --clean-label")
-    say(f"note: {clean:,} images are taken as clean; the model is trained on a part of them only")
+    say(f"note: {clean:,} images ({clean_label!r}) are taken as clean; the model is trained on a part of them only")
     if others:
         say(f"note: {others:,} images are not clean; they are never trained on and choose no threshold")
 

@@ -11,6 +11,8 @@ from stripwatch.export.convert import export_run as export_run_module
 from stripwatch.export.convert import quantize
 from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.convert.keras_to_onnx import OPSET
+from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError
@@ -66,6 +68,25 @@ def test_int8_sums_do_not_overflow_on_processors_without_vnni(exported_int8: Pat
     largest = max(int(np.abs(each.astype(int)).max()) for each in weights)
     assert largest > 32
     assert 2 * 255 * largest < 2**15
+
+
+def test_half_precision_keeps_values_beyond_its_range_outside_the_backbone() -> None:
+    """The square of 1000 exceeds float16, which the converter uses between two nodes in float32, too."""
+    made = [
+        ("Add", ["frames", "one"], "view/backbone/Add"),
+        ("Mul", ["view/backbone/Add", "view/backbone/Add"], "view/Square"),
+        ("Sqrt", ["view/Square"], "view/Sqrt"),
+        ("Identity", ["view/Sqrt"], "scores"),
+    ]
+    nodes = [onnx.helper.make_node(kind, given, [name], f"view/{name}") for kind, given, name in made]
+    one = onnx.numpy_helper.from_array(np.ones(1, np.float32), "one")
+    values = [onnx.helper.make_tensor_value_info(name, onnx.TensorProto.FLOAT, [1]) for name in ("frames", "scores")]
+    graph = onnx.helper.make_graph(nodes, "g", values[:1], values[1:], [one])
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", OPSET)], ir_version=9)
+    (candidate,) = quantize.in_half(model, "backbone")
+    half = open_cpu(candidate.proto.SerializeToString()).run(["scores"], {"frames": np.array([999], np.float32)})
+    assert half[0].tolist() == [1000]
+    assert [node.op_type for node in candidate.proto.graph.node].count("Cast") <= 4
 
 
 def test_head_and_preprocessing_stay_in_float32(exported_fp16: Path, exported_int8: Path) -> None:

@@ -45,3 +45,18 @@ def test_too_few_frames_for_the_rate_are_reported() -> None:
 def test_equal_distances_give_a_bounded_steepness() -> None:
     equal = np.ones(50, np.float32)
     assert calibrate(equal, equal, 1, 0.1, choose_threshold).steepness == 20
+
+
+def test_distances_of_zero_give_finite_parameters() -> None:
+    zero = np.zeros(50, np.float32)
+    found = calibrate(zero, zero, 1, 0.1, choose_threshold)
+    assert found.frame > 0
+    assert found.place > 0
+    assert found.steepness == 20
+
+
+def test_a_median_of_zero_gives_a_finite_steepness() -> None:
+    mostly_zero = np.asarray([0] * 30 + [1] * 20, np.float32)
+    found = calibrate(mostly_zero, mostly_zero, 1, 0.1, choose_threshold)
+    assert found.frame == 1
+    assert 1 <= found.steepness <= 20

@@ -223,3 +223,27 @@ def test_the_clean_label_must_exist_and_exclude_other_labels(tmp_path: Path) -> 
         for_task(dataset, "multilabel", "good")
     with pytest.raises(SettingsError, match="--clean-label 'fine' is not a label; choose from good, pits"):
         for_task(dataset, "multilabel", "fine")
+
+
+@pytest.mark.parametrize("names", [["pits/1.jpg", "pits/2.jpg"], ["pits_1.jpg", "pits_2.jpg"]])
+def test_a_single_class_that_may_be_a_defect_is_not_taken_as_clean(tmp_path: Path, names: list[str]) -> None:
+    touch(tmp_path, *names)
+    dataset = read_dataset(tmp_path, one_class=True)
+    with pytest.raises(SettingsError, match="--clean-label with the only class pits, or --layout flat"):
+        for_task(dataset, "anomaly", None)
+    changed, clean_label = for_task(dataset, "anomaly", "pits")
+    assert clean_label == "pits"
+    assert {sample.labels for sample in changed.samples} == {("pits",)}
+    changed, clean_label = for_task(read_dataset(tmp_path, "flat", one_class=True), "anomaly", None)
+    assert clean_label == "clean"
+    assert {sample.labels for sample in changed.samples} == {("clean",)}
+
+
+def test_the_usual_names_of_clean_images_are_recognized(tmp_path: Path) -> None:
+    touch(tmp_path, "Good/1.jpg", "pits/1.jpg")
+    changed, clean_label = for_task(read_dataset(tmp_path), "anomaly", None)
+    assert clean_label == "Good"
+    assert [sample.labels for sample in changed.samples] == [("Good",), ("anomaly",)]
+    touch(tmp_path, "ok/1.jpg")
+    with pytest.raises(SettingsError, match="--clean-label with one of Good, ok, pits"):
+        for_task(read_dataset(tmp_path), "anomaly", None)

@@ -8,17 +8,20 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import msgspec
 import numpy as np
 import pytest
 
 import stripwatch
 from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.convert.synthetic_defects import synthetic_golden
 from stripwatch.export.convert.verify import verify
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.worker.common.errors import DataError, SettingsError
+from stripwatch.worker.model.bundle import GoldenFrame
 from stripwatch.worker.simulator.dataset_writer import write_dataset
 from tests.trained import tiny_fit
 from tests.training.conftest import run_cli
@@ -40,7 +43,7 @@ def surface(rng: np.random.Generator, spot: bool = False) -> np.ndarray[Any, np.
 def clean_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder, rng = tmp_path_factory.mktemp("good_strip"), np.random.default_rng(11)
     for number in range(CLEAN_FRAMES):
-        cv2.imwrite(str(folder / f"frame_{number}.png"), surface(rng))
+        cv2.imwrite(str(folder / f"frame{number}.png"), surface(rng))
     return folder
 
 
@@ -125,6 +128,28 @@ def test_the_bundle_passes_its_self_test_and_the_worker_reports_defects_with_box
     assert 10 < box.y + box.height / 2 < 60
 
 
+def test_half_precision_passes_its_self_test_with_synthetic_defects(
+    run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A frame that half precision scores too differently is no golden frame, and the tolerance covers the others."""
+
+    def shifted(*given: Any) -> list[GoldenFrame]:
+        frames = synthetic_golden(*given)
+        high, low = frames[0].scores
+        return [
+            msgspec.structs.replace(frames[0], name=f"synthetic/{shift:g}", scores=[high - shift, low + shift])
+            for shift in (0.0, 0.003, 0.3)
+        ]
+
+    monkeypatch.setattr("stripwatch.export.convert.export_run.synthetic_golden", shifted)
+    out = tmp_path / "half.onnx"
+    manifest = export_run(ExportSettings(run_folder, out, precision="fp16")).manifest
+    names = {frame.name for frame in manifest.golden if frame.name.startswith("synthetic/")}
+    assert names == {"synthetic/0", "synthetic/0.003"}
+    assert manifest.score_tolerance >= 0.004
+    assert verify(out).golden_difference <= manifest.score_tolerance
+
+
 def test_other_classes_are_validation_frames_only(
     mixed_folder: Path, settings: Callable[[Path], FitSettings], tmp_path: Path, clean_folder: Path
 ) -> None:
@@ -164,7 +189,7 @@ def test_rejects_too_few_clean_images(settings: Callable[[Path], FitSettings], t
     data, rng = tmp_path / "data", np.random.default_rng(5)
     data.mkdir()
     for number in range(12):
-        cv2.imwrite(str(data / f"frame_{number}.png"), surface(rng))
+        cv2.imwrite(str(data / f"frame{number}.png"), surface(rng))
     with pytest.raises(DataError, match=r"only .* different clean images are left for training"):
         fit(replace(settings(tmp_path / "run"), data=data))
 

@@ -193,10 +193,11 @@ class NoveltySettings(Section):
     )
     threshold: float | None = Field(
         default=None,
+        gt=0,
         allow_inf_nan=False,
-        description="Novelty score above which a frame is novel. Higher: fewer novel frames. Unset: the threshold of "
-        "the bundle. The scale of the score differs between bundles, so check this value with each new bundle. It does "
-        "not apply to the shadow.",
+        description="Novelty score above which a frame is novel, above 0. Higher: fewer novel frames. Unset: the "
+        "threshold of the bundle. The scale of the score differs between bundles, so check this value with each new "
+        "bundle. It does not apply to the shadow.",
     )
 
 

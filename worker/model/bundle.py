@@ -72,7 +72,7 @@ class NoveltySpec(msgspec.Struct, frozen=True):
     """The novelty score of a bundle, and the threshold above which a frame is novel."""
 
     threshold: Annotated[
-        float, Meta(description="Value above which a frame is novel, in the unit of the output `novelty`.")
+        float, Meta(description="Value above which a frame is novel, in the unit of the output `novelty`, above 0.")
     ]
     false_alarm_rate: Annotated[
         float,
@@ -353,8 +353,8 @@ def _check(manifest: Manifest) -> None:
 
 
 def _check_novelty(spec: NoveltySpec, golden: list[GoldenFrame]) -> None:
-    if not math.isfinite(spec.threshold):
-        raise BundleError(f"its novelty threshold is {spec.threshold:g}; it must be a finite number")
+    if not 0 < spec.threshold < math.inf:
+        raise BundleError(f"its novelty threshold is {spec.threshold:g}; it must be a finite number above 0")
     if not 0 < spec.false_alarm_rate < 1:
         raise BundleError(f"its false-alarm rate is {spec.false_alarm_rate:g}; it must be above 0 and below 1")
     if spec.frames < 0:

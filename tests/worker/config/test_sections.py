@@ -22,6 +22,13 @@ def test_every_setting_of_a_section_has_a_description(section: str) -> None:
     assert all(field.description for field in SECTIONS[section].model_fields.values())
 
 
+@pytest.mark.parametrize("value", [0, -2.5])
+def test_a_novelty_threshold_is_above_zero(value: float) -> None:
+    """Novelty scores are positive ratios, and the live page states them as multiples of the threshold."""
+    with pytest.raises(SettingsError, match=r"'novelty\.threshold' must be a number above 0"):
+        load_settings(None, {"novelty": {"threshold": value}})
+
+
 @pytest.mark.parametrize("name", ["key_file", "key_password_file", "client_ca_file"])
 def test_key_and_authority_files_require_a_certificate(name: str) -> None:
     with pytest.raises(SettingsError) as raised:

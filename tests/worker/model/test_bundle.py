@@ -166,6 +166,8 @@ def test_keeps_the_novelty_threshold_and_accepts_older_bundles_without_one(tmp_p
     ("changes", "sentence"),
     [
         ({"threshold": math.nan}, "its novelty threshold is nan"),
+        ({"threshold": 0.0}, "its novelty threshold is 0; it must be a finite number above 0"),
+        ({"threshold": -1.5}, "its novelty threshold is -1.5"),
         ({"threshold": math.inf}, "its novelty threshold is inf"),
         ({"false_alarm_rate": 0.0}, "its false-alarm rate is 0"),
         ({"false_alarm_rate": 1.0}, "its false-alarm rate is 1"),

@@ -4,7 +4,7 @@ import { amount } from "./coil_state.js";
 import { byId, level, make, number } from "./dom.js";
 
 const COLOURS = 8;
-export const NOVEL = "novel frame"; // in place of a class, as in the strip map of the server
+export const NOVEL = "\u0000novel"; // in place of a class, as in the strip map of the server; no class is unprintable
 const order = new Map(); // label -> number, in the order of first appearance
 const hidden = new Set();
 const listeners = new Set();
@@ -12,6 +12,7 @@ const rows = new Map();
 
 export const classColour = (label) => label === NOVEL ? "novel" : `class-${(order.get(label) ?? 0) % COLOURS}`;
 export const isShown = (label) => !hidden.has(label);
+const nameOf = (label) => (label === NOVEL ? "novel frame" : label);
 export const labels = () => [...order.keys()];
 
 export function onFilter(listener) {
@@ -29,7 +30,7 @@ export function learn(names, numbers = []) {
 export function withSwatch(label) {
   const entry = make("span");
   entry.appendChild(make("span", "swatch")).style.background = `var(--${classColour(label)})`;
-  entry.append(label);
+  entry.append(nameOf(label));
   return entry;
 }
 
@@ -46,7 +47,7 @@ function addRow(label) {
   input.checked = true;
   const swatch = row.appendChild(make("span", "swatch"));
   swatch.style.setProperty("--class", `var(--${classColour(label)})`);
-  const name = row.appendChild(make("span", "name", label));
+  const name = row.appendChild(make("span", "name", nameOf(label)));
   name.title = label === NOVEL ? "Frames unlike anything that the model was trained on" : label;
   const count = row.appendChild(make("span", "count"));
   input.addEventListener("change", () => {
@@ -58,7 +59,7 @@ function addRow(label) {
   rate.style.setProperty("--class", `var(--${classColour(label)})`);
   const bar = rate.appendChild(make("progress"));
   bar.max = 100;
-  bar.setAttribute("aria-label", `Rate of ${label}, logarithmic`);
+  bar.setAttribute("aria-label", `Rate of ${nameOf(label)}, logarithmic`);
   const text = rate.appendChild(make("span"));
   byId("classes").append(row);
   rows.set(label, { input, count, rate, bar, text });

@@ -15,6 +15,7 @@ from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.coil_part import CoilPart
 from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
 from stripwatch.worker.coils.tracking.observations import (
+    NOVEL,
     Observation,
     observation_from_reject,
     observation_from_result,
@@ -34,7 +35,7 @@ from stripwatch.worker.dashboard.state.line_views import LineViews
 from stripwatch.worker.dashboard.state.model_views import ModelViews
 from stripwatch.worker.dashboard.state.page_rules import RULES
 from stripwatch.worker.dashboard.state.reject_list import RejectList
-from stripwatch.worker.dashboard.state.strip_map import NOVEL_LABEL, StripMap, strip_map
+from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 
 COILS_MAX = 100
 _LABELS_MAX = 64
@@ -150,7 +151,7 @@ class History:
                 "totals": dict(self._totals),
                 "frames_per_second": self._frame_rate.per_second(now_s),
                 "defects_per_minute": round(self._defect_rate.per_second(now_s) * 60, 1),
-                "labels": self._labels | ({NOVEL_LABEL: self._totals["novel"]} if self._totals["novel"] else {}),
+                "labels": self._labels | ({NOVEL: self._totals["novel"]} if self._totals["novel"] else {}),
                 "lines": self.health.annotate(self._lines.rows(round(now_s * 1000)), round(now_s * 1000)),
                 "rejects": self.rejects.changes,
                 "unknown_labels": self._unknown_labels(),

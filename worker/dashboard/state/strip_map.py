@@ -9,12 +9,8 @@ import msgspec
 
 from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
-from stripwatch.worker.coils.tracking.observations import NOVEL
-from stripwatch.worker.contracts.coil_summary import StripDefect
 
 _DEFECTS_MAX, _GAPS_MAX = 3_000, 500
-# Label of novel frames on the page, which marks them on the strip map and in the list of classes.
-NOVEL_LABEL = "novel frame"
 _NONE: tuple[None, None] = (None, None)
 _SIDES = {"top": 0, "bottom": 1}
 
@@ -42,7 +38,8 @@ class Lane(msgspec.Struct, frozen=True):
 class Mark(msgspec.Struct, frozen=True, array_like=True):
     """A strip defect: lane and label as indices, start and end in mm, rows of the image (-1: the whole width).
 
-    Also a stretch of novel frames: label `novel frame`, and as score the novelty score divided by its threshold.
+    Also a stretch of novel frames: label NOVEL, which no class can have, and as score the novelty score divided by
+    its threshold.
     """
 
     lane: int
@@ -85,7 +82,7 @@ def strip_map(
     cameras = sorted(placed.cameras, key=lambda name: (_SIDES.get(known.get(name, _NONE)[0] or "", 2), name))
     found = sorted(placed.defects(), key=lambda defect: defect.strip_mm.start)
     shown = found[-_DEFECTS_MAX:]
-    labels = sorted({_label(defect) for defect in shown})
+    labels = sorted({defect.label for defect in shown})
     lane_of, label_of = ({name: at for at, name in enumerate(names)} for names in (cameras, labels))
     strip = placed.strip_mm
     return StripMap(
@@ -100,7 +97,7 @@ def strip_map(
         label_numbers=[numbers.get(label, len(numbers)) for label in labels],
         marks=[
             Mark(
-                *(lane_of[defect.camera], label_of[_label(defect)], defect.strip_mm.start, defect.strip_mm.end),
+                *(lane_of[defect.camera], label_of[defect.label], defect.strip_mm.start, defect.strip_mm.end),
                 *((defect.across_px.start, defect.across_px.end) if defect.across_px else (-1, -1)),
                 *(defect.score, defect.parts),
             )
@@ -109,10 +106,6 @@ def strip_map(
         ],
         omitted=len(found) - len(shown),
     )
-
-
-def _label(defect: StripDefect) -> str:
-    return NOVEL_LABEL if defect.label == NOVEL else defect.label
 
 
 def _lane(name: str, side: str | None, height_px: int | None, camera: PlacedCamera, without_scale: bool) -> Lane:

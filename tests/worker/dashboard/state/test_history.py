@@ -5,6 +5,7 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from stripwatch.worker.coils.tracking.observations import NOVEL
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.state.cards import CARDS_MAX
 from stripwatch.worker.dashboard.state.history import COILS_MAX, History
@@ -239,7 +240,7 @@ def test_novel_frame_is_listed_and_counted_and_has_no_defect() -> None:
     add(history, Shown(1, label="pits"))
     state = history.state()
     assert state["totals"] == {"inspected": 2, "unsure": 1, "novel": 1, "defect": 1, "defect_frames": 1}
-    assert state["labels"] == {"pits": 1, "novel frame": 1}
+    assert state["labels"] == {"pits": 1, NOVEL: 1}
     assert history.label_numbers() == {"pits": 0}, "a novel frame takes no colour from a class"
     (camera,) = state["lines"][0]["cameras"]
     assert (camera["unsure"], camera["novel"], camera["defects"]) == (1, 1, 1)
@@ -251,6 +252,18 @@ def test_novel_frame_is_listed_and_counted_and_has_no_defect() -> None:
     assert (row["novel"], row["defects"]) == (1, {"pits": 1})
 
 
+def test_a_class_named_like_the_mark_of_novel_frames_is_a_class() -> None:
+    history = new_history()
+    add(history, Shown(0, label="pits", novelty=10.0))
+    add(history, Shown(2, label="novel frame"))
+    state = history.state()
+    assert state["labels"] == {"novel frame": 1, NOVEL: 1}
+    assert history.label_numbers() == {"novel frame": 0}
+    found = history.coil(state["running"][0]["id"])
+    assert found is not None
+    assert sorted(found[1].labels) == [NOVEL, "novel frame"]
+
+
 def test_a_long_strip_map_marks_novel_frames_next_to_defects() -> None:
     history = new_history()
     for number in (0, 1, 3):
@@ -260,4 +273,4 @@ def test_a_long_strip_map_marks_novel_frames_next_to_defects() -> None:
     assert found is not None
     strip = found[1]
     marks = [(strip.labels[mark.label], mark.start, mark.end, mark.parts, mark.score) for mark in strip.marks]
-    assert marks == [("novel frame", 0, 400, 2, 2.5), ("pits", 450, 550, 1, 0.9), ("novel frame", 600, 800, 1, 2.5)]
+    assert marks == [(NOVEL, 0, 400, 2, 2.5), ("pits", 450, 550, 1, 0.9), (NOVEL, 600, 800, 1, 2.5)]

@@ -10,7 +10,7 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.worker.contracts.model_record import ClassFigures, Provenance, Validation
+from stripwatch.worker.contracts.model_record import ClassFigures, NoveltySpec, Provenance, Validation
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import (
@@ -19,7 +19,6 @@ from stripwatch.worker.model.bundle import (
     CellGrid,
     GoldenFrame,
     Manifest,
-    NoveltySpec,
     Threshold,
     encode_manifest,
 )

@@ -9,16 +9,8 @@ import onnx
 from stripwatch.export.convert.keras_to_onnx import OPSET
 from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.worker.contracts.model_record import Fidelity, Provenance, Validation
-from stripwatch.worker.model.bundle import (
-    SCHEMA,
-    GoldenFrame,
-    Manifest,
-    NoveltySpec,
-    Precision,
-    Threshold,
-    encode_manifest,
-)
+from stripwatch.worker.contracts.model_record import Fidelity, NoveltySpec, Provenance, Validation
+from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold, encode_manifest
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.trained_range import TrainedFrames
 

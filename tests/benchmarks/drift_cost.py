@@ -9,7 +9,7 @@ import numpy as np
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.terminal.console import print_summary
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_statistics import CameraSampler, measure

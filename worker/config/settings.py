@@ -12,23 +12,25 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from stripwatch.worker.config.drift import DriftSettings
 from stripwatch.worker.config.fields.checked_model import CheckedModel
 from stripwatch.worker.config.fields.kafka_names import BootstrapServersText
+from stripwatch.worker.config.observer_sections import (
+    DriftSettings,
+    EvidenceSettings,
+    NoveltySettings,
+    ReviewSettings,
+    ShadowSettings,
+)
 from stripwatch.worker.config.page_sections import LimitsSettings, ViewSettings
 from stripwatch.worker.config.plant_sections import Camera, CoilsSettings, ThresholdOverride
 from stripwatch.worker.config.sections import (
     BrokerSettings,
-    EvidenceSettings,
     ExactlyOnceSettings,
     FramesSettings,
     InflightSettings,
     LogSettings,
     MetricsSettings,
-    NoveltySettings,
     RejectsSettings,
-    ReviewSettings,
-    ShadowSettings,
     Topics,
 )
 from stripwatch.worker.config.security import Security

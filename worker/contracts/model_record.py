@@ -154,3 +154,39 @@ class Provenance(msgspec.Struct, frozen=True):
             "null outside a checkout."
         ),
     ] = None
+
+
+class NoveltySpec(msgspec.Struct, frozen=True):
+    """The novelty score of a bundle, and the threshold above which a frame is novel."""
+
+    threshold: Annotated[
+        float, Meta(description="Value above which a frame is novel, in the unit of the output `novelty`, above 0.")
+    ]
+    false_alarm_rate: Annotated[
+        float,
+        Meta(description="Share of frames of the known kind, above 0 and below 1, for which the threshold was chosen."),
+    ]
+    method: Annotated[str, Meta(description="How the score is computed, in a few words.")]
+    frames: Annotated[
+        int,
+        Meta(
+            description="Number of training frames that chose the threshold, each scored by a detector that was fitted "
+            "without it."
+        ),
+    ]
+    tolerance: Annotated[
+        float,
+        Meta(description="Largest difference from the golden novelty scores that the self-test accepts, above 0."),
+    ]
+    measured_share: Annotated[
+        float | None,
+        Meta(
+            description="Share of the validation frames above the threshold, 0 to 1, measured with the bundle; null if "
+            "it was not measured."
+        ),
+    ] = None
+
+    @property
+    def expected_share(self) -> float:
+        """Share of frames of the known kind that are called novel: as aimed for, or as measured if that is more."""
+        return max(self.false_alarm_rate, self.measured_share or 0.0)

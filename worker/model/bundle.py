@@ -16,6 +16,7 @@ from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
 from stripwatch.worker.contracts.model_record import (
     Fidelity,
     NoveltyFigures,
+    NoveltySpec,
     Provenance,
     ThresholdFigures,
     Validation,
@@ -66,42 +67,6 @@ class GoldenFrame(msgspec.Struct, frozen=True, forbid_unknown_fields=True, omit_
         float | None,
         Meta(description="Novelty score that Keras gave, in the unit of `novelty.threshold`; null where `novelty` is."),
     ] = None
-
-
-class NoveltySpec(msgspec.Struct, frozen=True):
-    """The novelty score of a bundle, and the threshold above which a frame is novel."""
-
-    threshold: Annotated[
-        float, Meta(description="Value above which a frame is novel, in the unit of the output `novelty`, above 0.")
-    ]
-    false_alarm_rate: Annotated[
-        float,
-        Meta(description="Share of frames of the known kind, above 0 and below 1, for which the threshold was chosen."),
-    ]
-    method: Annotated[str, Meta(description="How the score is computed, in a few words.")]
-    frames: Annotated[
-        int,
-        Meta(
-            description="Number of training frames that chose the threshold, each scored by a detector that was fitted "
-            "without it."
-        ),
-    ]
-    tolerance: Annotated[
-        float,
-        Meta(description="Largest difference from the golden novelty scores that the self-test accepts, above 0."),
-    ]
-    measured_share: Annotated[
-        float | None,
-        Meta(
-            description="Share of the validation frames above the threshold, 0 to 1, measured with the bundle; null if "
-            "it was not measured."
-        ),
-    ] = None
-
-    @property
-    def expected_share(self) -> float:
-        """Share of frames of the known kind that are called novel: as aimed for, or as measured if that is more."""
-        return max(self.false_alarm_rate, self.measured_share or 0.0)
 
 
 class CellGrid(msgspec.Struct, frozen=True, forbid_unknown_fields=True):

@@ -14,16 +14,10 @@ import numpy as np
 import onnxruntime as ort
 
 from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError, StripwatchError
+from stripwatch.worker.contracts.model_record import NoveltySpec
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import (
-    HEATMAPS_NAME,
-    INPUT_NAME,
-    NOVELTY_NAME,
-    SCORES_NAME,
-    Bundle,
-    NoveltySpec,
-)
+from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, NOVELTY_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.model.io_binding import Floats
 from stripwatch.worker.model.providers import (
     CPU,

@@ -4,8 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.observer_sections import NoveltySettings
 from stripwatch.worker.config.plant_sections import ThresholdOverride
-from stripwatch.worker.config.sections import NoveltySettings
 from stripwatch.worker.contracts.events import Verdict
 from stripwatch.worker.model.bundle import Manifest, Threshold
 

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic

@@ -13,7 +13,7 @@ import structlog
 from prometheus_client import Gauge
 
 from stripwatch.worker.common.errors import RejectReason
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result, UnsureReason
 from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition

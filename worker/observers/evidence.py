@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 
 from stripwatch.worker.common.rates import TokenBucket
-from stripwatch.worker.config.sections import EvidenceSettings
+from stripwatch.worker.config.observer_sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers

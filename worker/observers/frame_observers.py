@@ -7,7 +7,8 @@ import structlog
 from prometheus_client import Counter
 
 from stripwatch.worker.broker.topic_limits import TopicLimits
-from stripwatch.worker.config.sections import EvidenceSettings, ReviewSettings, Topics
+from stripwatch.worker.config.observer_sections import EvidenceSettings, ReviewSettings
+from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.contracts.topics import how_to_create

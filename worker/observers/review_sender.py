@@ -5,7 +5,7 @@ from collections.abc import Callable, Hashable
 from typing import Literal
 
 from stripwatch.worker.common.rates import TokenBucket
-from stripwatch.worker.config.sections import ReviewSettings
+from stripwatch.worker.config.observer_sections import ReviewSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import NAMELESS

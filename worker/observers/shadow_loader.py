@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 
-from stripwatch.worker.config.sections import ShadowSettings
+from stripwatch.worker.config.observer_sections import ShadowSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame

@@ -14,7 +14,7 @@ from rich.table import Table
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.terminal.outcome import Outcome
 from stripwatch.worker.config.cache_dir import cache_folder
-from stripwatch.worker.config.sections import NoveltySettings
+from stripwatch.worker.config.observer_sections import NoveltySettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model

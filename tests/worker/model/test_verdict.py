@@ -8,8 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.config.observer_sections import NoveltySettings
 from stripwatch.worker.config.plant_sections import ThresholdOverride
-from stripwatch.worker.config.sections import NoveltySettings
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.verdict import DecisionPolicy, calibrate, decision_policy
 from tests.tiny import NOVELTY, tiny_contract, watchful_contract

@@ -4,7 +4,8 @@ from dataclasses import replace
 
 import msgspec
 
-from stripwatch.worker.model.bundle import Bundle, NoveltySpec
+from stripwatch.worker.contracts.model_record import NoveltySpec
+from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.loaded_model import LoadedModel
 from tests.models import make_model
 

@@ -8,7 +8,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics

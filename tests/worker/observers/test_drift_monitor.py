@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 from structlog.typing import EventDict
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition

@@ -11,7 +11,7 @@ from kafka.future import Future
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.common.errors import BrokerUnavailableError
-from stripwatch.worker.config.sections import EvidenceSettings
+from stripwatch.worker.config.observer_sections import EvidenceSettings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.images.decode_spec import DecodeLimits

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.config.drift import DriftSettings
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.observers.novel_frames import NovelFrames, chance_max
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder

@@ -8,7 +8,7 @@ from kafka.future import Future
 from msgspec.structs import replace as struct_replace
 from prometheus_client import CollectorRegistry
 
-from stripwatch.worker.config.sections import ReviewSettings
+from stripwatch.worker.config.observer_sections import ReviewSettings
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.loaded_model import LoadedModel

@@ -1,8 +1,94 @@
-"""Settings `drift.*`: thresholds of the camera conditions, and the windows of the means."""
+"""Sections of the settings of the shadow, novel frames, evidence images, review frames and drift."""
+
+from pathlib import Path
+from typing import Literal
 
 from pydantic import Field
 
 from stripwatch.worker.config.sections import Section
+
+
+class ShadowSettings(Section):
+    """A candidate bundle that inspects a share of the frames for comparison with the running bundle."""
+
+    bundle: Path | None = Field(
+        default=None,
+        description="Shadow bundle: a candidate that inspects a share of the frames and is only compared with the "
+        "running bundle. Unset: no shadow.",
+    )
+    share: float = Field(
+        default=0.1, gt=0, le=1, description="Fraction of the frames that the shadow inspects, above 0 and up to 1."
+    )
+
+
+class NoveltySettings(Section):
+    """Frames unlike those that the model was trained on. Only for a bundle with a novelty score."""
+
+    verdict: Literal["unsure", "ignore"] = Field(
+        default="unsure",
+        description="Treatment of a frame whose novelty score is above the threshold. unsure: publish verdict `unsure` "
+        "with the reason `novel`; ignore: publish the score, but decide as if there were none.",
+    )
+    threshold: float | None = Field(
+        default=None,
+        gt=0,
+        allow_inf_nan=False,
+        description="Novelty score above which a frame is novel, above 0. Higher: fewer novel frames. Unset: the "
+        "threshold of the bundle. The scale of the score differs between bundles, so check this value with each new "
+        "bundle. It does not apply to the shadow.",
+    )
+
+
+class EvidenceSettings(Section):
+    """Annotated pictures of defects on a separate topic. Evidence images never delay results."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Publish an evidence image of each frame with a defect, with boxes and heatmap drawn in.",
+    )
+    per_minute_max: float = Field(
+        default=60,
+        gt=0,
+        le=60_000,
+        description="Maximum average number of evidence images per minute, per camera and worker. Also the largest "
+        "burst.",
+    )
+    bytes_max: int = Field(
+        default=300_000,
+        ge=10_000,
+        le=16_000_000,
+        description="Maximum size of an evidence image in bytes. A larger image is first compressed more, then "
+        "scaled down.",
+    )
+    side_px_max: int = Field(
+        default=1600, ge=64, le=8192, description="Maximum width and height of an evidence image in pixels."
+    )
+    quality: int = Field(default=85, ge=30, le=100, description="JPEG quality of evidence images.")
+
+
+class ReviewSettings(Section):
+    """Frames for a person to label, on a separate topic. Review frames never delay results."""
+
+    enabled: bool = Field(
+        default=False,
+        description="Publish frames with verdict `unsure`, and defects of an anomaly model, to a separate topic for a "
+        "person to label.",
+    )
+    per_hour_max: float = Field(
+        default=60,
+        gt=0,
+        le=3_600_000,
+        description="Maximum average number of review frames per hour, per camera, best class and worker. Also the "
+        "largest burst. Novel frames do not count.",
+    )
+    novel_per_hour_max: float = Field(
+        default=120,
+        gt=0,
+        le=3_600_000,
+        description="Maximum average number of novel frames, or of defects of an anomaly model, per hour, per camera "
+        "and worker. Also the largest burst. It should exceed the false alarms to expect: frames per hour times the "
+        "false-alarm rate of the bundle.",
+    )
 
 
 class DriftSettings(Section):

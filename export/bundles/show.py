@@ -182,7 +182,7 @@ def _of_novelty(manifest: Manifest) -> str:
     elif measured:
         measured += " of the validation frames"
     return (
-        f"{spec.method}; novel above {_exact(spec.threshold)}, chosen for {spec.false_alarm_rate:.2%} false alarms on "
+        f"{spec.method}; novel above {spec.threshold:.6g}, chosen for {spec.false_alarm_rate:.2%} false alarms on "
         f"{spec.frames:,} training frames{measured}; golden scores within {spec.tolerance:.2g}"
     )
 

@@ -30,6 +30,8 @@ def html_card(card: BundleCard) -> str:
         "Keras was measured on the validation frames. These also selected the epoch and the thresholds, so the figures "
         "are optimistic."
     )
+    if manifest.trained_for == "anomaly":
+        note = "Keras was measured on the validation frames, which were not used for fitting and chose no threshold."
     return page(f"{manifest.name} {manifest.version}", note, _parts(card))
 
 

@@ -9,7 +9,6 @@ from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.common.terminal.tables import numbers_table
-from stripwatch.worker.contracts.model_record import NoveltyFigures
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -109,7 +108,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         "thresholds": f"{manifest.thresholds_chosen}; scores at temperature {manifest.temperature:g}",
         "drift reference": _of_reference(manifest.reference),
         "novelty score": _of_novelty(manifest),
-        "unknown defects": _of_unknown(manifest.novelty_figures),
+        "unknown defects": _of_unknown(manifest),
     }
 
 
@@ -133,7 +132,10 @@ def _named(manifest: Manifest, label: str) -> str:
     return f"{label} (no defect)" if label == manifest.clean_label else label
 
 
-def _of_unknown(figures: NoveltyFigures | None) -> str:
+def _of_unknown(manifest: Manifest) -> str:
+    figures = manifest.novelty_figures
+    if manifest.trained_for == "anomaly":
+        return "every defect is unknown to an anomaly model, and has the label anomaly"
     if figures is None:
         return "detection of unknown defects not measured"
     false = figures.false_alarms
@@ -174,6 +176,8 @@ def _of_reference(reference: Reference | None) -> str:
 
 def _of_novelty(manifest: Manifest) -> str:
     spec, fidelity = manifest.novelty, manifest.fidelity
+    if manifest.trained_for == "anomaly":
+        return "none: the worker reports frames unlike the training frames as defects"
     if spec is None:
         return "none: the worker does not detect frames unlike the training frames"
     measured = "" if spec.measured_share is None else f"; novel with this bundle: {spec.measured_share:.2%}"
@@ -191,11 +195,12 @@ def _label_row(manifest: Manifest, label: str) -> tuple[str, ...]:
     threshold, figures = manifest.thresholds[label], manifest.validation.classes.get(label)
     measured: tuple[str, ...] = ("-",) * 4
     if figures:
-        measured = (str(figures.frames), *_ratios(figures.precision, figures.recall, figures.f1))
+        ratios = _ratios(figures.precision, figures.recall, figures.f1) if figures.frames else ("-",) * 3
+        measured = (str(figures.frames), *ratios)
     at_unsure: tuple[str, ...] = ("-", "-")
     at_sure: tuple[str, ...] = ("-", "-")
     at_thresholds = manifest.threshold_figures.get(label) if manifest.threshold_figures else None
-    if at_thresholds:
+    if at_thresholds and (figures is None or figures.frames):
         at_unsure = _ratios(at_thresholds.unsure_precision, at_thresholds.unsure_recall)
         at_sure = _ratios(at_thresholds.sure_precision, at_thresholds.sure_recall)
     return _named(manifest, label), *measured, _exact(threshold.unsure), *at_unsure, _exact(threshold.sure), *at_sure

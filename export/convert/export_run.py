@@ -1,8 +1,9 @@
 """Export of a run folder to a bundle, which is verified before it gets its final name."""
 
+import math
 from collections.abc import Callable
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
@@ -29,7 +30,7 @@ from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack
 from stripwatch.export.convert.parity import Parity, check_parity
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits, in_float32, in_half
-from stripwatch.export.convert.synthetic_defects import keep_similar, synthetic_golden
+from stripwatch.export.convert.synthetic_defects import NONE_REPRODUCED, ReproducedDefects, SyntheticDefects
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.convert.verify import verify
@@ -45,7 +46,7 @@ from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, GoldenFrame, Manifest, Precision
+from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, Manifest, Precision
 
 _PARITY_BATCH = 16
 _FOUND_MIN = 0.6  # score of a defect that is clear enough for a golden frame
@@ -75,7 +76,7 @@ class ExportSettings:
 class Converted:
     """A run converted to ONNX in float32 and compared with Keras: the starting point for every precision.
 
-    backbone: name of the backbone layer. synthetic: further golden frames, of an anomaly model.
+    backbone: name of the backbone layer. synthetic: frames with synthetic defects, of an anomaly model.
     """
 
     evaluation: Evaluation | None
@@ -83,7 +84,7 @@ class Converted:
     proto: onnx.ModelProto
     backbone: str
     parity: Parity
-    synthetic: list[GoldenFrame] = field(default_factory=list)
+    synthetic: SyntheticDefects | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,13 +100,14 @@ class Exported:
 class _Accepted:
     """The candidate that passed the accuracy gate, and its scores of the validation frames.
 
-    novelty: None if it has no novelty score.
+    novelty: None if it has no novelty score. synthetic: synthetic defects that it reproduces.
     """
 
     proto: onnx.ModelProto
     fidelity: Fidelity
     scores: Scores
     novelty: NoveltyComparison | None
+    synthetic: ReproducedDefects
 
 
 def export_run(settings: ExportSettings) -> Exported:
@@ -147,7 +149,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
     if len(run.labels) > LABELS_MAX:
         raise ExportRejectedError(f"{folder} has {len(run.labels)} labels; a bundle supports at most {LABELS_MAX}")
     evaluation = read_evaluation(folder, run)
-    if evaluation is None:
+    if evaluation is None and run.anomaly is None:  # the fit of an anomaly model chose its thresholds
         say("note: the run was not evaluated, so all thresholds are 0.5; run 'evaluate' to choose them")
     root = data or path_of(run.data)
     model = load_model(folder)
@@ -158,21 +160,24 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
         proto = to_onnx(view, names)
     with one_step(progress, "comparing with Keras"):
         parity = check_parity(proto.SerializeToString(), *_sample(view, names, validation))
-    synthetic = _synthetic(validation, model) if run.anomaly is not None else []
+    synthetic = _synthetic(validation, model) if run.anomaly is not None else None
     return Converted(evaluation, validation, proto, backbone_name(model), parity, synthetic)
 
 
-def _synthetic(validation: ScoredValidation, model: keras.Model) -> list[GoldenFrame]:
-    """Return golden frames with synthetic defects if no validation frame has a defect that Keras finds."""
+def _synthetic(validation: ScoredValidation, model: keras.Model) -> SyntheticDefects | None:
+    """Return frames with synthetic defects if no validation frame has a defect that Keras finds."""
     anomaly = validation.run.labels.index(ANOMALY_LABEL)
     found = validation.targets[:, anomaly] & (validation.keras[:, anomaly] > _FOUND_MIN)
     if found.any():
-        return []
+        return None
     clean = [int(at) for at in np.flatnonzero(~validation.targets[:, anomaly])]
-    frames = synthetic_golden(validation, clean, anomaly, model.predict_on_batch)
-    if not frames:
-        say("warning: no golden frame has a defect, because the model finds none of the synthetic ones")
-    return frames
+    made = SyntheticDefects.make(validation, clean, anomaly, model.predict_on_batch)
+    if not made.clear.any():
+        say(
+            "warning: no golden frame has a defect, because no validation frame has one that the model finds, and it "
+            "finds no synthetic one by a clear margin"
+        )
+    return made
 
 
 def export_converted(converted: Converted, settings: ExportSettings, progress: Progress) -> Exported:
@@ -182,11 +187,9 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     """
     validation, limits = converted.validation, settings.limits or LIMITS[settings.precision]
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
-    accepted = _first_accepted(settings.precision, candidates, limits, validation, progress)
+    accepted = _first_accepted(settings.precision, candidates, limits, converted, progress)
     novelty = accepted.novelty
-    described = describe(
-        validation.run, converted.evaluation, _facts(settings, validation, accepted, converted.synthetic)
-    )
+    described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
     decisions = decide_all(described, accepted.scores, novelty.candidate if novelty else None)
     figures = measure_thresholds(described, decisions, validation.targets)
     for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
@@ -261,14 +264,16 @@ def _first_accepted(
     precision: Precision,
     candidates: QuantizedModels,
     limits: GateLimits,
-    validation: ScoredValidation,
+    converted: Converted,
     progress: Progress,
 ) -> _Accepted:
     """Return the first candidate that passes the accuracy gate.
 
     Raises GateRejectedError, with the violated limits of the last candidate, if none passes.
     """
+    validation = converted.validation
     run, targets = validation.run, validation.targets
+    most = min(limits.score_difference_max, _GOLDEN_DIFFERENCE_MAX.get(precision, math.inf))
     names = [SCORES_NAME] if validation.novelty is None else [SCORES_NAME, NOVELTY_NAME]
     with closing(candidates):  # the generator may hold a temporary folder
         for candidate in candidates:
@@ -283,12 +288,19 @@ def _first_accepted(
                 candidate.scheme,
                 novelty.fidelity if novelty else None,
             )
-            violations = violated_limits(fidelity, limits)
+            synthetic = NONE_REPRODUCED
+            if converted.synthetic is not None:
+                synthetic = converted.synthetic.compare(_scores_of(predict), most, limits.agreement_min)
+            violations = violated_limits(fidelity, limits) + synthetic.violations
             if not violations:
-                return _Accepted(candidate.proto, fidelity, scores, novelty)
+                return _Accepted(candidate.proto, fidelity, scores, novelty, synthetic)
             rejection = GateRejectedError(precision, fidelity, violations)
             say(f"candidate rejected: {rejection.reason}")
     raise rejection
+
+
+def _scores_of(predict: Callable[[Pixels], Outputs]) -> Callable[[Pixels], Scores]:
+    return lambda pixels: predict(pixels)[SCORES_NAME]
 
 
 def _compare_novelty(validation: ScoredValidation, outputs: Outputs, precision: Precision) -> NoveltyComparison | None:
@@ -297,40 +309,22 @@ def _compare_novelty(validation: ScoredValidation, outputs: Outputs, precision: 
     return NoveltyComparison(validation.run.novelty, validation.novelty, outputs[NOVELTY_NAME], precision)
 
 
-def _facts(
-    settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted, synthetic: list[GoldenFrame]
-) -> Facts:
+def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
     differences, novelty = np.abs(accepted.scores - validation.keras).max(axis=1), accepted.novelty
+    synthetic = accepted.synthetic
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
     near = None if most is None else GoldenTolerance(differences, most)
     picked = pick_golden(validation, near, novelty.golden if novelty else None, settings.golden)
-    synthetic, largest = _similar(synthetic, validation, accepted, most) if synthetic else ([], 0.0)
     data = path_text(validation.root.resolve().name)
     return Facts(
         name=settings.name or f"{data}-{validation.run.configuration.network}",
         version=settings.version,
         data=data,
         precision=settings.precision,
-        golden=[*(validation.golden(at) for at in picked), *synthetic],
-        golden_difference=max(float(differences[picked].max()), largest),
+        golden=[*(validation.golden(at) for at in picked), *synthetic.frames],
+        golden_difference=max(float(differences[picked].max()), synthetic.difference),
         fidelity=accepted.fidelity,
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
         trained=trained_frames(validation.run, validation.root),
         novelty=novelty.spec(picked) if novelty else None,
     )
-
-
-def _similar(
-    synthetic: list[GoldenFrame], validation: ScoredValidation, accepted: _Accepted, difference_max: float | None
-) -> tuple[list[GoldenFrame], float]:
-    """Return the synthetic frames that the accepted candidate scores like Keras, and the largest difference."""
-    outputs = outputs_of(open_cpu(accepted.proto.SerializeToString()), [SCORES_NAME])
-    kept, largest = keep_similar(
-        synthetic, validation.run.decode, lambda pixels: outputs(pixels)[SCORES_NAME], difference_max
-    )
-    if not kept:
-        say(
-            "warning: no golden frame has a defect, because the exported model scores each synthetic one differently "
-            "from Keras"
-        )
-    return kept, largest

@@ -64,7 +64,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         labels=run.labels,
         clean_label=run.clean_label,
         thresholds=_thresholds(run, evaluation),
-        thresholds_chosen=evaluation.thresholds_chosen if evaluation else "default",
+        thresholds_chosen=_how_chosen(run, evaluation),
         decode=run.decode,
         heatmaps=run.heatmaps.kind if run.heatmaps else None,
         precision=facts.precision,
@@ -82,6 +82,12 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         novelty=facts.novelty,
         novelty_figures=evaluation.novelty.figures if evaluation and evaluation.novelty else None,
     )
+
+
+def _how_chosen(run: Run, evaluation: Evaluation | None) -> str:
+    if run.anomaly is not None:  # the fit chose them, with or without an evaluation
+        return run.anomaly.threshold_chosen
+    return evaluation.thresholds_chosen if evaluation else "default"
 
 
 def _thresholds(run: Run, evaluation: Evaluation | None) -> dict[str, Threshold]:

@@ -92,12 +92,25 @@ def total(counts: Mapping[str, Localization]) -> Localization:
     return sum(counts.values(), NO_LOCALIZATION)
 
 
+class KindFigures(msgspec.Struct, frozen=True):
+    """How an anomaly model finds one kind of defect.
+
+    frames: with this kind of defect. auroc: of these frames and all clean ones; None without clean ones. found: share
+    of these frames that the model reports.
+    """
+
+    frames: int
+    auroc: float | None
+    found: float
+
+
 class AnomalyFigures(msgspec.Struct, frozen=True):
     """How an anomaly model separates clean frames from others.
 
     auroc: area under the ROC curve, the probability that a random defective frame has a higher score than a random
     clean one; None unless there are both. average_precision: of defective frames; None without any. found: share of
-    defective frames that the model reports. false_alarms: share of clean frames that it reports.
+    defective frames that the model reports. false_alarms: share of clean frames that it reports. kinds: by label of the
+    defects, which the model does not know; None in files of earlier versions and if no defect has a label.
     """
 
     clean: int
@@ -106,6 +119,7 @@ class AnomalyFigures(msgspec.Struct, frozen=True):
     average_precision: float | None
     found: float | None
     false_alarms: float | None
+    kinds: dict[str, KindFigures] | None = None
 
 
 class Evaluation(msgspec.Struct, frozen=True):

@@ -192,6 +192,11 @@ class AnomalyFacts(msgspec.Struct, frozen=True):
     false_alarms: float | None = None
     found: float | None = None
 
+    @property
+    def threshold_chosen(self) -> str:
+        """Return how the threshold was chosen."""
+        return f"{self.false_alarm_rate:.2%} false alarms on {self.frames} clean training frames"
+
 
 class Run(msgspec.Struct, frozen=True):
     """Content of run.json. Later versions may add fields; unknown fields are ignored.

@@ -65,6 +65,10 @@ def evaluate(
     of the class should come out as novel. This takes one more pass over the training frames, and then seconds per
     class; --no-leave-one-out omits it, and --cache makes the next evaluation faster.
 
+    For a run of fit --task anomaly, "anomaly" states the AUROC, the share of defects found at the threshold, and both
+    for each kind of defect if the images are sorted into classes. --recall, --unknown, --no-leave-one-out and --cache
+    have no meaning then.
+
     \b
     Example:
       stripwatch train evaluate runs/first --recall 0.98
@@ -86,7 +90,7 @@ def evaluate(
     moved: list[str | Path] = ["--data", data] if data else []
     step = command_text("export", "run", run, *moved, "--out", Path(f"{run.resolve().name}.onnx"))
     summary = {"run": str(run), **_summary(found), "report": str(report)}
-    tables = [_labels(found), *([novelty_table(found.novelty)] if found.novelty else [])]
+    tables = [_labels(found), *_kinds(found), *([novelty_table(found.novelty)] if found.novelty else [])]
     finish(Outcome(summary, _facts(found), tables, [step], {"report": report}), json_file)
 
 
@@ -152,6 +156,18 @@ def _labels(found: Evaluation) -> Table:
         ratios = [f"{ratio:.4f}" for ratio in (figures.precision, figures.recall, figures.f1)]
         table.add_row(label, f"{figures.frames:,}", *ratios, f"{chosen.unsure.value}", f"{chosen.sure.value}")
     return table
+
+
+def _kinds(found: Evaluation) -> list[Table]:
+    """Return a table of the kinds of defects that an anomaly model was measured on, if they have names."""
+    from stripwatch.training.evaluation.evaluation_report import kind_rows
+
+    if found.anomaly is None or found.anomaly.kinds is None:
+        return []
+    table = numbers_table("kind of defect", "frames", "found", "AUROC")
+    for row in kind_rows(found.anomaly.kinds):
+        table.add_row(*row)
+    return [table]
 
 
 def rounded(found: Interval) -> dict[str, float]:

@@ -1,5 +1,6 @@
 """Evaluation of a finished run: metrics, calibration, thresholds for the export, and an HTML report."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,7 +22,7 @@ from stripwatch.export.runs.run_evaluation import (
 )
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO
-from stripwatch.training.evaluation.anomaly_scores import fixed_thresholds, measure_anomalies
+from stripwatch.training.evaluation.anomaly_scores import Kinds, fixed_thresholds, measure_anomalies, read_kinds
 from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.evaluation.error_sheet import draw_error_sheet
 from stripwatch.training.evaluation.evaluation_report import write_report
@@ -81,7 +82,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         InputError: The run or a file is missing, or has changed since the fit.
         DataError: The test folder is invalid, or has labels that the run does not know, or a folder of unknown images
             contains a frame of the run.
-        SettingsError: `unknown` is given, but the run has no novelty detector.
+        SettingsError: `unknown` is given, but the run has no novelty detector; an option has no meaning for an anomaly
+            model.
 
     Example:
         >>> from pathlib import Path
@@ -91,11 +93,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         0.9861
     """
     run = read_run(settings.run)
-    if run.anomaly is not None and settings.recall is not None:
-        raise SettingsError(
-            "--recall has no meaning for an anomaly model, whose threshold is chosen on clean frames; omit it, or fit "
-            "again with another --novelty-false-alarms"
-        )
+    if run.anomaly is not None:
+        _check_anomaly_options(settings)
     inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, inputs)
@@ -105,7 +104,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         list_images(folder)
     model = load_model(settings.run)
     judging = JudgingRun.read(settings.run, run, model)
-    _check_detector(settings, judging)
+    if run.anomaly is None:
+        _check_detector(settings, judging)
     with new_progress() as progress:
         root = settings.data or path_of(run.data)
         validation = score_frames(model, run, root, run.split.validation, progress)
@@ -114,7 +114,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             frames = read_test_frames(run, settings.test, progress)
             measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
         places = measure_localization(model, run, measured, settings.boxes, layout, progress, settings.boxes_format)
-        evaluation = evaluate(run, validation, measured, settings.recall, places)
+        kinds = read_kinds(run, measured, layout) if run.anomaly is not None else None
+        evaluation = evaluate(run, validation, measured, settings.recall, places, kinds)
         novelty = None
         if judging is not None:
             options = NoveltyOptions(settings.unknown, settings.leave_one_out, settings.cache)
@@ -124,6 +125,24 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         with one_step(progress, "drawing the report"):
             write_results(settings.run, out, model, run, measured, evaluation, novelty)
     return evaluation
+
+
+def _check_anomaly_options(settings: EvaluateSettings) -> None:
+    """Raise SettingsError for an option without a meaning for an anomaly model."""
+    if settings.recall is not None:
+        raise SettingsError(
+            "--recall has no meaning for an anomaly model, whose threshold is chosen on clean frames; omit it, or fit "
+            "again with another --novelty-false-alarms"
+        )
+    if settings.unknown:
+        raise SettingsError(
+            "--unknown has no meaning for an anomaly model, to which every defect is unknown; pass these images as "
+            "--test, together with clean ones"
+        )
+    if not settings.leave_one_out:
+        raise SettingsError("--no-leave-one-out has no meaning for an anomaly model, which has no classes; omit it")
+    if settings.cache is not None:
+        raise SettingsError("--cache has no meaning for an anomaly model, which has no novelty detector; omit it")
 
 
 def _check_detector(settings: EvaluateSettings, judging: JudgingRun | None) -> None:
@@ -161,11 +180,13 @@ def evaluate(
     measured: ScoredFrames,
     recall: float | None,
     places: dict[str, Localization] | None = None,
+    kinds: Sequence[Kinds] | None = None,
 ) -> Evaluation:
     """Compute the evaluation of a run.
 
     validation: frames that choose thresholds and temperature. measured: frames for all other figures; may be the same
-    object as validation. places: localization counts by label.
+    object as validation. places: localization counts by label. kinds: kinds of defects of each measured frame, [n],
+    for an anomaly model.
     """
     task, targets, scores = run.configuration.label_task, measured.targets, measured.scores
     truth, predicted = targets > 0, predicted_labels(scores, task)
@@ -195,7 +216,7 @@ def evaluate(
         thresholds=_thresholds(run, validation, recall, applied),
         thresholds_chosen=_how_chosen(run, recall),
         localisation=places,
-        anomaly=measure_anomalies(targets, scores) if anomaly else None,
+        anomaly=measure_anomalies(targets, scores, kinds) if anomaly else None,
     )
 
 
@@ -210,5 +231,5 @@ def _thresholds(
 
 def _how_chosen(run: Run, recall: float | None) -> str:
     if run.anomaly is not None:
-        return f"{run.anomaly.false_alarm_rate:.2%} false alarms on {run.anomaly.frames} clean training frames"
+        return run.anomaly.threshold_chosen
     return "best F1 on validation" if recall is None else f"recall {recall:g} on validation"

@@ -1,10 +1,18 @@
 """HTML report of an evaluation: one self-contained file, and its plots as separate PNG files."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.run_evaluation import Calibration, Evaluation, Interval, OperatingPoint, total
+from stripwatch.export.runs.run_evaluation import (
+    Calibration,
+    Evaluation,
+    Interval,
+    KindFigures,
+    OperatingPoint,
+    total,
+)
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.novelty.measurement import PICTURES
 from stripwatch.training.novelty.report import novelty_section
@@ -32,6 +40,7 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
     measured = f"Measured on {evaluation.frames} {evaluation.measured_on} frames. {_independence(evaluation)}"
     parts = [
         _facts(run, evaluation),
+        _kinds(evaluation),
         "<h2>Labels</h2>",
         _labels(run, evaluation),
         _localization(run, evaluation),
@@ -90,6 +99,20 @@ def _anomaly(evaluation: Evaluation) -> dict[str, str]:
         "found at the threshold": share_text(found.found),
         "false alarms": share_text(found.false_alarms),
     }
+
+
+def _kinds(evaluation: Evaluation) -> str:
+    if evaluation.anomaly is None or evaluation.anomaly.kinds is None:
+        return ""
+    columns = ("kind of defect", "frames", "found at the threshold", "AUROC")
+    note = "The model does not know the kinds. AUROC: of the frames of one kind and all clean ones."
+    return f'<h2>Kinds of defects</h2><p class="note">{note}</p>{table(columns, kind_rows(evaluation.anomaly.kinds))}'
+
+
+def kind_rows(kinds: Mapping[str, KindFigures]) -> list[tuple[str, ...]]:
+    """Return one row per kind of defect: name, frames, share found and AUROC, the least found first."""
+    rising = sorted(kinds.items(), key=lambda item: item[1].found)
+    return [(kind, f"{each.frames:,}", share_text(each.found), share_text(each.auroc)) for kind, each in rising]
 
 
 def share_text(share: float | None) -> str:

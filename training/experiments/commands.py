@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -25,6 +26,7 @@ from stripwatch.training.datasets.cli_options import (
 )
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS, Command
 from stripwatch.worker.common.terminal.facts import interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -34,6 +36,19 @@ if TYPE_CHECKING:
     from stripwatch.training.experiments.crossval import CrossvalSettings
     from stripwatch.training.experiments.crossval_result import CrossvalResult
     from stripwatch.training.experiments.leaderboard import Leaderboard
+
+
+class ClassCommand(Command):
+    """Command that compares classes, and says what to do instead with an anomaly model, which has none."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the arguments. Raises SettingsError for `--task anomaly`."""
+        if "--task=anomaly" in args or ("--task", "anomaly") in pairwise(args):
+            raise SettingsError(
+                "--task anomaly has no meaning here, because an anomaly model has no classes to compare; use "
+                "'stripwatch train fit --task anomaly', then 'stripwatch train evaluate --test' with other images"
+            )
+        return super().parse_args(ctx, args)
 
 
 def crossval(
@@ -245,3 +260,7 @@ def _only(data: list[Path]) -> Path:
     if len(data) > 1:
         raise SettingsError("--data is given more than once; crossval and compare take one folder, fit takes several")
     return data[0]
+
+
+setattr(crossval, COMMAND_CLASS, ClassCommand)
+setattr(compare, COMMAND_CLASS, ClassCommand)

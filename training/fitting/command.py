@@ -112,7 +112,7 @@ def fit(
     load_tensorflow()
     require("sklearn")
     run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
-    summary = {"run": str(out), "epochs": epochs, **_summary(run)}
+    summary = {"run": str(out), "epochs": 0 if run.anomaly else epochs, **_summary(run)}
     finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
 
 
@@ -124,6 +124,8 @@ def _false_alarms(rate: float | None, no_novelty: bool) -> float | None:
 
 def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
     """Run the fit. given: options of the command by name."""
+    if paper_baseline and given["task"] == "anomaly":
+        raise SettingsError("--recipe has no meaning with --task anomaly; omit it")
     from stripwatch.training.fitting.fit import fit as run_fit
     from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 
@@ -160,8 +162,9 @@ def _facts(out: Path, run: Run) -> dict[str, str]:
         "labels": f"{len(run.labels)}: {as_text(run.labels)}",
         **_quality(run, epochs),
         **_novelty_fact(run),
-        "time": f"{duration(seconds['total'])} (features {duration(seconds['features'])}, "
-        f"epochs {duration(seconds['epochs'] + seconds['fine_tune'])})",
+        "time": f"{duration(seconds['total'])} (features {duration(seconds['features'])}"
+        + ("" if run.anomaly else f", epochs {duration(seconds['epochs'] + seconds['fine_tune'])}")
+        + ")",
     }
 
 

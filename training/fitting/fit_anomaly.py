@@ -231,5 +231,6 @@ def _record(
         heatmaps=HeatmapFacts("place", plan.places.grid, _BOX_THRESHOLD),
         marks=plan.marks,
         trained=msgspec.structs.replace(prepared.trained, mm_per_px=scale),
+        files=plan.dataset.files,
         anomaly=facts,
     )

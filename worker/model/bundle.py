@@ -198,12 +198,17 @@ class Manifest(msgspec.Struct, frozen=True):
 
     @property
     def lacks(self) -> list[str]:
-        """Parts that newer bundles have and this one lacks, each with the consequence."""
+        """Parts that newer bundles have and this one lacks, each with the consequence.
+
+        An anomaly model needs no novelty score, because it reports every frame unlike the training frames.
+        """
         costs = {
             "reference": (self.reference, "drift is not measured"),
             "trained": (self.trained, "frames of untrained sizes are not detected"),
             "novelty": (self.novelty, "frames unlike the training frames are not detected"),
         }
+        if self.trained_for == "anomaly":
+            del costs["novelty"]
         return [f"{name}: {cost}" for name, (value, cost) in costs.items() if value is None]
 
 

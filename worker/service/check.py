@@ -199,9 +199,12 @@ def _check_sizes(report: Report, sizes: SizeCheck) -> None:
 
 def _check_novelty(report: Report, model: LoadedModel, settings: NoveltySettings) -> None:
     """State which frames are novel. A threshold that has no effect is a warning."""
-    spec = model.session.bundle.manifest.novelty
+    manifest = model.session.bundle.manifest
+    spec = manifest.novelty
     if spec is None:
         detail = "the bundle has no novelty score, so frames unlike the training frames are not detected"
+        if manifest.trained_for == "anomaly":
+            detail = "an anomaly model reports frames unlike the training frames as defects; it has no novelty score"
         if settings.threshold is None:
             report.add("novelty", "ok", detail)
         else:

@@ -75,6 +75,13 @@ def test_shows_which_left_out_classes_are_missed_the_lowest_share_first(tmp_path
     assert "0.150" in text
 
 
+def test_an_anomaly_model_needs_no_novelty_score(tmp_path: Path) -> None:
+    path = write_bundle(tmp_path / "a.onnx", tiny_contract(trained_for="anomaly"))
+    shown = facts(read_card(read_bundle(path)))
+    assert shown["novelty score"] == "none: the worker reports frames unlike the training frames as defects"
+    assert shown["unknown defects"] == "every defect is unknown to an anomaly model, and has the label anomaly"
+
+
 def test_a_bundle_without_novelty_figures_says_so(tmp_path: Path) -> None:
     text = as_printed(outcome(read_card(read_bundle(write_bundle(tmp_path / "a.onnx")))), 250)
     assert "detection of unknown defects not measured" in text

@@ -1,10 +1,11 @@
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from stripwatch.export.convert.synthetic_defects import keep_similar, paste_part, synthetic_golden
+from stripwatch.export.convert.synthetic_defects import SyntheticDefects, paste_part
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.model.bundle import GoldenFrame
@@ -30,29 +31,51 @@ def test_a_part_of_the_frame_differs_and_the_rest_stays(shape: tuple[int, ...], 
 
 def test_without_clean_frames_there_are_no_synthetic_defects() -> None:
     validation = ScoredValidation(RUN, Path("/data"), np.array([[0.1, 0.9]], np.float32))
-
-    def predict(_: Pixels) -> Pixels:
-        raise AssertionError("no frame to score")
-
-    assert synthetic_golden(validation, [], 0, predict) == []
-
-
-def golden(name: str, level: int, score: float) -> GoldenFrame:
-    encoded = cv2.imencode(".png", np.full((8, 8), level, np.uint8))[1].tobytes()
-    return GoldenFrame(name, "anomaly", encoded, [score, 1 - score])
+    made = SyntheticDefects.make(validation, [], 0, predictor([]))
+    assert made.frames == []
+    assert not made.clear.any()
+    assert made.compare(predictor([]), 0.02, 1).violations == []
 
 
-@pytest.mark.parametrize(
-    ("limit", "kept", "largest"), [(0.1, ["near"], 0.05), (None, ["near", "far"], 0.3), (0, [], 0)]
-)
-def test_keeps_synthetic_frames_that_the_exported_model_scores_like_keras(
-    limit: float | None, kept: list[str], largest: float
-) -> None:
-    def exported(pixels: Pixels) -> Scores:  # the score is the brightness
-        level = float(pixels[0, 0, 0, 0]) / 100
-        return np.array([[level, 1 - level]], np.float32)
+def defects(*scores: float) -> SyntheticDefects:
+    """Frames whose score of an anomaly, by Keras, is given."""
+    encoded = cv2.imencode(".png", np.zeros((8, 8), np.uint8))[1].tobytes()
+    frames = [
+        GoldenFrame(f"synthetic/{at}.png", "anomaly", encoded, [score, 1 - score]) for at, score in enumerate(scores)
+    ]
+    return SyntheticDefects(frames, 0, DecodeSpec(8, 8))
 
-    frames = [golden("near", 80, 0.85), golden("far", 60, 0.9)]
-    found, difference = keep_similar(frames, DecodeSpec(8, 8), exported, limit)
-    assert [frame.name for frame in found] == kept
-    assert difference == pytest.approx(largest)
+
+def predictor(scores: Sequence[float]) -> Callable[[Pixels], Scores]:
+    left = list(scores)
+
+    def predict(pixels: Pixels) -> Scores:
+        batch = [left.pop(0) for _ in pixels]
+        return np.array([(score, 1 - score) for score in batch], np.float32)
+
+    return predict
+
+
+def test_the_clearest_defects_that_the_export_reproduces_become_golden_frames() -> None:
+    found = defects(0.6, 0.9, 0.51, 0.8, 0.7).compare(predictor([0.6, 0.95, 0.51, 0.81, 0.7]), 0.02, 1)
+    assert [frame.name for frame in found.frames] == ["synthetic/3.png", "synthetic/4.png"]
+    assert found.difference == pytest.approx(0.01, abs=1e-6)
+    assert found.violations == []
+
+
+def test_an_export_that_misses_defects_of_keras_violates_the_agreement() -> None:
+    found = defects(*[0.9] * 9, 0.6, 0.51).compare(predictor([*[0.9] * 9, 0.4, 0.49]), 0.02, 0.98)
+    assert found.violations == ["agreement with Keras on 10 synthetic defects is 0.9000, required is 0.98"]
+
+
+def test_an_export_that_reproduces_no_clear_defect_is_rejected() -> None:
+    found = defects(0.9, 0.4).compare(predictor([0.8, 0.4]), 0.025, 0.98)
+    assert found.frames == []
+    assert found.violations == ["score difference of every synthetic defect is over 0.025, the limit of golden frames"]
+
+
+def test_a_model_that_finds_no_defect_clearly_has_none_among_its_golden_frames() -> None:
+    made = defects(0.55, 0.3)
+    assert not made.clear.any()
+    found = made.compare(predictor([0.55, 0.3]), 0.02, 1)
+    assert (found.frames, found.violations) == ([], [])

@@ -96,7 +96,8 @@ def novelty_tensor(detector: NoveltyDetector, maps: Sequence[Any]) -> Any:
     """
     import keras
 
-    # A model of its own, because Keras names operations anew in each process, and names of a loaded model may collide.
+    # A model of its own, because Keras restarts the numbering of operations in each process, so a generated name could
+    # be that of an operation in the loaded model.
     inputs = [keras.Input(each.shape[1:], dtype="float32") for each in maps]
     pooled = [pool(each, how, keras.ops) for each, how in zip(inputs, detector.statistics, strict=True)]
     inner = keras.Model(inputs, detector.distance.score(pooled, keras.ops), name="novelty")

@@ -31,7 +31,8 @@ def with_taps(model: keras.Model, taps: Sequence[str]) -> keras.Model:
         return end
 
     copy = keras.models.clone_model(model, clone_function=lambda layer: layer, call_function=call)
-    # Named, because Keras numbers operations anew in each process, and a loaded model may contain an unnamed cast.
+    # Named, because Keras restarts the numbering of operations in each process, so the generated name of a cast
+    # could be that of one in the loaded model.
     named = [keras.layers.Activation("linear", dtype="float32", name=f"tap_{at}") for at in range(len(maps))]
     return keras.Model(copy.inputs, [*copy.outputs, *(layer(each) for layer, each in zip(named, maps, strict=True))])
 

@@ -175,7 +175,7 @@ def _as_anomalies(dataset: DataSet, clean_label: str | None) -> tuple[DataSet, s
 def _guess_clean(dataset: DataSet) -> str:
     """Return the label of clean images, by its name. Raises SettingsError if no label or several have such a name.
 
-    A single class is no exception, because it may be a defect.
+    This also applies to a single class, which may be a defect.
     """
     named = [label for label in dataset.labels if label.lower() in _CLEAN_NAMES]
     if len(named) != 1:

@@ -26,8 +26,6 @@ from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.progress import duration
 
-_FALSE_ALARMS = 0.01
-
 
 def fit(
     data: options.DataFolders,
@@ -108,7 +106,8 @@ def fit(
     """
     given = dict(locals())
     height_px, width_px = _parse_size(input_size)
-    given["novelty_false_alarms"] = _false_alarms(novelty_false_alarms, no_novelty)
+    del given["novelty_false_alarms"]
+    given |= _false_alarms(novelty_false_alarms, no_novelty)
     load_tensorflow()
     require("sklearn")
     run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
@@ -116,10 +115,11 @@ def fit(
     finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
 
 
-def _false_alarms(rate: float | None, no_novelty: bool) -> float | None:
+def _false_alarms(rate: float | None, no_novelty: bool) -> dict[str, float | None]:
+    """Return the setting, or nothing if its default applies."""
     if no_novelty and rate is not None:
         raise SettingsError("--novelty-false-alarms has no effect with --no-novelty; omit one of them")
-    return None if no_novelty else _FALSE_ALARMS if rate is None else rate
+    return {"novelty_false_alarms": rate} if no_novelty or rate is not None else {}
 
 
 def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:

@@ -18,8 +18,7 @@ from stripwatch.training.preparation.prepared_data import PreparedData
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.progress import one_step
 
-# With 20 frames of each of five classes, the detector found 35 % of the frames of other classes that it found 88 % of
-# with 100 frames (NEU, MobileNet 0.25).
+# With fewer frames of each class, detection falls steeply (benchmarks, "Left-out classes with crossval").
 _CLASS_FRAMES_ADVISED = 50
 
 

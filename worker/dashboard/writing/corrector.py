@@ -81,7 +81,7 @@ class Corrector:
         Args:
             picture: The card, as RUN/SEQ.
             decision: Decision of the person. "new_kind", a defect of a kind that the model does not know, is written as
-                "relabelled" with a label that is no class of the model.
+                "relabelled" with a label that the model does not have.
             label: Class that the person chose; only for "relabelled". Name of the new kind for "new_kind".
             person: Name of the person.
 

@@ -87,6 +87,8 @@ def promote(
     from stripwatch.export.bundles import registry as bundles
 
     change = bundles.promote(registry, file, by, reason)
+    if change.warning:
+        say(f"warning: {change.warning}")
     finish(_changed(change, command_text("check", "--bundle", change.folder)), json_file)
 
 

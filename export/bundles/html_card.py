@@ -37,7 +37,10 @@ def html_card(card: BundleCard) -> str:
 
 def _parts(card: BundleCard) -> Iterator[str]:
     manifest, validation = card.bundle.manifest, card.bundle.manifest.validation
-    yield table((), facts(card).items(), "facts")
+    shown = facts(card)
+    if warning := shown.pop("warning", None):
+        yield f'<p class="warning">Warning: {escape(warning)}.</p>'
+    yield table((), shown.items(), "facts")
     yield "<h2>Labels</h2>"
     yield table(LABEL_COLUMNS, label_rows(manifest))
     yield f'<p class="note">{LABEL_NOTE}</p>'

@@ -43,11 +43,15 @@ _TEXT_MAX = 500
 
 @dataclass(frozen=True, slots=True)
 class PromotionChange:
-    """Result of a promotion or rollback. before: None for the first promotion of a name."""
+    """Result of a promotion or rollback.
+
+    before: None for the first promotion of a name. warning: fault of a promoted bundle that does not prevent its use.
+    """
 
     folder: Path
     before: Promotion | None
     now: Promotion
+    warning: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,11 +106,11 @@ def promote(store: Path, file: Path, by: str | None = None, reason: str | None =
         history = read_pointer(folder) if (folder / POINTER_FILE).exists() else PromotionHistory(SCHEMA, [])
         before = history.promotions[-1] if history.promotions else None
         if before and (before.version, before.sha256) == (version, bundle.sha256):
-            return PromotionChange(folder, before, before)
+            return PromotionChange(folder, before, before, bundle.manifest.no_clean_verdict)
         now = Promotion(version, bundle.sha256, utc_now())
         change = Change("promote", now.at, by, reason, _version_of(before), VersionOfBundle(version, bundle.sha256))
         _write_pointer(folder, [*history.promotions, now], [*changes_of(history), change])
-    return PromotionChange(folder, before, now)
+    return PromotionChange(folder, before, now, bundle.manifest.no_clean_verdict)
 
 
 def rollback(folder: Path, by: str | None = None, reason: str | None = None) -> PromotionChange:

@@ -59,7 +59,7 @@ def as_json(card: BundleCard) -> dict[str, Any]:
         "operations": card.operations,
         "parameters": card.parameters,
     }
-    return measured | fields
+    return measured | {"warnings": [text for text in [manifest.no_clean_verdict] if text]} | fields
 
 
 def outcome(card: BundleCard) -> Outcome:
@@ -86,7 +86,7 @@ def facts(card: BundleCard) -> dict[str, str]:
     bundle, manifest = card.bundle, card.bundle.manifest
     decode, origin, golden = manifest.decode, manifest.provenance, manifest.golden
     golden_bytes = sum(len(frame.encoded) for frame in golden)
-    return {
+    return clean_fact(manifest) | {
         "file": f"{path_text(bundle.path)}, {len(bundle.model):,} bytes",
         "sha256": bundle.sha256,
         "graph sha256": card.graph_sha256,
@@ -110,6 +110,11 @@ def facts(card: BundleCard) -> dict[str, str]:
         "novelty score": _of_novelty(manifest),
         "unknown defects": _of_unknown(manifest),
     }
+
+
+def clean_fact(manifest: Manifest) -> dict[str, str]:
+    """Return a warning as a row of a table if the model never gives the verdict clean, else nothing."""
+    return {} if manifest.no_clean_verdict is None else {"warning": manifest.no_clean_verdict}
 
 
 def label_rows(manifest: Manifest) -> list[tuple[str, ...]]:

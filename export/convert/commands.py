@@ -139,6 +139,7 @@ def run(
         "precision": precision,
         "fidelity": msgspec.to_builtins(done.manifest.fidelity),
         "seconds": round(seconds, 2),
+        "warnings": [text for text in [done.manifest.no_clean_verdict] if text],
     }
     step = command_text("check", "--bundle", out)
     finish(Outcome(summary, _facts(out, done, seconds), next_steps=[step]), json_file)

@@ -191,6 +191,8 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     novelty = accepted.novelty
     described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
     decisions = decide_all(described, accepted.scores, novelty.candidate if novelty else None)
+    if described.no_clean_verdict:
+        say(f"warning: {described.no_clean_verdict}")
     figures = measure_thresholds(described, decisions, validation.targets)
     for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
         say(warning)

@@ -15,6 +15,7 @@ td + td, th + th { text-align: right } .facts td, .texts td, .texts th { text-al
 .facts td:first-child { white-space: nowrap; overflow-wrap: normal } .numbers td { white-space: nowrap }
 .numbers { display: block; overflow-x: auto }
 img { max-width: 100% }
+.warning { background: #fff1d6; border-left: 4px solid #b45f06; padding: .5rem 1rem }
 .note { color: #5a6675 } figure { display: inline-block; width: 14rem; margin: 0 1rem 1rem 0; vertical-align: top }
 figcaption { font-size: .85rem; overflow-wrap: anywhere }
 """

@@ -10,7 +10,6 @@ import numpy as np
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.annotations.image_sizes import annotated_size, may_be_turned, read_stored
 from stripwatch.training.annotations.polygons import fill_polygon
-from stripwatch.training.datasets.alike_labels import label_key
 from stripwatch.training.datasets.annotated import find_label_files
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
@@ -21,6 +20,7 @@ from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, 
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below
+from stripwatch.worker.contracts.clean_labels import label_key
 from stripwatch.worker.images.image_files import scan_folder
 
 # Layouts whose annotations are part of the data folder.

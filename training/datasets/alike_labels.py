@@ -1,23 +1,12 @@
 """Class names that look alike: they differ only in case, blanks, separators or the encoding of accents."""
 
-import re
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from stripwatch.training.datasets.samples import Sample
-
-_SEPARATORS = re.compile(r"[\s_-]+")
-
-
-def label_key(label: str) -> str:
-    """Return a text that is the same for labels that look alike.
-
-    NFKC makes composed and decomposed accents equal (https://unicode.org/reports/tr15/).
-    """
-    plain = unicodedata.normalize("NFKC", label).strip()
-    return unicodedata.normalize("NFKC", _SEPARATORS.sub(" ", plain).casefold())
+from stripwatch.worker.contracts.clean_labels import label_key
 
 
 def find_alike(samples: Iterable[Sample]) -> list[dict[str, int]]:

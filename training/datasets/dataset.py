@@ -13,6 +13,7 @@ from stripwatch.training.datasets.mask_check import check_annotation_folders, ch
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.contracts.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder, skipped_by_reason
 from stripwatch.worker.model.bundle import LABELS_MAX
 
@@ -156,6 +157,16 @@ def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[
         return replace(dataset, samples=samples, labels=_labels_of(samples)), clean_label
     samples = [replace(sample, labels=_defects(dataset, sample, clean_label)) for sample in dataset.samples]
     return replace(dataset, samples=samples, labels=_labels_of(samples)), None
+
+
+def no_clean_warning(dataset: DataSet, task: FitTask, clean_label: str | None) -> str | None:
+    """Return a warning if a model of this data set cannot recognize clean strip, else None.
+
+    dataset, clean_label: as returned by `for_task`.
+    """
+    if task == "multilabel" and all(sample.labels for sample in dataset.samples):
+        return "every image has a label, so the model sees no clean strip; add images of clean strip without a label"
+    return no_clean_verdict(task, dataset.labels, clean_label)
 
 
 def _as_anomalies(dataset: DataSet, clean_label: str | None) -> tuple[DataSet, str]:

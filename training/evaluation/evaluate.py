@@ -38,6 +38,7 @@ from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
+from stripwatch.worker.contracts.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import list_images
 
 REPORT_FOLDER = "evaluation"  # in the run folder
@@ -98,6 +99,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, inputs)
+    if warning := no_clean_verdict(run.configuration.label_task, run.labels, run.clean_label):
+        say(f"warning: {warning}")
     out = settings.out or settings.run / REPORT_FOLDER
     make_folder(out)  # before the work, so that a wrong path costs no time
     for folder in settings.unknown:

@@ -31,7 +31,7 @@ from stripwatch.export.runs.run_folder import (
 )
 from stripwatch.training.annotations.annotations import Annotations, annotations_sha256
 from stripwatch.training.annotations.reading import read_annotations
-from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
+from stripwatch.training.datasets.dataset import DataSet, for_task, no_clean_warning, read_dataset
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
@@ -133,6 +133,8 @@ def _plan(settings: FitSettings) -> _FitPlan:
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     check(settings)
+    if warning := no_clean_warning(dataset, settings.task, clean_label):
+        say(f"warning: {warning}")
     wants_marks = settings.head == "dense" or settings.boxes is not None
     marks = _read_marks(settings, dataset) if wants_marks else None
     limit_threads()

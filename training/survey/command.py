@@ -11,12 +11,12 @@ from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
 from stripwatch.training.datasets.cli_options import BoxesFormat, Layout, MergeLabels
-from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
+from stripwatch.worker.contracts.clean_labels import likely_clean
 
 if TYPE_CHECKING:
     from stripwatch.training.survey.survey import Survey
@@ -113,8 +113,8 @@ def _fit_command(data: Path, layout: str, merge_labels: bool, report: Survey) ->
         words += ["--layout", layout]
     if merge_labels:
         words += ["--merge-labels"]
-    if CLEAN in report.balance:
-        words += ["--clean-label", CLEAN]
+    if clean := likely_clean(report.balance):
+        words += ["--clean-label", clean[0]]
     if any(len(sample.labels) > 1 for sample in report.samples):
         words += ["--task", "multilabel"]
     if report.bit_depth is not None:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, AnnotationSet, read_annotations
-from stripwatch.training.datasets.alike_labels import alike_notes, label_key
+from stripwatch.training.datasets.alike_labels import alike_notes
 from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation.digests import FrameDigest, try_digests
@@ -19,9 +19,9 @@ from stripwatch.training.preparation.sample_depths import (
 )
 from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.contracts.clean_labels import likely_clean
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
-_CLEAN_KEYS = frozenset({CLEAN, "good", "ok", "normal", "no defect", "defect free", "none", "clear"})
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
 
 
@@ -70,7 +70,7 @@ class Survey:
     @property
     def warnings(self) -> list[str]:
         """Return what a person should know before training: labels that look alike, and no images of clean strip."""
-        if any(label_key(label) in _CLEAN_KEYS for label in self.balance):
+        if likely_clean(self.balance):
             return alike_notes(self.dataset.alike, self.dataset.merged)
         return [
             *alike_notes(self.dataset.alike, self.dataset.merged),

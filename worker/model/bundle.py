@@ -12,6 +12,7 @@ from msgspec import Meta
 
 from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.contracts.clean_labels import no_clean_verdict
 from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
 from stripwatch.worker.contracts.model_record import (
     Fidelity,
@@ -195,6 +196,11 @@ class Manifest(msgspec.Struct, frozen=True):
             "evaluated, for models without a novelty score, and in older bundles."
         ),
     ] = None
+
+    @property
+    def no_clean_verdict(self) -> str | None:
+        """Warning, with the remedy, if the model never gives the verdict clean; None if it can."""
+        return no_clean_verdict(self.task, self.labels, self.clean_label)
 
     @property
     def lacks(self) -> list[str]:

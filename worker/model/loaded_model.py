@@ -216,6 +216,8 @@ def open_model(
     )
     if lacks := bundle.manifest.lacks:
         log.info("bundle lacks optional parts", bundle=str(bundle.path), lacks=lacks)
+    if why := bundle.manifest.no_clean_verdict:
+        log.warning("the model never gives the verdict clean", why=why, bundle=str(bundle.path))
     if settings.novelty.threshold is not None and bundle.manifest.novelty is None:
         log.warning(
             "setting has no effect: the bundle has no novelty score",

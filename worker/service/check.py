@@ -16,6 +16,7 @@ from stripwatch.worker.common.terminal.outcome import Outcome
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.observer_sections import NoveltySettings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.model.trained_range import SizeCheck
@@ -147,6 +148,7 @@ def _check_model(report: Report, start: Start) -> None:
         f"{manifest.name} {manifest.version} on {session.provider}: {len(manifest.golden)} golden frames passed, "
         f"{best:,.0f} frames/s in batches of {session.best_batch_frames}",
     )
+    _check_clean(report, manifest)
     _check_sizes(report, model.size_check)
     _check_novelty(report, model, start.settings.novelty)
 
@@ -177,6 +179,16 @@ def _untrained_cameras(sizes: SizeCheck) -> list[str]:
     if trained is None:
         return []
     return [camera for camera, scale in sizes.scales_mm_per_px.items() if not trained.admits_scale(scale)]
+
+
+def _check_clean(report: Report, manifest: Manifest) -> None:
+    """Warn of a model that never gives the verdict clean."""
+    if warning := manifest.no_clean_verdict:
+        report.add("clean strip", "warning", warning)
+    elif manifest.clean_label is None:
+        report.add("clean strip", "ok", "a frame is clean if no label reaches its threshold")
+    else:
+        report.add("clean strip", "ok", f"a clean frame has the label {manifest.clean_label!r}")
 
 
 def _check_sizes(report: Report, sizes: SizeCheck) -> None:

@@ -20,7 +20,7 @@ from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, 
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below
-from stripwatch.worker.contracts.clean_labels import label_key
+from stripwatch.worker.contracts.model.clean_labels import label_key
 from stripwatch.worker.images.image_files import scan_folder
 
 # Layouts whose annotations are part of the data folder.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.worker.contracts.clean_labels import label_key
+from stripwatch.worker.contracts.model.clean_labels import label_key
 
 
 def find_alike(samples: Iterable[Sample]) -> list[dict[str, int]]:

@@ -13,7 +13,7 @@ from stripwatch.training.datasets.mask_check import check_annotation_folders, ch
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import name_below, path_text
-from stripwatch.worker.contracts.clean_labels import no_clean_verdict
+from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder, skipped_by_reason
 from stripwatch.worker.model.bundle import LABELS_MAX
 

@@ -38,7 +38,7 @@ from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
-from stripwatch.worker.contracts.clean_labels import no_clean_verdict
+from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import list_images
 
 REPORT_FOLDER = "evaluation"  # in the run folder

@@ -16,7 +16,7 @@ from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
-from stripwatch.worker.contracts.clean_labels import likely_clean
+from stripwatch.worker.contracts.model.clean_labels import likely_clean
 
 if TYPE_CHECKING:
     from stripwatch.training.survey.survey import Survey

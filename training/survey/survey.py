@@ -19,7 +19,7 @@ from stripwatch.training.preparation.sample_depths import (
 )
 from stripwatch.worker.common.errors import DataError, StripwatchError
 from stripwatch.worker.common.terminal.console import new_progress, say
-from stripwatch.worker.contracts.clean_labels import likely_clean
+from stripwatch.worker.contracts.model.clean_labels import likely_clean
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size

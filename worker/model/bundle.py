@@ -12,8 +12,8 @@ from msgspec import Meta
 
 from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.contracts.clean_labels import no_clean_verdict
 from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
+from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.contracts.model_record import (
     Fidelity,
     NoveltyFigures,

@@ -1,6 +1,6 @@
 import pytest
 
-from stripwatch.worker.contracts.clean_labels import likely_clean, no_clean_verdict
+from stripwatch.worker.contracts.model.clean_labels import likely_clean, no_clean_verdict
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Contracts about a model that training, export and the worker share."""

@@ -19,7 +19,6 @@ ends.
 _OTHER = {
     0: ("Success. A worker that was stopped by SIGTERM or SIGINT has finished and committed its frames.", ""),
     1: ("An error that Stripwatch does not expect, with a traceback on stderr.", "Report the traceback as a bug."),
-    130: ("Interrupted by Ctrl-C or SIGINT before the command had finished.", ""),
 }
 _ABOVE = "above 128"
 

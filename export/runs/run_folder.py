@@ -12,10 +12,8 @@ from typing import Any, Literal
 
 import msgspec
 
-from stripwatch.export.runs.files import atomic_write, is_temporary, read_whole
-from stripwatch.worker.common.atomic_files import PART
+from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind
@@ -249,8 +247,8 @@ def read_run(folder: Path) -> Run:
     record = folder / RECORD_FILE
     if not record.exists():
         raise InputError(
-            f"{folder} is not a finished run: it has no {RECORD_FILE}, which training writes last; finish the fit with "
-            "'fit --resume'"
+            f"{folder} is not a finished run: it has no {RECORD_FILE}, which training writes last; repeat the command "
+            "that wrote it, and add --resume if that was 'fit'"
         )
     run = _decode(record)
     _check_file(folder / MODEL_FILE, run.model_sha256, "model")
@@ -265,33 +263,6 @@ def _check_file(path: Path, sha256: str, content: str) -> None:
             f"{path} is not the {content} that {RECORD_FILE} describes: its SHA-256 differs; restore the file or fit "
             "the model again"
         )
-
-
-def claim_folder(folder: Path, resume: bool = False) -> None:
-    """Create the run folder, or clear the remains of a killed run; with `resume` these are kept.
-
-    Raises InputError if the folder holds a finished run or files that do not belong to a run.
-    """
-    if (folder / RECORD_FILE).exists():
-        raise InputError(f"{folder} is a finished run; choose another --out, or remove the folder")
-    try:
-        make_folder(folder)
-        found = sorted(path.name for path in folder.iterdir())
-        foreign = [name for name in found if not _is_run_file(name)]
-        if foreign:
-            raise InputError(f"{folder} holds {foreign[0]!r}, which is not part of a run; choose another --out")
-        for name in [] if resume and BEGUN_FILE in found else found:
-            (folder / name).unlink()
-    except OSError as error:
-        raise InputError(f"cannot use {folder} as run folder: {error.strerror}") from error
-
-
-def _is_run_file(name: str) -> bool:
-    if is_temporary(name):
-        return True
-    bare = name.removesuffix(PART)
-    known = {MODEL_FILE, MODEL_PART, NOVELTY_FILE, HISTORY_FILE, RECORD_FILE, BEGUN_FILE}
-    return bare in known or name.endswith(STATE_SUFFIX) or (bare.startswith(FEATURES_STEM) and bare.endswith(".npy"))
 
 
 def write_run(folder: Path, run: Run) -> None:

@@ -95,8 +95,7 @@ class _Folder:
 def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     if layout not in (AUTO, *LAYOUTS):
         raise SettingsError(f"--layout {layout!r} is unknown; choose from {', '.join((AUTO, *LAYOUTS))}")
-    if not _is_folder(root):
-        raise InputError(f"data folder {root} does not exist")
+    require_folder(root)
     if layout == AUTO:
         layout = detect_layout(root, one_class)
     samples = list(LAYOUTS[layout](root))
@@ -117,11 +116,14 @@ def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     return _Folder(layout, samples, found.skipped, notes, unused)
 
 
-def _is_folder(path: Path) -> bool:
+def require_folder(path: Path) -> None:
+    """Raise InputError if the data folder does not exist or cannot be read."""
     try:
-        return path.is_dir()
+        found = path.is_dir()
     except OSError as error:  # a name that is too long, or a folder above it that may not be read
         raise InputError(f"cannot read the data folder {path}: {error.strerror}") from error
+    if not found:
+        raise InputError(f"data folder {path} does not exist")
 
 
 def _check_apart(folder: Path, others: Sequence[Path]) -> None:

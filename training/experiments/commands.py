@@ -28,6 +28,7 @@ from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS, Command
 from stripwatch.worker.common.terminal.facts import interval_text
+from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
 
@@ -89,14 +90,13 @@ def crossval(
       stripwatch train crossval --data images/ --clean-label clean --folds 5 --out runs/folds \\
         --network mobilenet --alpha 0.25 --weights imagenet --unknown other-steel/
     """
-    folder = _only(data)
-    load_tensorflow()
-    require("matplotlib", "scipy", "sklearn")
-    from stripwatch.training.experiments.crossval import CrossvalSettings, cross_validate, summarize
-    from stripwatch.training.novelty.report import novelty_table
+    with hint_if_interrupted(_how_to_continue):
+        load_tensorflow()
+        require("matplotlib", "scipy", "sklearn")
+    from stripwatch.training.experiments.crossval import CrossvalSettings
 
     settings = CrossvalSettings(
-        *(folder, out, folds, seed, layout, task, clean_label, context.args, bit_depth),
+        *(_only(data), out, folds, seed, layout, task, clean_label, context.args, bit_depth),
         unknown=tuple(unknown or ()),
         leave_one_out=leave_one_out,
         merge_labels=merge_labels,
@@ -105,14 +105,7 @@ def crossval(
     own += [word for each in unknown or () for word in ("--unknown", each)]
     own += [] if leave_one_out else ["--no-leave-one-out"]
     settings = replace(settings, command=_command("crossval", settings, own))
-    result = cross_validate(settings)
-    report = out / "report.html"
-    summary = {"out": str(out), "folds": folds, "seed": seed, **summarize(result), "report": str(report)}
-    final = replace(settings, out=out.parent / f"{out.name}-final")
-    step = _command("fit", final, [])
-    facts = _crossval_facts(result) | _files(out / "fold-1")
-    tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
-    finish(Outcome(summary, facts, tables, [step], {"report": report}), json_file)
+    finish(_cross_validate(settings), json_file)
 
 
 def compare(
@@ -163,11 +156,11 @@ def compare(
         --set mobilenet:alpha=0.25 --rule fastest-within:0.5 --epochs 10 --out runs/compared
     """
     folder = _only(data)
-    load_tensorflow()
-    require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
+    with hint_if_interrupted(_how_to_continue):
+        load_tensorflow()
+        require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
     from stripwatch.training.experiments.compare import CompareSettings, parse_candidates
-    from stripwatch.training.experiments.compare import compare as run_compare
-    from stripwatch.training.experiments.leaderboard import Rule, to_table
+    from stripwatch.training.experiments.leaderboard import Rule
 
     candidates = parse_candidates(networks, set_ or [])
     settings = CompareSettings(
@@ -176,18 +169,41 @@ def compare(
     settings = replace(settings, merge_labels=merge_labels)
     own = ["--networks", networks, "--rule", rule, "--val-share", f"{val_share:g}"]
     own += [word for text in set_ or [] for word in ("--set", text)]
-    board = run_compare(replace(settings, command=_command("compare", settings, own)))
-    report = out / "report.html"
-    finish(
-        Outcome(
-            _board_summary(out, board),
-            _board_facts(board) | _files(out / board.winner),
-            [to_table(board)],
-            [_use_winner(out, board)],
-            {"report": report},
-        ),
-        json_file,
+    finish(_compare(replace(settings, command=_command("compare", settings, own))), json_file)
+
+
+def _cross_validate(settings: CrossvalSettings) -> Outcome:
+    from stripwatch.training.experiments.crossval import cross_validate, summarize
+    from stripwatch.training.novelty.report import novelty_table
+
+    with hint_if_interrupted(_how_to_continue):
+        result = cross_validate(settings)
+    out, report = settings.out, settings.out / "report.html"
+    head = {"out": str(out), "folds": settings.folds, "seed": settings.seed}
+    step = _command("fit", replace(settings, out=out.parent / f"{out.name}-final"), [])
+    facts = _crossval_facts(result) | _files(out / "fold-1")
+    tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
+    return Outcome({**head, **summarize(result), "report": str(report)}, facts, tables, [step], {"report": report})
+
+
+def _compare(settings: CompareSettings) -> Outcome:
+    from stripwatch.training.experiments.compare import compare as run_compare
+    from stripwatch.training.experiments.leaderboard import to_table
+
+    with hint_if_interrupted(_how_to_continue):
+        board = run_compare(settings)
+    out = settings.out
+    return Outcome(
+        _board_summary(out, board),
+        _board_facts(board) | _files(out / board.winner),
+        [to_table(board)],
+        [_use_winner(out, board)],
+        {"report": out / "report.html"},
     )
+
+
+def _how_to_continue() -> str:
+    return f"; finished fits are kept, continue with: {given_command()}"
 
 
 def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Sequence[str | Path]) -> str:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import msgspec
@@ -10,15 +11,25 @@ from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
-from stripwatch.export.runs.run_folder import Run, Split, Task, read_run
+from stripwatch.export.runs.run_folder import Run, Task, read_run
+from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, EvaluateSettings, evaluate_run
 from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
 from stripwatch.training.experiments.compare_page import compare_page
-from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.training.experiments.fit_subprocess import (
+    check_earlier_fit,
+    check_flags,
+    common_flags,
+    fit_words,
+    is_finished,
+    read_split_frames,
+    run_fit,
+)
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry, Rule, draw, rank, to_csv
+from stripwatch.training.experiments.preflight import PlannedFit, check_networks, check_options
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import split_frames
-from stripwatch.worker.common.errors import ExportRejectedError, SettingsError
+from stripwatch.worker.common.errors import ExportRejectedError, InputError, SettingsError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.model.bundle import read_bundle
@@ -52,6 +63,19 @@ class CompareSettings:
     command: str = ""
     merge_labels: bool = False
 
+    def folder(self, candidate: Candidate) -> Path:
+        """Return the run folder of a network."""
+        return self.out / candidate.name
+
+    def bundle(self, candidate: Candidate) -> Path:
+        """Return the bundle of a network."""
+        return self.out / f"{candidate.name}.onnx"
+
+    def flags_of(self, candidate: Candidate) -> list[str]:
+        """Return the options of the fit of a network."""
+        common = common_flags(self.seed, self.layout, self.task, self.clean_label, self.bit_depth, self.merge_labels)
+        return ["--network", candidate.network, *common, *self.flags, *candidate.flags]
+
 
 def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
     """Parse the options --networks and --set.
@@ -61,44 +85,52 @@ def parse_candidates(networks: str, settings: Sequence[str]) -> list[Candidate]:
     of an unknown name, and for fewer than two networks.
     """
     names: dict[str, str] = {}
+    problems: list[str] = []
     for word in filter(None, map(str.strip, networks.split(","))):
         name, _, network = word.partition("=")
         if name in names:
-            raise SettingsError(f"--networks contains {name!r} twice; use NAME=NETWORK to give them different names")
+            problems.append(f"--networks contains {name!r} twice; use NAME=NETWORK to give them different names")
         if not name.replace("-", "").replace("_", "").replace(".", "").isalnum():
-            raise SettingsError(f"--networks: {name!r} is not a valid name; use letters, digits, '-', '_' and '.'")
+            problems.append(f"--networks: {name!r} is not a valid name; use letters, digits, '-', '_' and '.'")
         names[name] = network or name
     flags: dict[str, list[str]] = {name: [] for name in names}
     for text in settings:
         name, _, rest = text.partition(":")
         flag, equals, value = rest.partition("=")
         if name not in flags or not flag:
-            raise SettingsError(
+            problems.append(
                 f"--set {text!r} is not NAME:FLAG=VALUE with NAME one of {', '.join(names) or '(no networks)'}"
+                f"{nearest_text(name, names)}"
             )
+            continue
         flags[name] += [f"--{flag}", value] if equals else [f"--{flag}"]
     if len(names) < 2:
-        raise SettingsError(f"--networks {networks!r}: a comparison needs at least two networks")
+        problems.append(f"--networks {networks!r}: a comparison needs at least two networks")
+    if problems:
+        raise SettingsError("; ".join(problems))
     return [Candidate(name, network, tuple(flags[name])) for name, network in names.items()]
 
 
 def compare(settings: CompareSettings) -> Leaderboard:
     """Compare networks and write leaderboard.csv, leaderboard.json, leaderboard.png and report.html.
 
-    Continues an interrupted comparison: finished networks are not repeated. Raises what fit raises, for the first
-    network that fails.
+    Continues an interrupted comparison: finished networks are not repeated. Everything that prevents a fit is reported
+    before the first one runs, for all networks at once. Raises what fit raises, for the first network that fails.
     """
-    require_outside("--out", settings.out, [settings.data])
-    for candidate in settings.candidates:
-        check_flags([*settings.flags, *candidate.flags], also=["--network"])
+    _check(settings)
     frames, groups = read_split_frames(
         settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
     )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = split_frames(label_sets, groups, settings.val_share, settings.seed, every)
-    for candidate in settings.candidates:
-        _fit(settings, candidate, apply_split(frames, parts))
-    entries = [_measure(settings.out, candidate) for candidate in settings.candidates]
+    split = apply_split(frames, parts)
+    run_checks(
+        partial(check_earlier_fit, settings.folder(each), settings.flags_of(each), split)
+        for each in settings.candidates
+    )
+    for each in settings.candidates:
+        run_fit(each.name, settings.folder(each), settings.data, split, settings.flags_of(each))
+    entries = [_measure(settings, candidate) for candidate in settings.candidates]
     board = rank(entries, settings.rule)
     atomic_write(settings.out / "leaderboard.csv", to_csv(board))
     plot = draw(board)
@@ -109,18 +141,43 @@ def compare(settings: CompareSettings) -> Leaderboard:
     return board
 
 
-def _fit(settings: CompareSettings, candidate: Candidate, split: Split) -> None:
-    common = common_flags(
-        settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
+def _check(settings: CompareSettings) -> None:
+    """Raise an error with everything that prevents a fit, as far as it does not depend on the content of the images."""
+    require_outside("--out", settings.out, [settings.data])
+    for candidate in settings.candidates:
+        check_flags([*settings.flags, *candidate.flags], also=["--network"])
+    run_checks(
+        partial(check, each)
+        for each in settings.candidates
+        for check in (partial(_check_earlier, settings), partial(_check_bundle, settings))
     )
-    flags = ["--network", candidate.network, *common, *settings.flags, *candidate.flags]
-    folder = settings.out / candidate.name
-    run_fit(candidate.name, folder, settings.data, split, flags)
+    fits = [
+        PlannedFit(each.name, fit_words(settings.folder(each), settings.data, settings.flags_of(each)))
+        for each in settings.candidates
+        if not is_finished(settings.folder(each))
+    ]
+    if fits:
+        check_options(fits)
+        check_networks(fits)
 
 
-def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
+def _check_earlier(settings: CompareSettings, candidate: Candidate) -> None:
+    check_earlier_fit(settings.folder(candidate), settings.flags_of(candidate))
+
+
+def _check_bundle(settings: CompareSettings, candidate: Candidate) -> None:
+    """Raise InputError for a bundle of another run, whose speed would be taken for that of the network."""
+    file, folder = settings.bundle(candidate), settings.folder(candidate)
+    if not file.exists():
+        return
+    made_from = read_bundle(file).manifest.provenance.run_id
+    if not is_finished(folder) or read_run(folder).run_id != made_from:
+        raise InputError(f"{file} is the bundle of another run; remove it, or choose another --out")
+
+
+def _measure(settings: CompareSettings, candidate: Candidate) -> LeaderboardEntry:
     """Evaluate, export and time a finished run, or read the earlier result."""
-    folder, record = out / candidate.name, out / f"{candidate.name}.entry.json"
+    folder, record = settings.folder(candidate), settings.out / f"{candidate.name}.entry.json"
     run = read_run(folder)
     before = _read_entry(record)
     if before is not None and before.model_sha256 == run.model_sha256:
@@ -129,10 +186,10 @@ def _measure(out: Path, candidate: Candidate) -> LeaderboardEntry:
     evaluation = read_evaluation(folder, run)
     has_report = (folder / REPORT_FOLDER / REPORT_FILE).exists()  # the page of the comparison links to it
     if evaluation is None or evaluation.measured_on != "validation" or not has_report:
-        evaluation = evaluate_run(EvaluateSettings(folder))
+        evaluation = evaluate_run(EvaluateSettings(folder, settings.data))
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:
-        entry = _with_speed(entry, folder, out / f"{candidate.name}.onnx")
+        entry = _with_speed(entry, folder, settings.data, settings.bundle(candidate))
     except ExportRejectedError as error:  # a network that learned nothing has no golden frames
         say(f"{candidate.name}: not timed because the export failed: {error}")
         entry = msgspec.structs.replace(entry, note=str(error))
@@ -168,10 +225,10 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
     )
 
 
-def _with_speed(entry: LeaderboardEntry, folder: Path, file: Path) -> LeaderboardEntry:
+def _with_speed(entry: LeaderboardEntry, folder: Path, data: Path, file: Path) -> LeaderboardEntry:
     """Export the run unless that is done, and add the speeds that the worker's session measures at warm-up."""
     if not file.exists():
-        export_run(ExportSettings(folder, file, name=entry.name))
+        export_run(ExportSettings(folder, file, name=entry.name, data=data))
     bundle = read_bundle(file)
     session = open_session(bundle)
     speeds = {batch.frames: batch.frames_per_second for batch in session.batches}

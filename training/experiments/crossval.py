@@ -3,6 +3,7 @@
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +27,21 @@ from stripwatch.training.evaluation.predictions import ScoredFrames, score_frame
 from stripwatch.training.evaluation.scores import macro_f1_interval, measure_scores
 from stripwatch.training.experiments.crossval_page import crossval_page
 from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
-from stripwatch.training.experiments.fit_subprocess import check_flags, common_flags, read_split_frames, run_fit
+from stripwatch.training.experiments.fit_subprocess import (
+    check_earlier_fit,
+    check_flags,
+    common_flags,
+    fit_words,
+    is_finished,
+    read_split_frames,
+    run_fit,
+)
+from stripwatch.training.experiments.preflight import PlannedFit, check_options
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.novelty.report import novelty_summary
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress
@@ -83,26 +93,20 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     fit raises, DataError for a class with fewer images than folds or a folder of unknown images with a frame of the
     data set, and SettingsError for such a folder if the runs have no novelty detector.
     """
-    require_outside("--out", settings.out, [settings.data, *settings.unknown])
-    check_flags(settings.flags)
-    for folder in settings.unknown:  # before the work, so that a wrong path costs no time
-        list_images(folder)
+    own_cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold
+    cache = cache_in(settings.flags)
+    flags = _fit_flags(settings, own_cache if cache is None else None)
+    folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
+    _check(settings, flags, folders)
     frames, groups = read_split_frames(
         settings.data, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
     )
     label_sets, every = [frame.labels for frame in frames], settings.task == "multiclass"
     parts = fold_frames(label_sets, groups, settings.folds, settings.seed, every)
-    common = common_flags(
-        settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
-    )
-    flags = ["--keep", "last", *common, *settings.flags]
-    folders = [settings.out / f"fold-{number}" for number in range(1, settings.folds + 1)]
-    own_cache = settings.out / "features"  # the features of a frozen backbone are the same in every fold
-    cache = cache_in(settings.flags)
-    if cache is None:
-        flags += ["--cache", str(own_cache)]
-    for folder, part in zip(folders, parts, strict=True):
-        run_fit(f"{folder.name} of {settings.folds}", folder, settings.data, apply_split(frames, part), flags)
+    splits = [apply_split(frames, part) for part in parts]
+    run_checks(partial(check_earlier_fit, folder, flags, split) for folder, split in zip(folders, splits, strict=True))
+    for folder, split in zip(folders, splits, strict=True):
+        run_fit(f"{folder.name} of {settings.folds}", folder, settings.data, split, flags)
     numbers = {frame.name: number for frame, number in zip(frames, groups, strict=True)}
     options = NoveltyOptions(settings.unknown, settings.leave_one_out, cache or own_cache, numbers, held_only=True)
     scored = [_score(folder, settings.data, options) for folder in folders]
@@ -115,6 +119,29 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     atomic_write(settings.out / REPORT_FILE, crossval_page(result, scored[0].run, settings.command, pictures).encode())
     shutil.rmtree(own_cache, ignore_errors=True)
     return result
+
+
+def _fit_flags(settings: CrossvalSettings, cache: Path | None) -> list[str]:
+    """Return the options of each fit. cache: folder of the features, unless the options name one."""
+    common = common_flags(
+        settings.seed, settings.layout, settings.task, settings.clean_label, settings.bit_depth, settings.merge_labels
+    )
+    flags = ["--keep", "last", *common, *settings.flags]
+    return flags if cache is None else [*flags, "--cache", str(cache)]
+
+
+def _check(settings: CrossvalSettings, flags: Sequence[str], folders: Sequence[Path]) -> None:
+    """Raise an error with everything that is wrong, before the images are read."""
+    require_outside("--out", settings.out, [settings.data, *settings.unknown])
+    check_flags(settings.flags)
+    fits = [PlannedFit("", fit_words(folder, settings.data, flags)) for folder in folders if not is_finished(folder)]
+    run_checks(
+        [
+            *(partial(list_images, folder) for folder in settings.unknown),
+            *(partial(check_earlier_fit, folder, flags) for folder in folders),
+            *(partial(check_options, [fit]) for fit in fits[:1]),  # all fits have the same options
+        ]
+    )
 
 
 def cache_in(flags: Sequence[str]) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 import typer
 
+from stripwatch.export.runs.claim_folder import is_interrupted
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
@@ -18,6 +19,7 @@ from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import encodable, path_text
 from stripwatch.worker.common.process.child_process import module_command, start_process
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.common.terminal.interruption import environment_of_part
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
@@ -66,27 +68,53 @@ def read_split_frames(
         return read_frames(dataset, spec, lambda: progress.advance(bar))
 
 
-def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
-    """Run `fit` for a run folder unless it contains a finished run; resume a killed fit.
+def is_finished(folder: Path) -> bool:
+    """Return whether a run folder contains a finished run."""
+    return (folder / RECORD_FILE).exists()
 
-    If fit fails, its own error message is shown and typer.Exit is raised. Raises InputError if the finished run has
-    other data, another split or other options, or if the fit was killed.
+
+def check_earlier_fit(folder: Path, flags: Sequence[str], split: Split | None = None) -> None:
+    """Raise InputError if a run folder holds a finished run or an interrupted fit with other options or another split.
+
+    split: None if it is not known yet.
     """
-    request_file = folder.with_name(f"{folder.name}.fit.json")
-    request = msgspec.json.encode(_Request(split, path_text(data.resolve()), encodable(list(flags))))
-    asked_before = request_file.exists() and read_whole(request_file) == request
-    if (folder / RECORD_FILE).exists():
-        if not asked_before:
-            raise InputError(f"{folder} is a run with other data, another split or other options; choose another --out")
+    finished = is_finished(folder)
+    if not finished and not is_interrupted(folder):
+        return
+    state = "a run" if finished else "an interrupted fit"
+    different = _different(_request_file(folder), flags, split)
+    if different:
+        raise InputError(
+            f"{folder} is {state} with {different}; choose another --out, use the options of the earlier command to "
+            "continue it, or remove the folder"
+        )
+
+
+def fit_words(folder: Path, data: Path, flags: Sequence[str]) -> list[str]:
+    """Return the options of a fit in a run folder. An interrupted one is resumed."""
+    again = ["--resume"] if is_interrupted(folder) else []
+    return ["--data", str(data), "--out", str(folder), *flags, *again]
+
+
+def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[str]) -> None:
+    """Run `fit` for a run folder unless it contains a finished run; resume an interrupted fit.
+
+    If fit fails, its own error message is shown and typer.Exit is raised. Raises InputError if the finished run or the
+    interrupted fit has another split or other options, or if the fit was killed.
+    """
+    check_earlier_fit(folder, flags, split)
+    if is_finished(folder):
         say(f"{title}: already finished")
         return
     say(title)
     make_folder(folder.parent)
-    atomic_write(request_file, request)
-    paths = ["--data", str(data), "--out", str(folder), "--split", str(request_file)]
-    again = ["--resume"] if asked_before else []
-    command = [*module_command("training"), "fit", *paths, "--json", "-", *flags, *again]
-    child = start_process(title, command, stdout=subprocess.DEVNULL)  # run.json contains more than this JSON
+    request_file = _request_file(folder)
+    request = _Request(split, path_text(data.resolve()), encodable(list(flags)))
+    atomic_write(request_file, msgspec.json.encode(request))
+    words = [*fit_words(folder, data, flags), "--split", str(request_file), "--json", "-"]
+    command = [*module_command("training"), "fit", *words]
+    # run.json contains more than the JSON of fit
+    child = start_process(title, command, stdout=subprocess.DEVNULL, env=environment_of_part())
     try:
         code = child.process.wait()
     finally:
@@ -98,3 +126,20 @@ def run_fit(title: str, folder: Path, data: Path, split: Split, flags: Sequence[
         raise InputError(f"{title} was killed ({reason}); {_OOM_HINT}; run the same command again to continue")
     if code:
         raise typer.Exit(code)
+
+
+def _request_file(folder: Path) -> Path:
+    return folder.with_name(f"{folder.name}.fit.json")
+
+
+def _different(request_file: Path, flags: Sequence[str], split: Split | None) -> str:
+    """Return what differs from the recorded request, or an empty text. The data folder may have been moved."""
+    try:
+        before = msgspec.json.decode(read_whole(request_file), type=_Request) if request_file.exists() else None
+    except msgspec.MsgspecError:
+        before = None
+    if before is None:
+        return f"unknown options, because {request_file.name} next to it is missing or damaged"
+    if before.flags != encodable(list(flags)):
+        return f"other options ({' '.join(before.flags)})"
+    return "" if split in (None, before.split) else "other images or another split"

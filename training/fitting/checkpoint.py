@@ -48,7 +48,7 @@ def begin(folder: Path, begun: FitIdentity) -> None:
     if different:
         raise InputError(
             f"cannot resume {folder}: the fit was started with other values of {', '.join(different)}; use the same "
-            "values, or omit --resume to start over"
+            "values, choose another --out, or remove the folder to start over"
         )
 
 
@@ -92,7 +92,9 @@ def restore(model: keras.Model, folder: Path, stage: str, steps_an_epoch: int) -
         model.load_weights(path)
     except Exception as error:  # h5py and keras raise several unrelated types
         reason = str(error).strip().splitlines()[0]
-        raise InputError(f"cannot continue from {path}: {reason}; omit --resume to start over") from error
+        raise InputError(
+            f"cannot continue from {path}: {reason}; choose another --out, or remove the folder to start over"
+        ) from error
     return int(keras.ops.convert_to_numpy(model.optimizer.iterations)) // steps_an_epoch
 
 

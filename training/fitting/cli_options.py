@@ -90,7 +90,7 @@ FineTuneFrom = Annotated[
 ]
 FineTuneRate = Annotated[float, typer.Option(min=1e-8, help="Initial learning rate of fine-tuning.")]
 Resume = Annotated[
-    bool, typer.Option("--resume", help="Continue a fit that was killed. All other settings must be the same.")
+    bool, typer.Option("--resume", help="Continue an interrupted fit. All other settings must be the same.")
 ]
 ScaleFeatures = Annotated[
     bool,

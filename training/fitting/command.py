@@ -8,6 +8,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from stripwatch.export.runs.claim_folder import is_interrupted
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.datasets.cli_options import (
@@ -20,9 +21,11 @@ from stripwatch.training.datasets.cli_options import (
     ValShare,
 )
 from stripwatch.training.fitting import cli_options as options
+from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.facts import as_text
+from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.progress import duration
 
@@ -88,8 +91,8 @@ def fit(
     A novelty detector is fitted on the training frames, so that the worker can report frames unlike them. It changes
     neither the classifier nor its scores.
 
-    The run folder contains model.keras, novelty.npz, run.json and history.csv. --resume continues a fit that was
-    killed.
+    The run folder contains model.keras, novelty.npz, run.json and history.csv. --resume continues an
+    interrupted fit.
 
     Images of more than 36,000,000 bytes or pixels, the default limits of the worker, are an error.
 
@@ -104,15 +107,31 @@ def fit(
       stripwatch train fit --data images/ --data review/ --clean-label clean --network mobilenet \\
         --out runs/next
     """
-    given = dict(locals())
-    height_px, width_px = _parse_size(input_size)
-    del given["novelty_false_alarms"]
-    given |= _false_alarms(novelty_false_alarms, no_novelty)
-    load_tensorflow()
-    require("sklearn")
-    run = _fit(given | {"height_px": height_px, "width_px": width_px}, recipe == "paper-baseline")
+    settings = settings_of(dict(locals()))
+    with hint_if_interrupted(lambda: _how_to_continue(settings)):
+        load_tensorflow()
+        require("sklearn")
+        from stripwatch.training.fitting.fit import fit as run_fit
+
+        run = run_fit(settings)
     summary = {"run": str(out), "epochs": 0 if run.anomaly else epochs, **_summary(run)}
     finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
+
+
+def settings_of(given: dict[str, Any]) -> FitSettings:
+    """Return the settings of a fit. given: options of the command by name. Raises SettingsError for invalid ones."""
+    rate = _false_alarms(given["novelty_false_alarms"], given["no_novelty"])
+    given = {name: value for name, value in given.items() if name != "novelty_false_alarms"} | rate
+    given["height_px"], given["width_px"] = _parse_size(given["input_size"])
+    data, mm_per_px = given["data"], given["mm_per_px"]
+    given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px) if mm_per_px else None}
+    names = {field.name for field in fields(FitSettings)} & given.keys()
+    settings = FitSettings(**{name: given[name] for name in names})
+    if given["recipe"] != "paper-baseline":
+        return settings
+    if settings.task == "anomaly":
+        raise SettingsError("--recipe has no meaning with --task anomaly; omit it")
+    return as_paper_baseline(settings)
 
 
 def _false_alarms(rate: float | None, no_novelty: bool) -> dict[str, float | None]:
@@ -122,18 +141,10 @@ def _false_alarms(rate: float | None, no_novelty: bool) -> dict[str, float | Non
     return {"novelty_false_alarms": rate} if no_novelty or rate is not None else {}
 
 
-def _fit(given: dict[str, Any], paper_baseline: bool) -> Run:
-    """Run the fit. given: options of the command by name."""
-    if paper_baseline and given["task"] == "anomaly":
-        raise SettingsError("--recipe has no meaning with --task anomaly; omit it")
-    from stripwatch.training.fitting.fit import fit as run_fit
-    from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
-
-    data, mm_per_px = given["data"], given["mm_per_px"]
-    given |= {"data": data[0], "also": tuple(data[1:]), "mm_per_px": tuple(mm_per_px) if mm_per_px else None}
-    names = {field.name for field in fields(FitSettings)} & given.keys()
-    settings = FitSettings(**{name: given[name] for name in names})
-    return run_fit(as_paper_baseline(settings) if paper_baseline else settings)
+def _how_to_continue(settings: FitSettings) -> str:
+    if is_interrupted(settings.out):
+        return f"; continue with: {given_command('--resume')}"
+    return "; nothing was stored that a fit could continue from, so run the same command again"
 
 
 def _summary(run: Run) -> dict[str, Any]:

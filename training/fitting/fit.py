@@ -1,9 +1,11 @@
 """Fit of a classifier, from a data folder to a run folder."""
 
+import os
 import time
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -14,6 +16,7 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
+from stripwatch.export.runs.claim_folder import claim_folder, require_free
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
 from stripwatch.export.runs.run_folder import (
@@ -25,13 +28,12 @@ from stripwatch.export.runs.run_folder import (
     HeatmapFacts,
     NoveltyFacts,
     Run,
-    claim_folder,
     file_sha256,
     write_run,
 )
 from stripwatch.training.annotations.annotations import Annotations, annotations_sha256
 from stripwatch.training.annotations.reading import read_annotations
-from stripwatch.training.datasets.dataset import DataSet, for_task, no_clean_warning, read_dataset
+from stripwatch.training.datasets.dataset import DataSet, for_task, no_clean_warning, read_dataset, require_folder
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.fitting import checkpoint
@@ -44,12 +46,13 @@ from stripwatch.training.fitting.frame_features import FeatureFiles, TapFile
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
 from stripwatch.training.fitting.novelty_stage import read_taps, write_novelty
 from stripwatch.training.fitting.train_loop import TrainingJob, TrainingOutcome, fit_model, predict
-from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.backbone import build_backbone, require_weights
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
+from stripwatch.worker.common.errors import InputError, run_checks
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
@@ -65,7 +68,7 @@ class _FitPlan:
     """Everything that is decided before the first frame is read.
 
     kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
-    they are constant and fit into memory.
+    they are constant and fit into memory. notes: messages for the person who trains.
     """
 
     settings: FitSettings
@@ -77,6 +80,7 @@ class _FitPlan:
     configuration: Configuration
     from_features: bool
     commit: str | None
+    notes: list[str]
 
 
 def fit(settings: FitSettings) -> Run:
@@ -124,23 +128,62 @@ def fit(settings: FitSettings) -> Run:
     return run
 
 
+def check_settings(settings: FitSettings) -> None:
+    """Raise an error with everything that is wrong with the settings, without the data and the layers of the network.
+
+    Raises SettingsError or InputError for invalid settings, missing files and a run folder that is in use.
+    """
+    run_checks(
+        [
+            partial(check, settings),
+            partial(find_network, settings.network),
+            partial(require_weights, settings.weights),
+            *(partial(require_folder, folder) for folder in (settings.data, *settings.also)),
+            partial(_require_files, settings),
+            partial(require_free, settings.out, settings.resume),
+        ]
+    )
+
+
+def _require_files(settings: FitSettings) -> None:
+    for option, path in (("--boxes", settings.boxes), ("--split", settings.split)):
+        if path is not None and not os.path.exists(path):  # noqa: PTH110 - false for a name that is too long
+            raise InputError(f"{option} {path} does not exist")
+
+
+def check_fit(settings: FitSettings, found: DataSet) -> None:
+    """Raise what a fit would raise before its first epoch, except for what depends on the content of the images.
+
+    found: the data set as read by `read_dataset`.
+    """
+    check_settings(settings)
+    _plan_for(settings, found)
+
+
 def _plan(settings: FitSettings) -> _FitPlan:
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, [settings.data, *settings.also])
+    check_settings(settings)
     found = read_dataset(settings.data, settings.layout, settings.also, settings.merge_labels)
     for note in found.notes:
         say(note)
+    plan = _plan_for(settings, found)
+    for note in plan.notes:
+        say(note)
+    return plan
+
+
+def _plan_for(settings: FitSettings, found: DataSet) -> _FitPlan:
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
-    settings = replace(settings, clean_label=clean_label)
-    check(settings)
+    settings, notes = replace(settings, clean_label=clean_label), []
     if warning := no_clean_warning(dataset, settings.task, clean_label):
-        say(f"warning: {warning}")
+        notes.append(f"warning: {warning}")
     wants_marks = settings.head == "dense" or settings.boxes is not None
-    marks = _read_marks(settings, dataset) if wants_marks else None
+    marks = _read_marks(settings, dataset, notes) if wants_marks else None
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
-    _note_scale(spec, dataset)
+    notes += _scale_notes(spec, dataset)
     fitted = _fitted_layers(settings, classifier.backbone)
     if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
@@ -148,15 +191,14 @@ def _plan(settings: FitSettings) -> _FitPlan:
     constant = settings.frozen and not settings.augment
     from_features = constant and keepable(classifier.features, len(dataset.samples))
     if constant and not from_features:
-        say("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
+        notes.append("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
-    return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit())
+    return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit(), notes)
 
 
-def _read_marks(settings: FitSettings, dataset: DataSet) -> Mapping[str, Annotations]:
+def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> Mapping[str, Annotations]:
     found = read_annotations(dataset, settings.boxes, settings.boxes_format, settings.clean_label)
-    for note in found.notes:
-        say(note)
+    notes += found.notes
     return found.marks
 
 
@@ -175,14 +217,15 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
     return spec, parts
 
 
-def _note_scale(spec: DecodeSpec, dataset: DataSet) -> None:
-    """Print a note if scaled decoding is selected and some files are not JPEG."""
+def _scale_notes(spec: DecodeSpec, dataset: DataSet) -> list[str]:
+    """Return a note if scaled decoding is selected and some files are not JPEG."""
     others = sum(CONTENT_TYPES.get(Path(sample.name).suffix.lower()) != "image/jpeg" for sample in dataset.samples)
-    if spec.jpeg_scale > 1 and others:
-        say(
-            f"note: {others} of {len(dataset.samples)} files are not JPEG, but --decode {spec.name} only shrinks JPEG "
-            "files; train on files in the format that the cameras send"
-        )
+    if spec.jpeg_scale == 1 or not others:
+        return []
+    return [
+        f"note: {others} of {len(dataset.samples)} files are not JPEG, but --decode {spec.name} only shrinks JPEG "
+        "files; train on files in the format that the cameras send"
+    ]
 
 
 def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:

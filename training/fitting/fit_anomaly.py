@@ -12,6 +12,7 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
+from stripwatch.export.runs.claim_folder import claim_folder, require_free
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
@@ -23,7 +24,6 @@ from stripwatch.export.runs.run_folder import (
     AnomalyFacts,
     HeatmapFacts,
     Run,
-    claim_folder,
     file_sha256,
     write_run,
 )
@@ -104,6 +104,7 @@ def fit_anomaly(settings: FitSettings) -> Run:
 
 def _plan(settings: FitSettings) -> _Plan:
     require_outside("--out", settings.out, [settings.data, *settings.also])
+    require_free(settings.out)
     _check_options(settings)
     found = read_dataset(settings.data, settings.layout, settings.also, settings.merge_labels, one_class=True)
     for note in found.notes:

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
@@ -21,7 +22,7 @@ from stripwatch.export.runs.run_folder import (
     Task,
 )
 from stripwatch.training.preparation.sample_depths import check_bit_depth, parse_levels
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -146,7 +147,17 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
 
 
 def check(settings: FitSettings) -> None:
-    """Raise SettingsError for invalid or incompatible settings."""
+    """Raise SettingsError, with all problems, for invalid or incompatible settings."""
+    run_checks(
+        [
+            *(partial(each, settings) for each in (_check_scales, _check_rate, _check_options)),
+            partial(check_bit_depth, settings.bit_depth),
+            partial(parse_levels, settings.levels),
+        ]
+    )
+
+
+def _check_scales(settings: FitSettings) -> None:
     folders, scales = 1 + len(settings.also), len(settings.mm_per_px or ())
     if scales not in (0, 1, folders):
         raise SettingsError(
@@ -154,14 +165,18 @@ def check(settings: FitSettings) -> None:
         )
     if not all(0 < scale < math.inf for scale in settings.mm_per_px or ()):
         raise SettingsError("--mm-per-px must be a positive number")
+
+
+def _check_rate(settings: FitSettings) -> None:
     rate = settings.novelty_false_alarms
     if rate is not None and not 0 < rate < _FALSE_ALARMS_LIMIT:
         raise SettingsError(
             f"--novelty-false-alarms {rate:g} must be greater than 0 and less than {_FALSE_ALARMS_LIMIT:g}, such as "
             "0.01; use --no-novelty to fit no novelty detector"
         )
-    check_bit_depth(settings.bit_depth)
-    parse_levels(settings.levels)
+
+
+def _check_options(settings: FitSettings) -> None:
     if settings.fine_tune and not settings.frozen:
         raise SettingsError(
             "--fine-tune needs pretrained weights; --weights none fits every layer anyway, so omit --fine-tune"

@@ -33,8 +33,17 @@ def build_backbone(
     whole = network.build(weights=None, **options)
     backbone = _cut(whole, cut, network.name)
     if weights != "none":
+        require_weights(weights)
         _load([whole, backbone] if cut else [whole], Path(weights), network.name)
     return backbone
+
+
+def require_weights(weights: str) -> None:
+    """Raise InputError if the weights are a file that does not exist."""
+    if weights not in ("imagenet", "none") and not Path(weights).is_file():
+        near = difflib.get_close_matches(weights, ("imagenet", "none"), n=1)
+        hint = f"did you mean {near[0]!r}?" if near else "pass a weights file, 'imagenet' or 'none'"
+        raise InputError(f"--weights {weights}: no such file; {hint}")
 
 
 def _check(network: Network, shape: tuple[int, int, int], alpha: float) -> None:
@@ -79,8 +88,6 @@ def _download(network: Network, options: dict[str, Any]) -> keras.Model:
 
 def _load(candidates: list[keras.Model], path: Path, name: str) -> None:
     """Load weights into the first candidate that they fit. The whole and the cut network share their layers."""
-    if not path.is_file():
-        raise InputError(f"--weights {path}: no such file; pass a weights file, 'imagenet' or 'none'")
     for model in candidates:
         try:
             with warnings.catch_warnings():

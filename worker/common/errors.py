@@ -5,6 +5,7 @@ second is what to do.
 """
 
 import re
+from collections.abc import Callable, Iterable
 
 from stripwatch.worker.common.described_enum import DescribedEnum
 
@@ -156,6 +157,22 @@ class MemoryShortageError(StripwatchError):
     exit_code = 12
 
 
+class InterruptedCommandError(StripwatchError):
+    """Interrupted by Ctrl-C or SIGINT before the command had finished. The code is 143 after SIGTERM.
+
+    If the message names a command, it continues the interrupted one.
+
+    Args:
+        exit_code: 128 plus the number of the signal.
+    """
+
+    exit_code = 130
+
+    def __init__(self, text: str, exit_code: int = exit_code) -> None:
+        super().__init__(text)
+        self.exit_code = exit_code
+
+
 class RejectReason(DescribedEnum):
     """Reason why a frame could not be inspected. The values are metric labels, so they are few and never change."""
 
@@ -199,6 +216,23 @@ class FrameRejected(StripwatchError):  # noqa: N818 - it routes a frame to the r
 
     def __str__(self) -> str:
         return f"{self.reason}: {self.detail}"
+
+
+def run_checks(checks: Iterable[Callable[[], object]]) -> None:
+    """Run all checks and raise their errors as one, so that a person can correct everything in one go.
+
+    A single error is raised unchanged. Several become one error of the class of the first, which decides the exit code.
+    """
+    errors: list[StripwatchError] = []
+    for check in checks:
+        try:
+            check()
+        except StripwatchError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise type(errors[0])(f"{len(errors)} problems: {'; '.join(map(str, errors))}") from errors[0]
 
 
 def plain_message(message: str) -> str:

@@ -49,6 +49,32 @@ def interrupt_once() -> Iterator[None]:
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
+class Terminated(KeyboardInterrupt):
+    """Raised by SIGTERM inside `terminate_once`. Code that handles Ctrl-C handles it, too."""
+
+
+@contextmanager
+def terminate_once() -> Iterator[None]:
+    """Raise Terminated on the first SIGTERM during the block, and end the process on the second.
+
+    Has no effect outside the main thread, or if SIGTERM is handled already.
+    """
+    main = threading.current_thread() is threading.main_thread()
+    if not main or signal.getsignal(signal.SIGTERM) is not signal.SIG_DFL:
+        yield
+        return
+
+    def handle(number: int, _: FrameType | None) -> None:
+        _end_at_next(number)
+        raise Terminated
+
+    signal.signal(signal.SIGTERM, handle)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _end_at_next(number: int) -> None:
     signal.signal(
         number, _exit_at_once if os.getpid() == 1 else signal.SIG_DFL

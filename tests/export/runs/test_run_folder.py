@@ -5,7 +5,6 @@ import pytest
 
 from stripwatch.export.runs.run_folder import (
     NoveltyFacts,
-    claim_folder,
     file_sha256,
     read_run,
     write_run,
@@ -92,55 +91,3 @@ def test_reads_the_old_head_name_as_the_new_one(folder: Path) -> None:
     record["configuration"]["head"] = "article"
     (folder / "run.json").write_bytes(msgspec.json.encode(record))
     assert read_run(folder).configuration.head == "paper-baseline"
-
-
-LEFT = (
-    "model.keras",
-    "model.part.keras",
-    "novelty.npz",
-    "history.csv",
-    "history.csv.part",
-    "run.json.part",
-    ".stripwatch-0123456789abcdef.part",
-    "features-0.npy",
-    "features-0.npy.part",
-    "fine-tune.weights.h5",
-    "part.weights.h5",
-)
-
-
-def test_files_of_a_killed_run_are_cleared_or_kept_with_resume(tmp_path: Path) -> None:
-    for name in LEFT:
-        (tmp_path / name).touch()
-    (tmp_path / "begun.json").touch()
-    claim_folder(tmp_path, resume=True)
-    assert len(list(tmp_path.iterdir())) == len(LEFT) + 1
-    claim_folder(tmp_path)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_resume_without_a_begun_file_clears_the_folder(tmp_path: Path) -> None:
-    for name in LEFT:
-        (tmp_path / name).touch()
-    claim_folder(tmp_path, resume=True)
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_leaves_a_finished_run_and_foreign_files_untouched(
-    folder: Path, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    with pytest.raises(InputError, match="is a finished run"):
-        claim_folder(folder)
-    assert read_run(folder) == RUN
-    foreign = tmp_path_factory.mktemp("foreign")
-    (foreign / "model.keras").touch()
-    (foreign / "thesis.txt").touch()
-    with pytest.raises(InputError, match=r"holds 'thesis\.txt'"):
-        claim_folder(foreign)
-    assert len(list(foreign.iterdir())) == 2
-
-
-def test_names_a_file_that_blocks_the_run_folder(tmp_path: Path) -> None:
-    (tmp_path / "run").touch()
-    with pytest.raises(InputError, match=r"cannot create the folder .*run: File exists"):
-        claim_folder(tmp_path / "run")

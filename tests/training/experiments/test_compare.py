@@ -33,6 +33,7 @@ def test_networks_can_have_separate_names_and_options() -> None:
         ("../a,b", [], r"'\.\./a' is not a valid name"),
         ("a,b", ["c:x=1"], "--set 'c:x=1' is not NAME:FLAG=VALUE with NAME one of a, b"),
         ("a,b", ["a:"], "is not NAME:FLAG=VALUE"),
+        ("a,a,b", ["c:x=1"], "contains 'a' twice.*--set 'c:x=1'"),
     ],
 )
 def test_rejects_an_invalid_list(networks: str, settings: list[str], message: str) -> None:

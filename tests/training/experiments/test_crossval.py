@@ -99,10 +99,12 @@ def test_rejects_a_finished_run_with_other_options(tmp_path: Path) -> None:
     folder.mkdir()
     (folder / "run.json").touch()
     (tmp_path / "fold-1.fit.json").write_bytes(msgspec.json.encode({"split": SPLIT, "data": "/", "flags": flags}))
-    run_fit("fold-1", folder, root, SPLIT, flags)
-    for data, split, others in ((tmp_path, SPLIT, flags), (root, Split([], []), flags), (root, SPLIT, [])):
-        with pytest.raises(InputError, match="fold-1 is a run with other data, another split or other options"):
-            run_fit("fold-1", folder, data, split, others)
+    for data in (root, tmp_path):  # the data folder may have been moved
+        run_fit("fold-1", folder, data, SPLIT, flags)
+    with pytest.raises(InputError, match="fold-1 is a run with other images or another split; choose another --out"):
+        run_fit("fold-1", folder, root, Split([], []), flags)
+    with pytest.raises(InputError, match=r"fold-1 is a run with other options \(--epochs 3\)"):
+        run_fit("fold-1", folder, root, SPLIT, [])
 
 
 def be_fit(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
@@ -111,11 +113,17 @@ def be_fit(monkeypatch: pytest.MonkeyPatch, program: str) -> None:
 
 
 def test_resumes_a_killed_fit_only_with_the_same_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    output = tmp_path / "output"
+    output, folder = tmp_path / "output", tmp_path / "fold-1"
     be_fit(monkeypatch, f"import sys; print('--resume' in sys.argv, file=open({str(output)!r}, 'a'))")
-    for flags in (["--epochs", "3"], ["--epochs", "3"], ["--epochs", "4"]):
-        run_fit("fold-1", tmp_path / "fold-1", tmp_path, SPLIT, flags)
-    assert output.read_text().split() == ["False", "True", "False"]
+    run_fit("fold-1", folder, tmp_path, SPLIT, ["--epochs", "3"])
+    folder.mkdir()
+    for name in ("begun.json", "head.weights.h5"):
+        (folder / name).touch()
+    run_fit("fold-1", folder, tmp_path, SPLIT, ["--epochs", "3"])
+    assert output.read_text().split() == ["False", "True"]
+    with pytest.raises(InputError, match=r"is an interrupted fit with other options \(--epochs 3\)"):
+        run_fit("fold-1", folder, tmp_path, SPLIT, ["--epochs", "4"])
+    assert output.read_text().split() == ["False", "True"]
 
 
 def test_reports_a_killed_fit_and_hints_at_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from stripwatch.worker.common.version import __version__
 PROGRAM = "stripwatch"
 _INTERRUPTED = 130
 COMMAND_CLASS = "command_class"  # attribute of a command's function, for a subclass of Command
+_given: list[str] = []  # words of the command line that is running
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
@@ -38,6 +39,8 @@ class Command(TyperCommand):
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # the context type is private to typer
         given = args
+        if ctx.parent is not None:  # not for a command line that is only parsed
+            _given[:] = [*ctx.command_path.split(), *args]
         try:
             given = self._with_json_file(args)
             return super().parse_args(ctx, list(given))  # the parser empties its list
@@ -61,6 +64,11 @@ class Command(TyperCommand):
         if not self.bare_json:
             raise typer.BadParameter("needs a FILE for the JSON object, or - for stdout", param_hint="--json")
         return [*args[: at + 1], "-", *args[at + 1 :]]
+
+
+def given_words() -> list[str]:
+    """Return the words of the command line that is running, such as ["stripwatch", "train", "fit", ...]."""
+    return list(_given)
 
 
 def _index(args: Sequence[str], option: str) -> int | None:

@@ -113,7 +113,12 @@ def command_text(*words: str | os.PathLike[str]) -> str:
     words: such as "train", "evaluate", Path("runs/my first"). A path that begins with "-" gets the prefix "./", so that
     it is not taken for an option.
     """
-    return " ".join(["stripwatch", *map(_shell_word, words)])
+    return quoted_words(["stripwatch", *words])
+
+
+def quoted_words(words: Sequence[str | os.PathLike[str]]) -> str:
+    """Return words as one line that a shell splits into the same words."""
+    return " ".join(map(_shell_word, words))
 
 
 def _shell_word(word: str | os.PathLike[str]) -> str:

@@ -10,8 +10,9 @@ from stripwatch.training.datasets.formats.rle_masks import Mask
 def fill_polygon(points: Sequence[tuple[float, float]], width_px: int, height_px: int) -> Mask:
     """Return the pixels whose centre is inside a polygon, bool [height_px, width_px], by the even-odd rule.
 
-    points: corners (x, y) in pixels from 0 inside the image. A polygon that is too thin to contain the centre of a
-    pixel covers the pixel of its first corner. OpenCV's fillPoly would add a row and a column of pixels.
+    points: corners (x, y) in pixels from 0. Parts outside the image are cut off. A polygon that is too thin to contain
+    the centre of a pixel covers the pixel nearest to its first corner. OpenCV's fillPoly would add a row and a
+    column of pixels.
     """
     filled = np.zeros((height_px, width_px), bool)
     x1, y1 = np.array(points, np.float64).T
@@ -24,5 +25,5 @@ def fill_polygon(points: Sequence[tuple[float, float]], width_px: int, height_px
         for start, end in np.ceil(crossings - 0.5).astype(int).reshape(-1, 2).tolist():
             filled[row, max(start, 0) : max(end, 0)] = True
     if not filled.any():
-        filled[min(int(y1[0]), height_px - 1), min(int(x1[0]), width_px - 1)] = True
+        filled[int(np.clip(y1[0], 0, height_px - 1)), int(np.clip(x1[0], 0, width_px - 1))] = True
     return filled

@@ -14,7 +14,14 @@ from stripwatch.training.datasets.annotated import find_label_files
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
 from stripwatch.training.datasets.formats.image_index import AmbiguousImageError, ImageIndex
-from stripwatch.training.datasets.formats.marks import ImageMarks, LabelledBox, Shape, clipped, scaled
+from stripwatch.training.datasets.formats.marks import (
+    ImageMarks,
+    LabelledBox,
+    Shape,
+    check_pixels,
+    clipped,
+    scaled,
+)
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, encode_mask
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
@@ -113,6 +120,7 @@ class _Matching:
         image = read_stored(file_below(self._dataset.root, name))
         try:
             width_px, height_px = annotated_size(marks, image)
+            check_pixels(width_px, height_px)
         except ValueError as error:
             self._problems.add(f"{marks.where}: {error}")
             return None

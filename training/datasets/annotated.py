@@ -10,6 +10,7 @@ from pathlib import Path
 
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
 from stripwatch.training.datasets.formats.image_index import AmbiguousImageError, ImageIndex
+from stripwatch.training.datasets.formats.png_masks import has_class_values
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
@@ -31,7 +32,7 @@ def find_label_files(root: Path) -> AnnotationFiles:
     """
     images = set(find_images(root))
     files = find_annotations(root, AUTO, images.__contains__)
-    if files.format == "masks":
+    if files.format == "masks" and not has_class_values(root, files.files):
         raise DataError(f"{root} has masks, but no file with labels")
     return files
 
@@ -52,6 +53,7 @@ def read_annotated(root: Path) -> Iterator[Sample]:
             continue
         if name is not None:
             labels.setdefault(name, set()).update(shape.label for shape in marks.shapes)
+            labels[name].update(marks.tags)
         elif marks.required:
             problems.add(f"{marks.where}: the data set has no image named {Path(marks.image).name}")
     problems.check()

@@ -13,8 +13,9 @@ Layout = Annotated[
     typer.Option(
         help="Layout of the data folder: prefix (files named CLASS_NUMBER.jpg or .bmp), folder (one folder per class), "
         "manifest (manifest.csv), severstal (train.csv with masks), collected (written by collect), mvtec (a category "
-        "of MVTec AD), kolektor (each image has a mask beside it), annotated (labels of boxes or polygons: VOC, "
-        "COCO, YOLO, Label Studio, labelme) or flat (no image has a label). auto detects it."
+        "of MVTec AD), kolektor (each image has a mask beside it), annotated (labels of boxes, polygons or "
+        "masks: VOC, COCO, YOLO, CVAT, Label Studio, labelme, masks with the names of their classes) or flat (no image "
+        "has a label). auto detects it."
     ),
 ]
 TaskOption = Annotated[
@@ -41,8 +42,9 @@ BoxesFormat = Annotated[
     str,
     typer.Option(
         "--boxes-format",
-        help="Format of --boxes: voc, coco, yolo, label-studio, labelme, masks (images in which the pixels of defects "
-        "are not 0) or truth (truth.jsonl as written by simulate). auto detects it from the content of the files.",
+        help="Format of --boxes: voc, coco, yolo, cvat (CVAT for images 1.1), label-studio, labelme, masks (images in "
+        "which the pixels of defects are not 0) or truth (truth.jsonl as written by simulate). auto detects it from "
+        "the content of the files.",
     ),
 ]
 ValShare = Annotated[float, typer.Option(min=0.01, max=0.9, help="Share of each class used for validation.")]

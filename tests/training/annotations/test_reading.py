@@ -162,11 +162,6 @@ def write_notes(boxes: Path) -> None:
     (boxes / "pits_1.txt").write_text("a pit\n")
 
 
-def write_cvat(boxes: Path) -> None:
-    boxes.mkdir()
-    (boxes / "annotations.xml").write_text('<?xml version="1.0"?><annotations><version>1.1</version></annotations>')
-
-
 def write_two_formats(boxes: Path) -> None:
     write_voc(boxes / "pits_1.xml")
     (boxes / "pits_1.txt").write_text("0 0.5 0.5 0.5 0.5\n")
@@ -183,7 +178,6 @@ def write_others(boxes: Path) -> None:
     [
         (write_empty, r"boxes has no annotations that can be read \(voc, .*\); it contains no files"),
         (write_notes, r"it contains 1 files of type \.\w+, 1 files of type"),
-        (write_cvat, r"it contains 1 CVAT XML files \(annotations\.xml\)"),
         (
             write_two_formats,
             r"several formats: 1 voc file, such as pits_1\.xml; 1 yolo file, such as pits_1\.txt\. Choose",

@@ -1,19 +1,17 @@
 """COCO: one JSON file for many images, with boxes, polygons or run-length masks (https://cocodataset.org/#format-data).
 
-Run-length masks count pixels down each column, then across, beginning with pixels outside. Compressed ones are decoded
-as in the original implementation (rleFrString in
-https://github.com/cocodataset/cocoapi/blob/master/common/maskApi.c).
+The regions of a crowd (iscrowd) are read like those of single objects. Images without annotations are clean.
 """
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
-import numpy as np
 
 from stripwatch.training.datasets.formats.json_files import convert, load_json
-from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
+from stripwatch.training.datasets.formats.marks import ImageMarks, Shape, checked_side
+from stripwatch.training.datasets.formats.masks.coco_rle import decode_counts
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.formats.rle_masks import RunLengthMask
 from stripwatch.worker.common.errors import DataError
@@ -42,6 +40,10 @@ class _Annotation(msgspec.Struct, frozen=True):
     bbox: list[float] = msgspec.field(default_factory=list)
     segmentation: list[list[float]] | _Rle | None = None
     id: int | str | None = None
+    keypoints: list[float] = msgspec.field(default_factory=list)
+
+
+_Entry = TypeVar("_Entry", _Image, _Category)
 
 
 class _Coco(msgspec.Struct, frozen=True):
@@ -66,11 +68,15 @@ def read_coco(_: Path, files: Iterable[Path], problems: Problems) -> Iterator[Im
 
 def _read(path: Path, problems: Problems) -> Iterator[ImageMarks]:
     coco = convert(load_json(path), _Coco, path, "a COCO file")
-    names = {category.id: category.name.strip() for category in coco.categories}
-    marks = {
-        image.id: ImageMarks(image.file_name, f"{path}: {image.file_name}", image.width, image.height)
-        for image in coco.images
-    }
+    names = {category.id: category.name.strip() for category in _unique(coco.categories, path, "categories", problems)}
+    marks = {}
+    for each in _unique(coco.images, path, "images", problems):
+        where = f"{path}: {each.file_name}"
+        try:
+            sides = checked_side(each.width, "width"), checked_side(each.height, "height")
+            marks[each.id] = ImageMarks(each.file_name, where, *sides)
+        except ValueError as error:
+            problems.add(f"{where}: {error}")
     for at, annotation in enumerate(coco.annotations):
         where = f"{path}: annotation {at if annotation.id is None else annotation.id}"
         if annotation.image_id not in marks:
@@ -86,11 +92,23 @@ def _read(path: Path, problems: Problems) -> Iterator[ImageMarks]:
     yield from marks.values()
 
 
+def _unique(entries: Iterable[_Entry], path: Path, kind: str, problems: Problems) -> list[_Entry]:
+    """Return the entries with different ids, and note the others, whose annotations could belong to either."""
+    found: dict[int | str, _Entry] = {}
+    for entry in entries:
+        if entry.id in found:
+            problems.add(f"{path}: two {kind} have the id {entry.id!r}; give each its own")
+        found.setdefault(entry.id, entry)
+    return list(found.values())
+
+
 def _shapes(annotation: _Annotation, label: str, image: ImageMarks) -> list[Shape]:
     if isinstance(annotation.segmentation, _Rle):
         return [Shape(label, runs=_runs(annotation.segmentation, image))]
     if annotation.segmentation:
         return [Shape(label, points=_points(flat)) for flat in annotation.segmentation]
+    if annotation.keypoints and not any(annotation.bbox):
+        raise ValueError("it has only keypoints, which have no extent; add a bbox or a segmentation")
     if len(annotation.bbox) != 4:
         raise ValueError("it has neither a segmentation nor a bbox of four numbers")
     left, top, width, height = annotation.bbox
@@ -104,35 +122,9 @@ def _points(flat: list[float]) -> tuple[tuple[float, float], ...]:
 
 
 def _runs(rle: _Rle, image: ImageMarks) -> RunLengthMask:
-    counts = _decompressed(rle.counts) if isinstance(rle.counts, str) else rle.counts
     height_px, width_px = rle.size
     if (width_px, height_px) != (image.width_px, image.height_px):
         raise ValueError(
             f"its mask has {width_px}x{height_px} pixels, but its image has {image.width_px}x{image.height_px}"
         )
-    if min(counts, default=0) < 0 or sum(counts) != height_px * width_px:
-        raise ValueError(f"the runs of its mask do not cover {width_px}x{height_px} pixels")
-    ends = np.cumsum(np.array(counts, np.int64))
-    starts, lengths = ends[:-1:2], np.array(counts[1::2], np.int64)
-    kept = lengths > 0
-    return RunLengthMask(height_px, width_px, starts[kept], lengths[kept])
-
-
-def _decompressed(text: str) -> list[int]:
-    """Return the counts of a compressed mask: numbers in groups of five bits, differences from the third one on."""
-    counts: list[int] = []
-    value = shift = 0
-    for code in text.encode():
-        bits = code - 48
-        if not 0 <= bits < 64:
-            raise ValueError("the counts of its mask are not compressed counts")
-        value |= (bits & 0x1F) << shift
-        shift += 5
-        if not bits & 0x20:
-            if bits & 0x10:
-                value |= -1 << shift
-            counts.append(value + (counts[-2] if len(counts) > 2 else 0))
-            value = shift = 0
-    if shift:
-        raise ValueError("the counts of its mask end early")
-    return counts
+    return RunLengthMask(height_px, width_px, *decode_counts(rle.counts, height_px, width_px))

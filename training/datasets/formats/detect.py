@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.training.datasets.formats import coco, label_studio, labelme, png_masks, truth, voc, yolo
+from stripwatch.training.datasets.formats import coco, cvat, label_studio, labelme, png_masks, truth, voc, yolo
 from stripwatch.training.datasets.formats.json_files import load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks
 from stripwatch.training.datasets.formats.problems import Problems
@@ -19,6 +19,7 @@ AUTO = "auto"
 _READERS: dict[str, Callable[[Path, list[Path], Problems], Iterator[ImageMarks]]] = {
     "voc": voc.read_voc,
     "coco": coco.read_coco,
+    "cvat": cvat.read_cvat,
     "label-studio": label_studio.read_label_studio,
     "labelme": labelme.read_labelme,
     "masks": png_masks.read_masks,
@@ -103,7 +104,7 @@ def _choose(path: Path, root: Path, found: dict[str, list[Path]], wanted: str, f
 
 
 def _format_of(path: Path, is_image: Callable[[Path], bool]) -> str | None:
-    """Return the format of a file, "CVAT XML" for one that is only recognized, or None."""
+    """Return the format of a file, a text about one that is only recognized, or None."""
     suffix = path.suffix.lower()
     if suffix == ".xml":
         return _xml_format(path)
@@ -119,7 +120,7 @@ def _format_of(path: Path, is_image: Callable[[Path], bool]) -> str | None:
 def _xml_format(path: Path) -> str:
     text = re.sub(rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", b"", read_whole(path)[:4096], flags=re.DOTALL)
     root = _XML_ROOT.search(text)
-    return "CVAT XML" if root and root[1] == b"annotations" else "voc"
+    return "cvat" if root and root[1].decode() == cvat.ROOT else "voc"
 
 
 def _json_format(path: Path) -> str | None:

@@ -1,5 +1,6 @@
-"""labelme: one JSON file per image, with polygons and rectangles (https://github.com/wkentaro/labelme)."""
+"""labelme: one JSON file per image, with polygons, rectangles and circles (https://github.com/wkentaro/labelme)."""
 
+import math
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,7 @@ import msgspec
 
 from stripwatch.training.datasets.formats.json_files import convert, load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape, checked_side
+from stripwatch.training.datasets.formats.outlines import ellipse
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
@@ -51,6 +53,9 @@ def _shape(shape: _Shape) -> Shape:
     if shape.shape_type == "rectangle" and len(points) == 2:
         (x1, y1), (x2, y2) = points
         return Shape(shape.label.strip(), (min(x1, x2), min(y1, y2), max(x1, x2), max(y1, y2)))
-    if shape.shape_type != "polygon" or len(points) < 3:
-        raise ValueError(f"it has a {shape.shape_type} of {len(points)} points; draw polygons or rectangles")
+    if shape.shape_type == "circle" and len(points) == 2:  # its centre, and a point on it
+        radius = math.dist(*points)
+        return Shape(shape.label.strip(), points=ellipse(points[0], radius, radius), overhangs=True)
+    if shape.shape_type not in ("polygon", "oriented_rectangle") or len(points) < 3:
+        raise ValueError(f"it has a {shape.shape_type} of {len(points)} points; draw polygons, rectangles or circles")
     return Shape(shape.label.strip(), points=points)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 
 from stripwatch.training.datasets.formats.rle_masks import RunLengthMask
+from stripwatch.worker.contracts.frame_limits import FRAME_PIXELS_MAX
 
 OVER_PX_MAX = 1.0  # tools differ in whether the last pixel counts, so this much is clipped
 _SIDE_PX_MAX = 1_000_000
@@ -24,13 +25,15 @@ class Shape:
     """A box, polygon or mask as an annotation file states it.
 
     label: "" for the only label of the image. corners: (left, top, right, bottom) in pixels from 0, right and bottom
-    exclusive. points: of a polygon, in pixels from 0. runs: a mask.
+    exclusive. points: of a polygon, in pixels from 0. runs: a mask. overhangs: the points are the outline of a rotated
+    rectangle or ellipse, which may extend past the image.
     """
 
     label: str
     corners: tuple[float, float, float, float] | None = None
     points: tuple[tuple[float, float], ...] = ()
     runs: RunLengthMask | None = None
+    overhangs: bool = False
 
 
 @dataclass(slots=True)
@@ -40,7 +43,7 @@ class ImageMarks:
     image: file name, or path, as the annotation file states it, with or without suffix. where: file and line for error
     messages. width_px, height_px: size that the coordinates refer to; None if the file does not state it, and the
     coordinates are then shares of the image. required: the image must be in the data set. suffixed: `image` ends with
-    the suffix of its file.
+    the suffix of its file. tags: labels of the whole image.
     """
 
     image: str
@@ -50,6 +53,13 @@ class ImageMarks:
     shapes: list[Shape] = field(default_factory=list)
     required: bool = False
     suffixed: bool = True
+    tags: list[str] = field(default_factory=list)
+
+
+def check_pixels(width_px: int, height_px: int) -> None:
+    """Raise ValueError if an image is larger than any that can be read, so that its masks would fill the memory."""
+    if width_px * height_px > FRAME_PIXELS_MAX:
+        raise ValueError(f"an image of {width_px}x{height_px} pixels is too large")
 
 
 def checked_side(value: float, name: str) -> int:
@@ -67,7 +77,8 @@ def scaled(shape: Shape, width_px: int, height_px: int) -> Shape:
         shape.corners[2] * width_px,
         shape.corners[3] * height_px,
     )
-    return Shape(shape.label, corners, tuple((x * width_px, y * height_px) for x, y in shape.points), shape.runs)
+    points = tuple((x * width_px, y * height_px) for x, y in shape.points)
+    return Shape(shape.label, corners, points, shape.runs, shape.overhangs)
 
 
 def clipped(shape: Shape, width_px: int, height_px: int) -> tuple[Shape, bool]:
@@ -83,6 +94,8 @@ def clipped(shape: Shape, width_px: int, height_px: int) -> tuple[Shape, bool]:
     outside = max(outside, max(xs, default=0) - width_px, max(ys, default=0) - height_px)
     if shape.corners and not (xs[0] < xs[1] and ys[0] < ys[1]):
         raise ValueError("is empty")
+    if shape.overhangs and min(xs) < width_px and min(ys) < height_px and max(xs) > 0 and max(ys) > 0:
+        return shape, False
     if outside > OVER_PX_MAX:
         raise ValueError(f"is outside the image of {width_px}x{height_px} pixels")
     if outside <= 0:

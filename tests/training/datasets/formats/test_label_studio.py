@@ -2,11 +2,13 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from stripwatch.training.datasets.formats.label_studio import image_name, is_label_studio, read_label_studio
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
 from stripwatch.training.datasets.formats.problems import Problems
+from tests.training.datasets.formats.masks.brush_masks import FIVE_OF_TWELVE
 
 RECTANGLE = {"x": 25, "y": 50, "width": 50, "height": 25, "rotation": 0, "rectanglelabels": ["pits"]}
 
@@ -48,6 +50,31 @@ def test_a_rotated_rectangle_is_a_polygon(tmp_path: Path) -> None:
     assert points == [(50, 50), (50, 150), (25, 150), (25, 50)]
 
 
+def test_reads_brush_masks_and_ellipses(tmp_path: Path) -> None:
+    size = {"original_width": 12, "original_height": 1}
+    brush = result({"format": "rle", "rle": FIVE_OF_TWELVE, "brushlabels": ["pits"]}, "brushlabels", **size)
+    round_ = result({"x": 50, "y": 50, "radiusX": 10, "radiusY": 20, "ellipselabels": ["rust"]}, "ellipselabels")
+    (marks,), problems = read(tmp_path, task([brush]))
+    assert problems == []
+    assert marks.shapes[0].runs is not None
+    assert marks.shapes[0].runs.mask().tolist() == [[True] * 5 + [False] * 7]
+    (marks,), _ = read(tmp_path, task([round_]))
+    xs, ys = np.array(marks.shapes[0].points).T
+    np.testing.assert_allclose([xs.min(), xs.max(), ys.min(), ys.max()], [80, 120, 30, 70])
+
+
+def test_a_label_may_be_given_apart_from_the_outline(tmp_path: Path) -> None:
+    place = {key: value for key, value in RECTANGLE.items() if key != "rectanglelabels"}
+    pair = [result(place, "rectangle", id="a"), result({**place, "labels": ["pits"]}, "labels", id="a")]
+    (marks,), problems = read(tmp_path, task(pair))
+    assert (marks.shapes, problems) == ([Shape("pits", (50, 50, 150, 75))], [])
+
+
+def test_choices_are_labels_of_the_image(tmp_path: Path) -> None:
+    (marks,), problems = read(tmp_path, task([result({"choices": ["rust"]}, "choices")]))
+    assert (marks.tags, marks.shapes, problems) == (["rust"], [], [])
+
+
 def test_tasks_without_annotations_are_not_used_and_empty_ones_are_clean(tmp_path: Path) -> None:
     (marks,), problems = read(tmp_path, task(), task([], id=4))
     assert (marks.shapes, problems) == ([], [])
@@ -57,7 +84,16 @@ def test_tasks_without_annotations_are_not_used_and_empty_ones_are_clean(tmp_pat
     ("bad", "message"),
     [
         (task([result(RECTANGLE)], [result(RECTANGLE)]), "it has 2 annotations; keep one"),
-        (task([result({}, "brushlabels")]), "a result of type 'brushlabels'; draw rectangles or polygons"),
+        (
+            task([result({}, "keypointlabels")]),
+            "a result of type 'keypointlabels', which has no extent",
+        ),
+        (
+            task([result({}, "bitmasklabels")]),
+            "a result of type 'bitmasklabels', which has no extent",
+        ),
+        (task([result({"brushlabels": ["pits"]}, "brushlabels")]), "it has no 'rle'"),
+        (task([result(RECTANGLE, "rectangle", id="a")]), "a rectangle has no label; give it one in Label Studio"),
         (task([result(RECTANGLE, image_rotation=90)]), "the image was rotated by 90 degrees in Label Studio"),
         (task([result({**RECTANGLE, "rectanglelabels": []})]), "a region has 0 labels"),
         (

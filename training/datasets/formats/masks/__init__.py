@@ -1,0 +1,1 @@
+"""Masks in the encodings of labelling tools, and the classes of their pixels."""

@@ -13,6 +13,7 @@ from stripwatch.export.runs.lazy_imports import require
 from stripwatch.worker.common.folders import require_outside, require_place
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.file_counts import with_counts
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 
 if TYPE_CHECKING:
@@ -140,9 +141,8 @@ def list_bundles(
         if entry.problem:
             say(f"{entry.path}: {entry.problem}")
     summary = {"registry": str(registry), "store": str(registry)} | listing.as_json(bundles)
-    finish(
-        Outcome(summary, {}, [listing.as_table(bundles)], _after_listing(registry, bundles), listing=True), json_file
-    )
+    counted = with_counts(summary, listing.count_entries(registry, bundles), {})
+    finish(Outcome(*counted, [listing.as_table(bundles)], _after_listing(registry, bundles), listing=True), json_file)
 
 
 def diff(

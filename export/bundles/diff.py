@@ -1,16 +1,18 @@
 """Comparison of the results of two bundles on the same frames."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import msgspec
 from rich.table import Table
 
 from stripwatch.export.runs.files import read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import file_below, name_below, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.events import UnsureReason
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
@@ -48,7 +50,7 @@ class Difference:
 
     pairs: frames that both bundles inspected. rejected: names of frames that could not be read or decoded.
     files_skipped: number of other files, as in `ImageFolder.skipped`. trained: training frames of bundle a and of
-    bundle b. decode: decode spec of bundle a.
+    bundle b. decode: decode spec of bundle a. files: counts of the folder.
     """
 
     pairs: list[Pair]
@@ -56,6 +58,7 @@ class Difference:
     files_skipped: int = 0
     trained: tuple[TrainedFrames | None, TrainedFrames | None] = (None, None)
     decode: DecodeSpec | None = None
+    files: FileCounts = field(default_factory=lambda: FileCounts(0, {}))
 
     @property
     def differing(self) -> list[Pair]:
@@ -77,8 +80,8 @@ def facts(difference: Difference, a: Path, b: Path) -> dict[str, str]:
     if any(share is not None for share in novel.values()):
         texts = (f"{name} {'no novelty score' if share is None else f'{share:.2%}'}" for name, share in novel.items())
         found["novel"] = ", ".join(texts)
-    unusual = {"not readable": len(difference.rejected), "other files skipped": difference.files_skipped}
-    return found | {name: f"{count:,}" for name, count in unusual.items() if count}
+    unusual = {"not readable": len(difference.rejected)}
+    return found | {name: f"{count:,}" for name, count in unusual.items() if count} | {"files": difference.files.text}
 
 
 def _novel_shares(pairs: list[Pair]) -> dict[str, float | None]:
@@ -127,7 +130,7 @@ def compare(a: Path, b: Path, folder: Path, provider: Provider = "auto") -> Diff
     rejected = [names[path] for path in files if path not in of_a or path not in of_b]
     of_bundle_a, of_bundle_b = (model.session.bundle.manifest for model in models)
     trained = of_bundle_a.trained, of_bundle_b.trained
-    return Difference(pairs, rejected, len(images.skipped), trained, of_bundle_a.decode)
+    return Difference(pairs, rejected, len(images.skipped), trained, of_bundle_a.decode, images.counts(rejected))
 
 
 def _inspect_files(model: LoadedModel, files: Sequence[Path], advance: Callable[[], None]) -> dict[Path, Inspection]:
@@ -175,6 +178,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
         "frames": len(pairs),
         "rejected": len(difference.rejected),
         "files_skipped": difference.files_skipped,
+        "file_counts": msgspec.to_builtins(difference.files),
         "agreement": 1 - len(differing) / len(pairs),
         "same_label": sum(pair.a.label == pair.b.label for pair in pairs) / len(pairs),
         "score_difference": max(pair.score_difference for pair in pairs),

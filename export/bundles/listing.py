@@ -1,12 +1,15 @@
 """Listing of the bundles in a registry and of its history, as a table and as JSON."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 from rich.table import Table
 
-from stripwatch.export.bundles.registry import NamedChange, RegistryEntry
-from stripwatch.worker.common.path_text import path_text
+from stripwatch.export.bundles.registry import LOCK_FILE, NamedChange, RegistryEntry
+from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.common.terminal.file_counts import FileCounts, count_files
+from stripwatch.worker.model.bundle_store import POINTER_FILE
 
 
 def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:
@@ -25,6 +28,17 @@ def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:
             for entry in bundles
         ],
     }
+
+
+def count_entries(store: Path, bundles: list[RegistryEntry]) -> FileCounts:
+    """Return how many bundles of a registry are usable, and which are not, with the other files in its folders."""
+    found = {entry.path for entry in bundles}
+    unusable = [name_below(store, entry.path) for entry in bundles if entry.problem]
+    folders = [store, *(path for path in store.iterdir() if path.is_dir())]
+    files = (path for folder in folders for path in sorted(folder.iterdir()) if not path.is_dir())
+    own = (POINTER_FILE, LOCK_FILE)
+    others = [name_below(store, path) for path in files if path not in found and path.name not in own]
+    return count_files(len(bundles) - len(unusable), {"unusable bundle": unusable, "not a bundle": others})
 
 
 def as_table(bundles: list[RegistryEntry]) -> Table:

@@ -35,7 +35,7 @@ from stripwatch.worker.model.bundle_store import (
     read_pointer,
 )
 
-_LOCK_FILE = ".lock"
+LOCK_FILE = ".lock"
 _PROMOTIONS_MAX = 100
 _CHANGES_MAX = 1000
 _TEXT_MAX = 500
@@ -260,7 +260,7 @@ def _locked(folder: Path, make: bool = False) -> Iterator[None]:
     try:
         if make:
             make_folder(folder)
-        file = (folder / _LOCK_FILE).open("ab")
+        file = (folder / LOCK_FILE).open("ab")
     except (OSError, ValueError) as error:
         raise InputError(f"cannot write to the registry {folder}: {getattr(error, 'strerror', error)}") from error
     with file:
@@ -285,6 +285,6 @@ def _removed_if_new(folder: Path, new: bool) -> Iterator[None]:
     try:
         yield
     except BaseException:
-        if new and [path.name for path in folder.iterdir()] == [_LOCK_FILE]:
-            (folder / _LOCK_FILE).unlink()
+        if new and [path.name for path in folder.iterdir()] == [LOCK_FILE]:
+            (folder / LOCK_FILE).unlink()
         raise

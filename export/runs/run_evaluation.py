@@ -9,6 +9,7 @@ from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.model_record import Bin, ClassFigures
 
 EVALUATION_FILE = "evaluation.json"
@@ -130,7 +131,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     frames. confusion: rows are true labels, columns are predicted labels; None in task multilabel. thresholds: by
     label, for scores scaled with the applied temperature; their precision and recall are those on validation frames.
     localisation: by label; None if no frame is annotated or the head has no heatmaps. novelty: None if the run has no
-    novelty detector, and in files of earlier versions.
+    novelty detector, and in files of earlier versions. files: files used and skipped in each folder, by its option.
     """
 
     schema: str
@@ -151,6 +152,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     localisation: dict[str, Localization] | None = None
     novelty: NoveltyResults | None = None
     anomaly: AnomalyFigures | None = None
+    files: dict[str, FileCounts] = msgspec.field(default_factory=dict)
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

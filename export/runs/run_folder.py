@@ -14,6 +14,7 @@ import msgspec
 
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind
@@ -135,30 +136,6 @@ class AnnotationFacts(msgspec.Struct, frozen=True):
     images: int
 
 
-class SkippedFiles(msgspec.Struct, frozen=True):
-    """Files and folders that were skipped for one reason: their number, and the first few names."""
-
-    files: int
-    first: list[str]
-
-
-class DataFiles(msgspec.Struct, frozen=True):
-    """How many files of the data folders were used, and which were skipped, by reason."""
-
-    used: int
-    skipped: dict[str, SkippedFiles]
-
-    @property
-    def text(self) -> str:
-        """Return the counts for people."""
-        total = sum(each.files for each in self.skipped.values())
-        reasons = ", ".join(
-            f"{why}: {each.files} ({', '.join(each.first)}{', ...' if each.files > len(each.first) else ''})"
-            for why, each in self.skipped.items()
-        )
-        return f"{self.used:,} used, {total:,} skipped" + (f": {reasons}" if reasons else "")
-
-
 class NoveltyFacts(msgspec.Struct, frozen=True):
     """The novelty detector of a run, which is stored in novelty.npz.
 
@@ -225,7 +202,7 @@ class Run(msgspec.Struct, frozen=True):
     marks: AnnotationFacts | None = None
     trained: TrainedFrames | None = None
     novelty: NoveltyFacts | None = None
-    files: DataFiles | None = None
+    files: FileCounts | None = None
     anomaly: AnomalyFacts | None = None
 
     @property

@@ -18,6 +18,10 @@ Layout = Annotated[
         "has a label). auto detects it."
     ),
 ]
+TestLayout = Annotated[
+    str,
+    typer.Option("--test-layout", help="Layout of the folder of --test; see --layout of `fit`. auto detects it."),
+]
 TaskOption = Annotated[
     Task,
     typer.Option("--task", help="Kind of labels. multiclass: one per frame. multilabel: any number per frame."),
@@ -62,8 +66,8 @@ BitDepth = Annotated[
 Unknown = Annotated[
     list[Path] | None,
     typer.Option(
-        help="Folder of images that the model should not know, such as other steel or a new defect. Measures how many "
-        "the novelty detector finds. Repeatable."
+        help="Folder of images that the model should not know, such as other steel or a new defect. All images in it "
+        "are used, whatever their labels. Measures how many the novelty detector finds. Repeatable."
     ),
 ]
 LeaveOneOut = Annotated[

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from stripwatch.export.runs.run_folder import ANOMALY_LABEL, DataFiles, FitTask, SkippedFiles
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
@@ -13,13 +13,13 @@ from stripwatch.training.datasets.mask_check import check_annotation_folders, ch
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.common.terminal.file_counts import FileCounts, count_files
 from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder, skipped_by_reason
 from stripwatch.worker.model.bundle import LABELS_MAX
 
 AUTO = "auto"
 CLEAN = "clean"
-_NAMED_MAX = 3
 _CLEAN_NAMES = ("clean", "good", "ok", "normal")  # "good" as in MVTec AD
 
 
@@ -44,11 +44,9 @@ class DataSet:
     unused: tuple[SkippedFile, ...] = ()
 
     @property
-    def files(self) -> DataFiles:
+    def files(self) -> FileCounts:
         """Return how many files are used, and which are not, by reason."""
-        reasons = skipped_by_reason((*self.skipped, *self.unused))
-        skipped = {why: SkippedFiles(len(names), names[:_NAMED_MAX]) for why, names in reasons.items()}
-        return DataFiles(len(self.samples), skipped)
+        return count_files(len(self.samples), skipped_by_reason((*self.skipped, *self.unused)))
 
 
 def read_dataset(

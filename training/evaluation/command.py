@@ -10,7 +10,7 @@ from rich.table import Table
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_evaluation import Evaluation, Interval, total
-from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, Unknown
+from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, TestLayout, Unknown
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -23,6 +23,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder of test images to measure on. Default: the validation frames of the run."),
     ] = None,
+    test_layout: TestLayout = "auto",
     recall: Annotated[
         float | None,
         typer.Option(
@@ -84,6 +85,7 @@ def evaluate(
         unknown=tuple(unknown or ()),
         leave_one_out=leave_one_out,
         cache=cache,
+        test_layout=test_layout,
     )
     found = evaluate_run(settings)
     report = (out or run / "evaluation") / "report.html"
@@ -114,6 +116,7 @@ def _summary(found: Evaluation) -> dict[str, Any]:
         "sure_unreached": [label for label, chosen in found.thresholds.items() if not chosen.sure.reached],
         "localisation": found.localisation and total(found.localisation).shares,
         "novelty": found.novelty and novelty_summary(found.novelty),
+        "file_counts": msgspec.to_builtins(found.files),
         **({"anomaly": msgspec.to_builtins(found.anomaly)} if found.anomaly else {}),
     }
 
@@ -146,7 +149,8 @@ def _facts(found: Evaluation) -> dict[str, str]:
         facts["sure below 99 %"] = ", ".join(sure)
     if found.localisation:
         facts["localization"] = as_text(total(found.localisation).shares)
-    return facts | (novelty_facts(found.novelty) if found.novelty else {})
+    facts |= novelty_facts(found.novelty) if found.novelty else {}
+    return facts | {f"{name} files": counts.text for name, counts in found.files.items()}
 
 
 def _labels(found: Evaluation) -> Table:

@@ -37,6 +37,7 @@ from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import list_images
@@ -52,7 +53,7 @@ class EvaluateSettings:
     the `unsure` thresholds must reach; None chooses the best F1. out: folder for plots and report.html. boxes:
     annotations of the frames; None uses those of the fit. boxes_format: format of `boxes`, or "auto". unknown: folders
     of images that the model should not know. leave_one_out: leave out each class in turn. cache: folder in which
-    features are kept for later evaluations.
+    features are kept for later evaluations. test_layout: layout of `test`, or "auto".
     """
 
     run: Path
@@ -65,6 +66,7 @@ class EvaluateSettings:
     unknown: tuple[Path, ...] = ()
     leave_one_out: bool = True
     cache: Path | None = None
+    test_layout: str = AUTO
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -103,8 +105,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         say(f"warning: {warning}")
     out = settings.out or settings.run / REPORT_FOLDER
     make_folder(out)  # before the work, so that a wrong path costs no time
-    for folder in settings.unknown:
-        list_images(folder)
+    files = {f"unknown {path_text(folder)}": list_images(folder).counts() for folder in settings.unknown}
     model = load_model(settings.run)
     judging = JudgingRun.read(settings.run, run, model)
     if run.anomaly is None:
@@ -114,11 +115,18 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         validation = score_frames(model, run, root, run.split.validation, progress)
         measured, layout = validation, run.configuration.layout
         if settings.test is not None:
-            frames = read_test_frames(run, settings.test, progress)
-            measured, layout = score_frames(model, run, settings.test, frames, progress), AUTO
-        places = measure_localization(model, run, measured, settings.boxes, layout, progress, settings.boxes_format)
+            layout = settings.test_layout
+            frames, counts = read_test_frames(run, settings.test, layout, progress)
+            files = {"test": counts} | files
+            measured = score_frames(model, run, settings.test, frames, progress)
+        else:
+            files = {"validation": FileCounts(len(run.split.validation), {})} | files
+        where = (settings.boxes, layout, progress, settings.boxes_format)
+        places = measure_localization(model, run, measured, *where, test=settings.test is not None)
         kinds = read_kinds(run, measured, layout) if run.anomaly is not None else None
-        evaluation = evaluate(run, validation, measured, settings.recall, places, kinds)
+        evaluation = msgspec.structs.replace(
+            evaluate(run, validation, measured, settings.recall, places, kinds), files=files
+        )
         novelty = None
         if judging is not None:
             options = NoveltyOptions(settings.unknown, settings.leave_one_out, settings.cache)

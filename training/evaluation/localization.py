@@ -14,7 +14,7 @@ from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_evaluation import NO_LOCALIZATION, Localization, total
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, Head, HeatmapFacts, Run
 from stripwatch.training.annotations.annotations import Annotations, relabelled
-from stripwatch.training.annotations.reading import read_annotations
+from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, read_annotations
 from stripwatch.training.datasets.dataset import AUTO, for_task, read_dataset
 from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.evaluation.predictions import ScoredFrames
@@ -79,23 +79,24 @@ def measure_localization(
     layout: str,
     progress: Progress,
     boxes_format: str = AUTO,
+    test: bool = False,
 ) -> dict[str, Localization] | None:
     """Return the localization counts of scored frames by label.
 
-    boxes, boxes_format: location and format of the annotations; None uses those of the fit. layout: of the folder of
-    the frames. Returns None for a head without heatmaps, and if no frame is annotated. Raises what read_annotations
-    raises.
+    boxes, boxes_format: location and format of the annotations; None uses those that belong to the layout of test
+    frames, or those of the fit. layout: of the folder of the frames. test: they are not frames of the run. Returns None
+    for a head without heatmaps, and if no frame is annotated. Raises what read_annotations raises.
     """
     decoder = run.heatmap_decoder
     if decoder is None or (boxes is None and run.marks is None):
         if boxes is not None:
             say(f"note: --boxes is ignored because head {run.configuration.head} has no heatmaps")
         return None
-    if boxes is None and run.marks and run.marks.path:
-        boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format
     anomaly = run.configuration.task == "anomaly"  # annotations have labels of defects that the model does not know
     found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels, one_class=anomaly)
     dataset, clean = for_task(found, run.configuration.task, run.clean_label)
+    if boxes is None and run.marks and run.marks.path and not (test and found.layout in OWN_ANNOTATIONS):
+        boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format
     marks = read_annotations(found if anomaly else dataset, boxes, boxes_format).marks
     if anomaly:
         marks = {name: relabelled(each, ANOMALY_LABEL) for name, each in marks.items()}

@@ -18,6 +18,7 @@ from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 
 _BATCH = 32
 
@@ -59,10 +60,13 @@ def score_frames(
     return ScoredFrames(root, list(frames), targets, np.concatenate(rows))
 
 
-def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFrame]:
-    """Return every frame of another data folder. Raises DataError for a label that the run does not know."""
+def read_test_frames(run: Run, root: Path, layout: str, progress: Progress) -> tuple[list[SplitFrame], FileCounts]:
+    """Return every frame of another data folder, and how many of its files are used and skipped.
+
+    layout: of the folder, or "auto". Raises DataError for a label that the run does not know.
+    """
     one_class = run.configuration.task == "anomaly"
-    found = read_dataset(root, merge_labels=run.configuration.merge_labels, one_class=one_class)
+    found = read_dataset(root, layout, merge_labels=run.configuration.merge_labels, one_class=one_class)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, run.configuration.task, run.clean_label)
@@ -74,4 +78,4 @@ def read_test_frames(run: Run, root: Path, progress: Progress) -> list[SplitFram
                 f"{nearest_text(unknown[0], run.labels)}"
             )
     task = progress.add_task("reading", total=len(dataset.samples))
-    return read_frames(dataset, run.decode, lambda: progress.advance(task))[0]
+    return read_frames(dataset, run.decode, lambda: progress.advance(task))[0], found.files

@@ -28,6 +28,7 @@ from stripwatch.training.evaluation.command import rounded
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS, Command
 from stripwatch.worker.common.terminal.facts import interval_text
+from stripwatch.worker.common.terminal.file_counts import with_counts
 from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -181,9 +182,10 @@ def _cross_validate(settings: CrossvalSettings) -> Outcome:
     out, report = settings.out, settings.out / "report.html"
     head = {"out": str(out), "folds": settings.folds, "seed": settings.seed}
     step = _command("fit", replace(settings, out=out.parent / f"{out.name}-final"), [])
-    facts = _crossval_facts(result) | _files(out / "fold-1")
+    summary = {**head, **summarize(result), "report": str(report)}
+    counted = with_counts(summary, read_run(out / "fold-1").files, _crossval_facts(result))
     tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
-    return Outcome({**head, **summarize(result), "report": str(report)}, facts, tables, [step], {"report": report})
+    return Outcome(*counted, tables, [step], {"report": report})
 
 
 def _compare(settings: CompareSettings) -> Outcome:
@@ -193,13 +195,8 @@ def _compare(settings: CompareSettings) -> Outcome:
     with hint_if_interrupted(_how_to_continue):
         board = run_compare(settings)
     out = settings.out
-    return Outcome(
-        _board_summary(out, board),
-        _board_facts(board) | _files(out / board.winner),
-        [to_table(board)],
-        [_use_winner(out, board)],
-        {"report": out / "report.html"},
-    )
+    counted = with_counts(_board_summary(out, board), read_run(out / board.winner).files, _board_facts(board))
+    return Outcome(*counted, [to_table(board)], [_use_winner(out, board)], {"report": out / "report.html"})
 
 
 def _how_to_continue() -> str:
@@ -228,12 +225,6 @@ def _crossval_facts(result: CrossvalResult) -> dict[str, str]:
         "macro-F1": interval_text(rounded(result.macro_f1)) if result.macro_f1 else "- (no frame has a label)",
     }
     return facts | (novelty_facts(result.novelty) if result.novelty else {})
-
-
-def _files(run: Path) -> dict[str, str]:
-    """Return the files of the data folder, which are the same for each run, for the table for people."""
-    files = read_run(run).files
-    return {} if files is None else {"files": files.text}
 
 
 def _folds(result: CrossvalResult) -> Table:

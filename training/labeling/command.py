@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import typer
 
 from stripwatch.worker.common.errors import SettingsError
@@ -10,6 +11,7 @@ from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.facts import facts_of
+from stripwatch.worker.common.terminal.file_counts import FileCounts, with_counts
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import (
     SecurityConfig,
@@ -125,7 +127,8 @@ def collect(
     from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
 
     done = accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels)
-    finish(Outcome(done, next_steps=[command_text("train", "survey", out)]), json_file)
+    counted = with_counts(done, msgspec.convert(done["file_counts"], FileCounts))
+    finish(Outcome(*counted, next_steps=[command_text("train", "survey", out)]), json_file)
 
 
 def _fetch(

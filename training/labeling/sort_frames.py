@@ -2,9 +2,12 @@
 
 import difflib
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.reviewed_folder import (
@@ -23,6 +26,8 @@ from stripwatch.training.datasets.samples import find_images
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import name_below
+from stripwatch.worker.common.terminal.file_counts import FileCounts, count_files
+from stripwatch.worker.images.image_files import SkippedFile, scan_folder, skipped_by_reason
 
 Moves = dict[Path, str]  # file to move, and name of the target folder
 
@@ -114,7 +119,9 @@ def _finish(out: Path, moves: Moves) -> dict[str, Any]:
         with suppress(OSError):  # folders that are not empty stay
             folder.rmdir()
     write_entries(out, read_entries(out).values())
-    folders = [name_below(out, path).partition("/")[0] for path in find_images(out)]
+    found = scan_folder(out)
+    names = [name_below(out, path) for path in found.files]
+    folders = [name.partition("/")[0] for name in names]
     labels = Counter(folder for folder in folders if not folder.startswith("_"))
     return {
         "out": str(out),
@@ -122,7 +129,19 @@ def _finish(out: Path, moves: Moves) -> dict[str, Any]:
         "labels": dict(sorted(labels.items())),
         "unsorted": folders.count(UNSORTED),
         "skipped": folders.count(SKIP),
+        "file_counts": msgspec.to_builtins(_counts(names, found.skipped)),
     }
+
+
+def _counts(names: list[str], skipped: Sequence[SkippedFile]) -> FileCounts:
+    """Return how many frames have a label that `fit` uses, and why the other files of the folder have none."""
+    unused = {name: _why_unused(name.partition("/")[0]) for name in names if name.startswith("_") or "/" not in name}
+    others = [SkippedFile(name, why) for name, why in unused.items()]
+    return count_files(len(names) - len(others), skipped_by_reason([*others, *skipped]))
+
+
+def _why_unused(folder: str) -> str:
+    return {UNSORTED: "not sorted yet", SKIP: "excluded by a person"}.get(folder, "not in the folder of a label")
 
 
 def move_frame(path: Path, folder: Path) -> Path:

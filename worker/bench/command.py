@@ -29,6 +29,7 @@ from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.file_counts import FileCounts, with_counts
 from stripwatch.worker.common.terminal.outcome import STDOUT_NAME, JsonFile, Outcome, finish
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
@@ -124,7 +125,7 @@ def bench(
     set_up_logs("auto", "warning")
     security = settings.security if broker else PLAINTEXT
     arguments = ["--config", str(config.resolve())] if config and broker else []
-    shots = _shots(frames, wanted.shape if wanted else shape)
+    shots, counts = _shots(frames, wanted.shape if wanted else shape)
     _warn_of_sizes(settings, shots)
     prefix = f"bench-{uuid4().hex[:8]}."
     clock = SystemClock()
@@ -142,8 +143,8 @@ def bench(
     answer = PlanAnswer(wanted, found.runs, usable_cores(), limit, ids) if wanted else None
     if answer and (json_file is None or str(json_file) != STDOUT_NAME):
         print(answer.sentence(), file=None if json_file or sys.stdout.isatty() else sys.stderr, flush=True)
-    facts = answer.facts() if answer else {}
-    finish(Outcome(_summary(found, answer), facts, [_table(found)]), json_file)
+    shown = with_counts(_summary(found, answer), counts, answer.facts() if answer else {})
+    finish(Outcome(*shown, [_table(found)]), json_file)
 
 
 def _measure(
@@ -186,10 +187,12 @@ def _fill(setup: BenchSetup, topic: str, shots: list[SourceImage], count: int) -
         raise LineRunError("interrupted before the measurement was complete")
 
 
-def _shots(folder: Path | None, shape: str) -> list[SourceImage]:
+def _shots(folder: Path | None, shape: str) -> tuple[list[SourceImage], FileCounts | None]:
+    """Return the images to send, and the counts of the folder that they are from."""
     if folder is None:
-        return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE)
-    return list(Playback(find_images(folder)).shots(loop=False))
+        return render_pool(_POOL_FRAMES, parse_shape(shape), _SEED, _DEFECT_SHARE), None
+    playback = Playback(find_images(folder))
+    return list(playback.shots(loop=False)), playback.counts
 
 
 def _warn_of_sizes(settings: Settings, shots: Sequence[SourceImage]) -> None:

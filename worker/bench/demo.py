@@ -27,6 +27,7 @@ from stripwatch.worker.common.process.child_process import module_command, runni
 from stripwatch.worker.common.process.ports import free_port, is_free
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import print_summary, say
+from stripwatch.worker.common.terminal.file_counts import with_counts
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.model.bundle import Bundle
@@ -115,8 +116,7 @@ def demo(
     if bundle == DEMO_BUNDLE and not bundle.exists():
         raise InputError(f"the demo bundle {DEMO_BUNDLE} does not exist; pass a model file with --bundle FILE")
     loaded = load_resolved(resolve_bundle(bundle))
-    if frames is not None:
-        find_images(frames)
+    counts = None if frames is None else find_images(frames).counts()
     security = security_of(config) if broker else PLAINTEXT
     prefix = f"demo-{uuid4().hex[:8]}." if broker else ""  # an external Kafka may serve a real line
     with (
@@ -129,7 +129,7 @@ def demo(
             config if broker else None,
             security,
         )
-        _verify(_run(plan))
+        _verify(with_counts(_run(plan), counts)[0])
 
 
 def _run(plan: DemoPlan) -> dict[str, Any]:

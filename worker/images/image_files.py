@@ -8,6 +8,7 @@ from pathlib import Path
 
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import name_below, path_text
+from stripwatch.worker.common.terminal.file_counts import UNREADABLE, FileCounts, count_files
 from stripwatch.worker.images.folders.mask_files import find_masks
 from stripwatch.worker.images.folders.tool_files import why_left, why_written
 
@@ -58,6 +59,12 @@ class ImageFolder:
     skipped: tuple[SkippedFile, ...]
     same_names: tuple[tuple[str, ...], ...]
     masks: tuple[Path, ...] = ()
+
+    def counts(self, unreadable: Iterable[str] = ()) -> FileCounts:
+        """Return how many files were used and skipped. unreadable: names of `files` that could not be read."""
+        failed = sorted(unreadable)
+        skipped = {**skipped_by_reason(self.skipped), UNREADABLE: failed}
+        return count_files(len(self.files) - len(failed), skipped)
 
     @property
     def notes(self) -> list[str]:

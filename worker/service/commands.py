@@ -4,6 +4,7 @@ import sys
 from pathlib import Path
 from typing import Annotated
 
+import msgspec
 import typer
 
 from stripwatch.worker.common.errors import HangError, StripwatchError
@@ -11,6 +12,7 @@ from stripwatch.worker.common.log_setup import log_uncaught_errors
 from stripwatch.worker.common.process.cores import limit_library_threads
 from stripwatch.worker.common.process.threads import ShutdownLimit, end_by_force
 from stripwatch.worker.common.signals import exit_on_signals
+from stripwatch.worker.common.terminal.file_counts import FileCounts, with_counts
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BatchFramesMax,
@@ -156,4 +158,6 @@ def inspect(
     summary = inspect_folder(settings, folder, out, force)
     given: list[str | Path] = ["--config", config] if config else []
     given += ["--bundle", bundle] if bundle else []
-    finish(Outcome(summary, next_steps=[command_text("run", *given)], files={"events": out}), json_file)
+    counts = msgspec.convert(summary["file_counts"], FileCounts)
+    step = command_text("run", *given)
+    finish(Outcome(*with_counts(summary, counts), next_steps=[step], files={"events": out}), json_file)

@@ -115,7 +115,7 @@ class _FolderInspection(FrameObserver):
         self._progress = progress
         self._counts: Counter[str] = Counter()
         self._labels: Counter[str] = Counter()
-        self._unreadable = 0
+        self._unreadable: list[str] = []
         self._times_unknown = 0
         self._flags: Counter[str] = Counter()
         self._reasons: Counter[str] = Counter()
@@ -140,15 +140,16 @@ class _FolderInspection(FrameObserver):
             )
         seconds = time.monotonic() - started_s
         return {
-            "frames": len(files) - self._unreadable,
-            "files_skipped": len(self._images.skipped) + self._unreadable,
+            "frames": len(files) - len(self._unreadable),
+            "files_skipped": len(self._images.skipped) + len(self._unreadable),
             **{name: self._counts[name] for name in ("results", "rejects", "clean", "unsure", "defect")},
             "labels": dict(sorted(self._labels.items())),
             "flags": dict(sorted(self._flags.items())),
             "unsure_reasons": dict(sorted(self._reasons.items())),
             "seconds": round(seconds, 2),
             "file_times_unknown": self._times_unknown,
-            "frames_per_second": round((len(files) - self._unreadable) / seconds, 1),
+            "frames_per_second": round((len(files) - len(self._unreadable)) / seconds, 1),
+            "file_counts": msgspec.to_builtins(self._images.counts(self._unreadable)),
         }
 
     def _take(self, number: int, path: Path) -> None:
@@ -157,7 +158,7 @@ class _FolderInspection(FrameObserver):
         try:
             frame, time_known = read_file(path, self._images.root, number)
         except InputError as error:
-            self._unreadable += 1
+            self._unreadable.append(name_below(self._images.root, path))
             say(f"skipping one file: {error}")
             self._progress.advance(self._task)
             return

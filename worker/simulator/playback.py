@@ -13,6 +13,7 @@ from stripwatch.worker.broker.producers import open_frame_producer
 from stripwatch.worker.common.clock import SystemClock
 from stripwatch.worker.common.signals import stop_on_signal
 from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.file_counts import FileCounts, with_counts
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
@@ -67,11 +68,14 @@ def play_on_kafka(
     }
 
 
-def sent_outcome(summary: dict[str, Any], servers: str, config: Path | None, sent: Path | None) -> Outcome:
-    """Return the result of a command that sent frames; the next step reports their coils."""
+def sent_outcome(
+    summary: dict[str, Any], servers: str, config: Path | None, sent: Path | None, counts: FileCounts | None = None
+) -> Outcome:
+    """Return the result of a command that sent frames; the next step reports their coils. counts: of the files sent."""
     secured: list[str | Path] = ["--config", config] if config else []
     step = command_text("report", "--bootstrap-servers", servers, *secured)
-    return Outcome(summary, next_steps=[step], files={"sent frames": sent} if sent else {})
+    files = {"sent frames": sent} if sent else {}
+    return Outcome(*with_counts(summary, counts), next_steps=[step], files=files)
 
 
 @contextmanager

@@ -11,6 +11,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import require_outside, require_place
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.common.terminal.outcome import JsonFile, finish
 from stripwatch.worker.config.command_line.cli_options import (
     BootstrapServers,
@@ -33,6 +34,11 @@ class Playback:
     def __init__(self, images: ImageFolder) -> None:
         self.images = images
         self.unreadable: set[Path] = set()
+
+    @property
+    def counts(self) -> FileCounts:
+        """Return how many files have been used and skipped."""
+        return self.images.counts(name_below(self.images.root, path) for path in self.unreadable)
 
     def shots(self, loop: bool) -> Iterator[SourceImage]:
         """Yield the files once, or repeatedly if `loop`, each read when it is due and unmodified.
@@ -112,4 +118,4 @@ def replay(
         sent_path=sent,
     )
     summary |= {"files": len(images.files), "files_skipped": len(images.skipped) + len(playback.unreadable)}
-    finish(sent_outcome(summary, bootstrap_servers, config, sent), json_file)
+    finish(sent_outcome(summary, bootstrap_servers, config, sent, playback.counts), json_file)

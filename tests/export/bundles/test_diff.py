@@ -40,6 +40,7 @@ def test_another_threshold_changes_the_verdict_but_not_the_label(plain: Path, fr
     summary = as_json(found)
     assert summary["same_label"] == 1
     assert summary["score_difference"] == 0
+    assert summary["file_counts"] == {"used": 4, "skipped": {}}
     assert {pair.name for pair in found.differing} >= {"bright_0002.png"}
     assert summary["agreement"] == 1 - len(found.differing) / 4
 

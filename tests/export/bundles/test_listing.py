@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from stripwatch.export.bundles.listing import as_json, as_table, history_table
+from stripwatch.export.bundles.listing import as_json, as_table, count_entries, history_table
 from stripwatch.export.bundles.registry import all_changes, entries, promote
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.model.bundle_store import POINTER_FILE
@@ -34,6 +34,13 @@ def test_lists_all_bundles_in_order_with_their_problems(store: Path) -> None:
     assert "is not a valid bundle" in problems[2]
     assert "contains tiny 9" in problems[3]
     assert summary["bundles"][1]["sha256"][:12] in as_printed(as_table(found))
+
+
+def test_counts_usable_bundles_and_other_files(store: Path) -> None:
+    (store / "README.md").touch()
+    (store / "tiny" / "13.tflite").touch()
+    text = "2 used, 4 skipped: unusable bundle: 2 (tiny/11.onnx, tiny/12.onnx), not a bundle: 2 (README.md, "
+    assert count_entries(store, entries(store)).text == f"{text}tiny/13.tflite)"
 
 
 def test_lists_a_missing_promoted_file_and_a_broken_pointer(store: Path) -> None:

@@ -17,8 +17,9 @@ from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run, write_r
 from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
 from stripwatch.training.evaluation.evaluation_report import write_report
-from stripwatch.training.evaluation.predictions import ScoredFrames
+from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.terminal.console import new_progress
 from tests.trained import FRAME_PX, LABELS, write_textures
 
 pytestmark = pytest.mark.training
@@ -76,6 +77,7 @@ def test_measures_test_frames_with_the_validation_thresholds(
     folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     write_textures(tmp_path / "other", 4)
+    (tmp_path / "other" / "notes.pdf").touch()
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
     evaluate_run(EvaluateSettings(copy, test=tmp_path / "other", out=tmp_path / "report"))
@@ -83,7 +85,23 @@ def test_measures_test_frames_with_the_validation_thresholds(
     assert (found.measured_on, found.frames) == ("test", 12)
     assert found.thresholds == read(folder).thresholds
     assert found.data == str((tmp_path / "other").resolve())
+    assert {name: counts.text for name, counts in found.files.items()} == {
+        "test": "12 used, 1 skipped: type .pdf: 1 (notes.pdf)"
+    }
     assert (tmp_path / "report" / "report.html").exists()
+
+
+def test_reads_test_frames_in_a_layout(folder: Path, tmp_path: Path) -> None:
+    write_textures(tmp_path / "images", 2)
+    names = sorted(path.name for path in (tmp_path / "images").iterdir())
+    rows = [f"images/{name},{name.partition('_')[0]}" for name in names]
+    (tmp_path / "manifest.csv").write_text("\n".join(["file,label", *rows[:-1]]) + "\n")
+    run, progress = read_run(folder), new_progress()
+    frames, counts = read_test_frames(run, tmp_path, "manifest", progress)
+    assert [frame.name for frame in frames] == [f"images/{name}" for name in names[:-1]]
+    assert counts.text == f"5 used, 1 skipped: not used in layout 'manifest': 1 (images/{names[-1]})"
+    with pytest.raises(SettingsError, match="--layout 'voc' is unknown"):
+        read_test_frames(run, tmp_path, "voc", progress)
 
 
 def test_rejects_a_class_that_the_model_does_not_know(folder: Path, tmp_path: Path) -> None:
@@ -225,6 +243,7 @@ def test_measures_folders_of_unknown_images_and_test_frames(folder: Path, tmp_pa
     settings = EvaluateSettings(copy, test=tmp_path / "test", unknown=unknown, leave_one_out=False)
     found = evaluate_run(settings).novelty
     assert found is not None
+    assert read(copy).files.keys() == {"test", *(f"unknown {path}" for path in unknown)}
     assert (found.left_out, found.left_out_mean) == ({}, None)
     checks, plain = (found.unknown[str(each)] for each in unknown)
     assert (checks.detected.share, checks.auroc) == (1.0, 1.0)

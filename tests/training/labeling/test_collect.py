@@ -151,12 +151,15 @@ def test_does_not_write_to_a_folder_with_other_files(tmp_path: Path) -> None:
 def test_sorted_folders_become_labels_and_coils_are_kept(out: Path) -> None:
     drag(out, 0, "_unsorted/clean")
     drag(out, 3, "_unsorted/_skip")
+    (moved,) = (out / "_unsorted" / "_skip").iterdir()
+    skipped = f"_skip/{moved.name}"
     assert accept_sorted(out, new_labels=False) == {
         "out": str(out),
         "moved": 4,
         "labels": {"clean": 2, "pits": 1},
         "unsorted": 0,
         "skipped": 1,
+        "file_counts": {"used": 3, "skipped": {"excluded by a person": {"files": 1, "first": [skipped]}}},
     }
     dataset = read_dataset(out)
     assert dataset.layout == "collected"

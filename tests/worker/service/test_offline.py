@@ -140,6 +140,7 @@ def test_counts_and_names_other_files(settings: Settings, tmp_path: Path, capsys
     (tmp_path / "in" / "a.gif").write_bytes(b"GIF89a")
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert (summary["frames"], summary["files_skipped"]) == (1, 1)
+    assert summary["file_counts"] == {"used": 1, "skipped": {"type .gif": {"files": 1, "first": ["a.gif"]}}}
     assert "type .gif: 1 (a.gif)" in capsys.readouterr().err
 
 
@@ -157,6 +158,7 @@ def test_skips_a_file_that_cannot_be_read(
     monkeypatch.setattr(Path, "read_bytes", read)
     summary = inspect_folder(settings, tmp_path / "in", tmp_path / "out.jsonl")
     assert (summary["frames"], summary["results"], summary["files_skipped"]) == (2, 2, 1)
+    assert summary["file_counts"] == {"used": 2, "skipped": {"cannot be read": {"files": 1, "first": [files[1].name]}}}
     assert f"skipping one file: cannot read {files[1]}: Permission denied" in capsys.readouterr().err
 
 

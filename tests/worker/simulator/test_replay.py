@@ -27,6 +27,9 @@ def test_sends_files_in_order_and_unmodified(folder: Path, line_broker: str, com
     assert code == 0, stderr
     assert "type .txt: 1 (notes.txt)" in stderr
     assert last_json(stdout) | {"frames_sent": 3, "files": 3, "files_skipped": 1} == last_json(stdout)
+    skipped = {"type .txt": {"files": 1, "first": ["notes.txt"]}}
+    assert last_json(stdout)["file_counts"] == {"used": 3, "skipped": skipped}
+    assert "3 used, 1 skipped: type .txt: 1 (notes.txt)" in stderr
     records = sorted(consume(line_broker, 3), key=lambda record: record.value)
     assert [record.value for record in records] == [b"", b"third", b"\xff\xd8 cut off"]
     assert [record.key for record in records] == [b"top-1", b"top-1", b"top-2"]

@@ -33,7 +33,12 @@ def test_the_help_states_the_frame_limits(command: Callable[..., None]) -> None:
 @pytest.mark.parametrize(
     ("flags", "code", "message"),
     [
-        ([], 2, "error: collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"),
+        (
+            [],
+            2,
+            "error: collect needs exactly one of --bootstrap-servers (fetch), --to (hand over to a labelling tool; "
+            "also together with --bootstrap-servers), --from FILE (take back), --sorted and --labels FILE (label)",
+        ),
         (["--sorted", "--labels", "x.csv"], 2, "error: collect needs exactly one of"),
         (["--sorted"], 6, "has no collected.csv; pass a folder created by 'collect --bootstrap-servers'"),
         (["--bootstrap-servers", "nowhere"], 2, "error: --bootstrap-servers must be HOST:PORT"),

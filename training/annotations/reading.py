@@ -1,7 +1,7 @@
 """Read annotations, match them with the images of a data set, and check them."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -49,35 +49,61 @@ def read_annotations(
     """Return the annotations of each annotated image.
 
     boxes: a folder of annotation files, or one file, in one of `FORMATS`. None uses the annotations that belong to the
-    layouts annotated, kolektor, mvtec and severstal. clean_label: label of clean images, which need no annotation.
+    layouts annotated, kolektor, mvtec and severstal. Boxes that people drew on collected frames are always used, unless
+    `boxes` has others for the same frame. clean_label: label of clean images, which need no annotation.
     Raises SettingsError if there are neither boxes nor masks, InputError if `boxes` does not exist, and DataError, with
     the first problems and their number, for annotations that cannot be read, are outside their image, have an unknown
     label, or do not belong to the images, and if no annotation belongs to an image of the data set.
     """
-    if boxes is None and dataset.layout not in OWN_ANNOTATIONS:
+    if boxes is None and not has_annotations(dataset):
         raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
+    found = [_read(dataset, boxes, boxes_format)] if boxes or dataset.layout in OWN_ANNOTATIONS else []
+    found += [
+        _Matching(dataset, AnnotationFiles(file.parent, "coco", [file]), file, strict=False).read()
+        for file in dataset.reviewed_boxes
+        if boxes is None or file.resolve() != boxes.resolve()
+    ]
+    marks: dict[str, Annotations] = {}
+    for each in reversed(found):  # `boxes` take precedence
+        marks |= each.marks
+    return AnnotationSet(
+        marks,
+        " and ".join(dict.fromkeys(each.format for each in found)),
+        [note for each in found for note in each.notes] + _missing_notes(dataset, marks, clean_label),
+    )
+
+
+def has_annotations(dataset: DataSet) -> bool:
+    """Return whether annotations are part of the data folders."""
+    return dataset.layout in OWN_ANNOTATIONS or bool(dataset.reviewed_boxes)
+
+
+def _read(dataset: DataSet, boxes: Path | None, boxes_format: str) -> AnnotationSet:
     if boxes is None and dataset.layout in ("mvtec", "kolektor"):
         masks = AnnotationFiles(dataset.root, "masks", list(scan_folder(dataset.root).masks))
-        return _Matching(dataset, masks, dataset.root, clean_label).read()
+        return _Matching(dataset, masks, dataset.root).read()
     if boxes is None and dataset.layout == "annotated":
-        return _Matching(dataset, find_label_files(dataset.root), dataset.root, clean_label).read()
+        return _Matching(dataset, find_label_files(dataset.root), dataset.root).read()
     if boxes is None:
         strips = read_severstal_masks(dataset.root)
         found = {name: Annotations(HEIGHT_PX, WIDTH_PX, masks=runs) for name, runs in strips.items()}
         return AnnotationSet(found, "severstal")
     images = {file_below(dataset.root, sample.name).resolve() for sample in dataset.samples}
     files = find_annotations(boxes, boxes_format, lambda path: path.resolve() in images)
-    return _Matching(dataset, files, boxes, clean_label).read()
+    return _Matching(dataset, files, boxes).read()
 
 
 class _Matching:
-    """Matches the annotations of one set of files with the images of a data set."""
+    """Matches the annotations of one set of files with the images of a data set.
 
-    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path, clean_label: str | None) -> None:
+    strict: at least one annotation must belong to an image of the data set.
+    """
+
+    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path, strict: bool = True) -> None:
         self._dataset = dataset
         self._files = files
         self._boxes = boxes
-        self._clean_label = clean_label
+        self._strict = strict
         self._problems = Problems(str(boxes))
         self._index = ImageIndex(sample.name for sample in dataset.samples)
         self._labels = {sample.name: sample.labels for sample in dataset.samples}
@@ -97,7 +123,7 @@ class _Matching:
                 self._problems.add(f"{marks.where}: {name} already has annotations in {matched[name].where}")
             elif name is not None:
                 matched[name] = marks
-        if not matched and not self._problems.found:
+        if self._strict and not matched and not self._problems.found:
             raise DataError(self._nothing_text(read))
         found = {name: each for name, marks in matched.items() if (each := self._convert(name, marks)) is not None}
         self._note_unknown_labels()
@@ -169,7 +195,6 @@ class _Matching:
         )
 
     def _notes(self, found: dict[str, Annotations]) -> list[str]:
-        defects = [name for name, labels in self._labels.items() if set(labels) - {self._clean_label}]
         others = {name: self._other_labels(name, marks) for name, marks in found.items()}
         return [
             f"annotations of {len(found)} of {len(self._labels)} images from {self._files.text}",
@@ -186,13 +211,17 @@ class _Matching:
                 "whether the annotations were drawn on the rotated image",
                 "warning",
             ),
-            *_note([name for name in defects if name not in found] if found else [], "images that are not annotated"),
         ]
 
     def _other_labels(self, name: str, marks: Annotations) -> list[str]:
         """Return the label of each box and mask that is not a label of the image."""
         labels = [*(box.label for box in marks.boxes), *marks.masks]
         return [label for label in labels if label not in self._labels[name]]
+
+
+def _missing_notes(dataset: DataSet, marks: Mapping[str, Annotations], clean_label: str | None) -> list[str]:
+    defects = [sample.name for sample in dataset.samples if set(sample.labels) - {clean_label}]
+    return _note([name for name in defects if name not in marks] if marks else [], "images that are not annotated")
 
 
 def _note(names: list[str], what: str, kind: str = "note") -> list[str]:

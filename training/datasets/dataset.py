@@ -8,8 +8,9 @@ from pathlib import Path
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.problems import nearest_text
-from stripwatch.training.datasets.layouts import LAYOUTS, detect_layout
+from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
+from stripwatch.training.datasets.reviewed_folder import BOXES_FILE
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import name_below, path_text
@@ -30,7 +31,8 @@ class DataSet:
     samples: sorted by name. labels: sorted; each has at least one sample. layout: the layout it was read with.
     skipped: other files in the folders. notes: messages about files that are not used, and labels that look alike.
     alike: groups of labels that look alike and were not merged, with the number of images.
-    merged: labels that look alike were merged. unused: image files that the layout does not use.
+    merged: labels that look alike were merged. unused: image files that the layout does not use. reviewed_boxes: files
+    of the boxes that people drew on collected frames.
     """
 
     root: Path
@@ -42,6 +44,7 @@ class DataSet:
     alike: tuple[Mapping[str, int], ...] = ()
     merged: bool = False
     unused: tuple[SkippedFile, ...] = ()
+    reviewed_boxes: tuple[Path, ...] = ()
 
     @property
     def files(self) -> FileCounts:
@@ -74,7 +77,11 @@ def read_dataset(
     if merge_labels:
         samples, alike = merge_alike(samples, alike), []
     labels, layout = _labels_of(samples), folders[0].layout
-    dataset = DataSet(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels, unused)
+    collected = [folder for folder, read in zip([root, *also], folders, strict=True) if read.layout == COLLECTED]
+    dataset = DataSet(
+        *(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels, unused),
+        reviewed_boxes=tuple(file for folder in collected if (file := folder / BOXES_FILE).is_file()),
+    )
     _check_labels(dataset, one_class)
     return dataset
 

@@ -11,10 +11,11 @@ from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.images.image_files import no_images_text, scan_folder
 
 _PREFIX = re.compile(r"(?P<label>.+)_\d+")
+COLLECTED = "collected"
 _CSV_FILES = {
     "severstal": severstal.CSV_FILE,
     "manifest": manifest.CSV_FILE,
-    "collected": reviewed_folder.CSV_FILE,
+    COLLECTED: reviewed_folder.CSV_FILE,
 }
 _ONE_CLASS = "only one class, "
 _PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
@@ -157,7 +158,7 @@ LAYOUTS: dict[str, Callable[[Path], Iterator[Sample]]] = {
     "folder": _read_folder,
     "manifest": manifest.read_manifest,
     "severstal": severstal.read_severstal,
-    "collected": reviewed_folder.read_reviewed,
+    COLLECTED: reviewed_folder.read_reviewed,
     "mvtec": mvtec.read_mvtec,
     "kolektor": kolektor.read_kolektor,
     "annotated": annotated.read_annotated,

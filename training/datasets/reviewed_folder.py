@@ -5,6 +5,7 @@ _unsorted/_novel/ID.jpg  not sorted yet; the model was not trained on such frame
 LABEL/ID.jpg             sorted; LABEL is the true label
 _skip/ID.jpg             not used for training, like all folders whose names begin with "_"
 collected.csv            origin of each frame
+boxes.json               boxes and polygons that a person drew or confirmed, as a COCO file
 """
 
 import csv
@@ -20,11 +21,14 @@ import msgspec
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample, find_images
-from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below
-from stripwatch.worker.contracts.frame_headers import NAMELESS
+from stripwatch.worker.contracts.events import Candidate
+from stripwatch.worker.contracts.frame_headers import ANOMALY, NAMELESS
 
 CSV_FILE = "collected.csv"
+BOXES_FILE = "boxes.json"
+HANDOVER_FILE = "stripwatch-handover.txt"  # in a folder that a labelling tool gets, which is not read as frames
 UNSORTED, SKIP = "_unsorted", "_skip"
 NOVEL = "_novel"  # not a valid label, so that these frames cannot be accepted before a person has sorted them
 NO_FOLDER = "_other"  # for labels that are not valid folder names
@@ -41,7 +45,8 @@ class ReviewedFrame:
     camera, or the pixels of a raw buffer as PNG. corrected_label, corrected_by, corrected_at: correction by a person on
     the live page, empty for none; the label is also empty for "not a defect" if the model has no label for that.
     reason: why the worker sent the frame for review. novelty, novelty_threshold: its novelty score, and the value above
-    which a frame is novel. These three are empty where they are not stated.
+    which a frame is novel. boxes: boxes of the model as JSON, with label and score, in pixels. handed_over: labelling
+    tool that got the frame last, and when. All from `reason` on are empty where they are not stated.
     """
 
     id: str
@@ -61,11 +66,18 @@ class ReviewedFrame:
     reason: str = ""
     novelty: str = ""
     novelty_threshold: str = ""
+    boxes: str = ""
+    handed_over: str = ""
 
     @property
     def is_nameless(self) -> bool:
         """Return whether no label of the model may fit: the frame is novel, or was found by an anomaly model."""
         return self.reason in NAMELESS
+
+    @property
+    def is_anomaly(self) -> bool:
+        """Return whether an anomaly model found the frame, whose label is not a class."""
+        return self.reason == ANOMALY
 
     @property
     def unsorted_folder(self) -> str:
@@ -81,10 +93,23 @@ class ReviewedFrame:
     @property
     def labels(self) -> set[str]:
         """Return the labels that the model knows."""
+        return set(self.scores_by_label) or {self.guess}
+
+    @property
+    def scores_by_label(self) -> dict[str, float]:
+        """Return the scores of all labels; none if the column was modified by a spreadsheet program."""
         try:
-            return set(msgspec.json.decode(self.scores, type=dict[str, float]))
-        except msgspec.MsgspecError:  # modified by a spreadsheet program
-            return {self.guess}
+            return msgspec.json.decode(self.scores, type=dict[str, float])
+        except msgspec.MsgspecError:
+            return {}
+
+    @property
+    def candidates(self) -> list[Candidate]:
+        """Return the boxes of the model; none if the column was modified by a spreadsheet program."""
+        try:
+            return msgspec.json.decode(self.boxes, type=list[Candidate]) if self.boxes else []
+        except msgspec.MsgspecError:
+            return []
 
 
 def safe_name(event_id: str) -> str:
@@ -155,6 +180,13 @@ def read_folder(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     for name in entries:
         files.find(name)
     return entries, files
+
+
+def read_collected(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
+    """Return what read_folder returns. Raises InputError for a folder that `collect` has not created."""
+    if not (root / CSV_FILE).is_file():
+        raise InputError(f"{root} has no {CSV_FILE}; pass a folder created by 'collect --bootstrap-servers'")
+    return read_folder(root)
 
 
 def write_entries(root: Path, entries: Iterable[ReviewedFrame]) -> None:

@@ -169,6 +169,7 @@ def _entry(reviewed: ReviewRecord, content: bytes) -> ReviewedFrame:
         reason=reviewed.reason,
         novelty=_number(reviewed.novelty),
         novelty_threshold=_number(reviewed.novelty_threshold),
+        boxes=reviewed.boxes,
     )
 
 

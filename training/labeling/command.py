@@ -1,18 +1,11 @@
 """Command `stripwatch train collect`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Literal
 
-import msgspec
 import typer
 
-from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.common.signals import stop_on_signal
-from stripwatch.worker.common.terminal.console import say
-from stripwatch.worker.common.terminal.facts import facts_of
-from stripwatch.worker.common.terminal.file_counts import FileCounts, with_counts
-from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
+from stripwatch.worker.common.terminal.outcome import JsonFile, finish
 from stripwatch.worker.config.command_line.cli_options import (
     SecurityConfig,
     SecuritySet,
@@ -21,7 +14,6 @@ from stripwatch.worker.config.command_line.cli_options import (
     topic_option,
 )
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
-from stripwatch.worker.config.security import Security
 from stripwatch.worker.contracts import topics
 
 
@@ -32,6 +24,35 @@ def collect(
         str,
         typer.Option(
             help="Fetch new frames from these Kafka brokers: HOST:PORT[,HOST:PORT...].", callback=servers_option
+        ),
+    ] = "",
+    to: Annotated[
+        Literal["label-studio", "coco"] | None,
+        typer.Option(
+            "--to",
+            help="Hand the frames that need a label to a labelling tool, with the boxes and scores of the model.",
+        ),
+    ] = None,
+    from_: Annotated[
+        Path | None,
+        typer.Option(
+            "--from",
+            metavar="FILE",
+            help="Take labels and boxes back from an export of the tool: JSON or JSON-MIN of Label Studio, or COCO.",
+        ),
+    ] = None,
+    again: Annotated[
+        bool,
+        typer.Option(
+            "--again", help="With --to: include frames that the tool got before and that still have no label."
+        ),
+    ] = False,
+    image_url: Annotated[
+        str,
+        typer.Option(
+            metavar="URL",
+            help="With --to label-studio: address at which Label Studio finds the folder of images, up to the file "
+            "name. Default: its local files, with OUT as document root.",
         ),
     ] = "",
     sorted_: Annotated[
@@ -51,7 +72,7 @@ def collect(
         typer.Option(
             metavar="LABEL",
             help="Label for frames that a person called not a defect on the live page, if their model has no label for "
-            "that. Without it, such frames are not used for training.",
+            "that, and with --from for frames without label and boxes. Without it, such frames are not used.",
         ),
     ] = "",
     only_novel: Annotated[
@@ -90,6 +111,14 @@ def collect(
 
         stripwatch train collect --out review --labels labels.csv
 
+    Or label them in Label Studio, CVAT or another tool, which gets the label, scores and boxes of the model:
+
+        stripwatch train collect --out review --to label-studio
+
+    Then take back what people corrected. Boxes are kept in OUT/boxes.json, which fit reads with --head dense:
+
+        stripwatch train collect --out review --from export.json
+
     3. Retrain on the old and the new data:
 
         stripwatch train fit --data images --data review ... --out runs/next
@@ -99,54 +128,17 @@ def collect(
 
     SIGTERM and Ctrl-C stop fetching cleanly.
     """
-    if [bool(bootstrap_servers), sorted_, labels is not None].count(True) != 1:
-        raise SettingsError(
-            "collect needs exactly one of --bootstrap-servers (fetch), --sorted and --labels FILE (label)"
-        )
-    from stripwatch.training.datasets.reviewed_folder import may_be_folder
-
-    if no_defect and not (bootstrap_servers and may_be_folder(no_defect)):
-        raise SettingsError(
-            f"--no-defect {no_defect!r} must be the name of a folder that does not begin with '.' or '_', and is used "
-            "with --bootstrap-servers only"
-        )
-    if only_novel and not bootstrap_servers:
-        raise SettingsError("--only-novel selects frames to fetch; use it with --bootstrap-servers")
-    if bootstrap_servers:
-        selection = (frames_max, no_defect, only_novel)
-        found = _fetch(out, bootstrap_servers, selection, review_topic, security_of(config, security))
-        step = command_text("train", "collect", "--out", out, "--sorted")
-        note = {"then": f"check the frames in {path_text(out / '_unsorted')}: move wrong ones to the right folder"}
-        if found["novel"]:
-            note["novel frames"] = (
-                f"sort those in {path_text(out / '_unsorted' / '_novel')}; for a new kind of defect, create a folder "
-                "with its name and add --new-labels to the next command"
-            )
-        finish(Outcome(found, facts_of(found) | note, next_steps=[step]), json_file)
-        return
-    from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
-
-    done = accept_sorted(out, new_labels) if labels is None else label_from(labels, out, new_labels)
-    counted = with_counts(done, msgspec.convert(done["file_counts"], FileCounts))
-    finish(Outcome(*counted, next_steps=[command_text("train", "survey", out)]), json_file)
-
-
-def _fetch(
-    out: Path, bootstrap_servers: str, selection: tuple[int, str, bool], topic: str, security: Security
-) -> dict[str, Any]:
-    """Fetch new frames. selection: values of --frames-max, --no-defect and --only-novel."""
-    from stripwatch.training.labeling.collect import Collector
+    from stripwatch.training.labeling.fetch import FetchSettings
+    from stripwatch.training.labeling.steps import Steps
     from stripwatch.worker.broker.connection import ClientConfig
-    from stripwatch.worker.broker.topic_drain import open_drain
-    from stripwatch.worker.common.clock import SystemClock
 
-    clock, collector = SystemClock(), Collector(out, *selection)
-    client = ClientConfig(bootstrap_servers, security)
-    with (
-        stop_on_signal(clock.stop),
-        open_drain(client, topic, "collecting", lambda: clock.stopped) as records,
-    ):
-        collector.collect(records)
-    if collector.full:
-        say(f"stopped at --frames-max {selection[0]}; run the same command again to continue")
-    return collector.summary() | {"topic": topic}
+    fetch = None
+    if bootstrap_servers:
+        client = ClientConfig(bootstrap_servers, security_of(config, security))
+        fetch = FetchSettings(client, review_topic, frames_max, no_defect, only_novel)
+    steps = Steps(
+        *(out, fetch, to, again, image_url, from_, sorted_, labels, new_labels),
+        no_defect=no_defect,
+        only_novel=only_novel,
+    )
+    finish(steps.run(), json_file)

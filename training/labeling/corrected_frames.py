@@ -4,7 +4,14 @@ from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-from stripwatch.training.datasets.reviewed_folder import NO_FOLDER, UNSORTED, FrameFiles, ReviewedFrame, may_be_folder
+from stripwatch.training.datasets.reviewed_folder import (
+    NO_FOLDER,
+    SKIP,
+    UNSORTED,
+    FrameFiles,
+    ReviewedFrame,
+    may_be_folder,
+)
 from stripwatch.training.labeling.sort_frames import move_frame
 from stripwatch.worker.common.path_text import name_below
 from stripwatch.worker.common.terminal.console import say
@@ -20,7 +27,7 @@ class CorrectedFrames:
     A file is moved only from where `collect` has put it. A frame that was sorted by hand stays where it is.
 
     corrected: label by name of the frames that were placed. conflicts: number of frames that stay where they were
-    sorted by hand, under another label.
+    sorted by hand, under another label. older: number of frames with a later correction that says something else.
     """
 
     def __init__(self, out: Path, files: FrameFiles, no_defect: str) -> None:
@@ -30,6 +37,7 @@ class CorrectedFrames:
         self._no_defect = no_defect
         self.corrected: dict[str, str] = {}
         self.conflicts = 0
+        self.older = 0
 
     @property
     def without_label(self) -> int:
@@ -41,13 +49,14 @@ class CorrectedFrames:
 
         Raises DataError for a frame in two folders, InputError if the file cannot be moved.
         """
-        if _at_ms(entry) > correction.at_ms:
+        if corrected_ms(entry) > correction.at_ms:
+            self.older += entry.corrected_label != correction.label
             return entry
         path, folder = self._files.find(entry.name), self._folder(correction.label)
-        is_new = _at_ms(entry) < correction.at_ms
+        is_new = corrected_ms(entry) < correction.at_ms
         if path is not None:
             here = name_below(self._out, path.parent)
-            if here != folder and here in self._own_folders(entry):
+            if here != folder and here in {*self._own_folders(entry), f"{UNSORTED}/{folder}"}:
                 self._files.put(entry.name, move_frame(path, self._out / folder))
                 with suppress(OSError):  # a folder that is not empty stays
                     path.parent.rmdir()
@@ -63,7 +72,7 @@ class CorrectedFrames:
         label = label or self._no_defect
         if not label:
             return NOT_A_DEFECT
-        return label if may_be_folder(label) else f"{UNSORTED}/{NO_FOLDER}"
+        return label if may_be_folder(label) or label == SKIP else f"{UNSORTED}/{NO_FOLDER}"
 
     def _own_folders(self, entry: ReviewedFrame) -> set[str]:
         """Return the folders in which this frame may be without having been sorted by hand."""
@@ -75,7 +84,7 @@ def _said(correction: Correction) -> str:
     return repr(correction.label) if correction.label else "not a defect"
 
 
-def _at_ms(entry: ReviewedFrame) -> int:
+def corrected_ms(entry: ReviewedFrame) -> int:
     """Return the time of the correction in a row, in milliseconds since 1970; -1 for none."""
     try:
         return parse_rfc3339(entry.corrected_at)

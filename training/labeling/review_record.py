@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from stripwatch.worker.contracts.events import Candidate
 from stripwatch.worker.contracts.frame_headers import ReviewHeaders, read_frame_copy
 from stripwatch.worker.contracts.header_names import OWN_PREFIX, SUBJECT, TIME
 from stripwatch.worker.contracts.line.correction import Correction, read_correction
@@ -21,7 +22,8 @@ class ReviewRecord:
     id: of the frame's result. encoded: the original bytes from the camera. layout: of a raw buffer; None for an image
     file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON. correction: the decision
     of a person, if there is one. reason: why a person should look at the frame, "" where it is not stated. novelty,
-    novelty_threshold: novelty score and the value above which a frame is novel; None where they are not stated.
+    novelty_threshold: novelty score and the value above which a frame is novel; None where they are not stated. boxes:
+    of the model, as JSON, "" where they are not stated.
     """
 
     id: str
@@ -39,6 +41,7 @@ class ReviewRecord:
     reason: str = ""
     novelty: float | None = None
     novelty_threshold: float | None = None
+    boxes: str = ""
 
 
 def read_review(record: Record) -> ReviewRecord:
@@ -54,6 +57,10 @@ def read_review(record: Record) -> ReviewRecord:
         msgspec.json.decode(own.scores, type=dict[str, float])
     except msgspec.MsgspecError as error:
         raise ValueError(f"the header '{OWN_PREFIX}scores' is not a JSON object of scores: {error}") from error
+    try:
+        msgspec.json.decode(own.boxes or "[]", type=list[Candidate])
+    except msgspec.MsgspecError as error:
+        raise ValueError(f"the header '{OWN_PREFIX}boxes' is not a JSON array of boxes: {error}") from error
     headers = {name: _text(value) for name, value in record.headers}
     return ReviewRecord(
         id=own.event_id.strip(),
@@ -71,6 +78,7 @@ def read_review(record: Record) -> ReviewRecord:
         reason=(own.reason or "").strip()[:_NAME_CHARS_MAX],
         novelty=own.novelty,
         novelty_threshold=own.novelty_threshold,
+        boxes=own.boxes or "",
     )
 
 

@@ -11,15 +11,13 @@ import msgspec
 
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.reviewed_folder import (
-    CSV_FILE,
     NOVEL,
     SKIP,
     UNSORTED,
-    FrameFiles,
     ReviewedFrame,
     may_be_folder,
+    read_collected,
     read_entries,
-    read_folder,
     write_entries,
 )
 from stripwatch.training.datasets.samples import find_images
@@ -37,12 +35,12 @@ def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
 
     new_labels: accept labels that the model does not know. Raises InputError or DataError before any file is moved.
     """
-    entries, _ = _read(out)
-    known = _known_labels(entries, new_labels)
+    entries, _ = read_collected(out)
+    known = known_labels(entries, new_labels)
     moves: Moves = {}
     for path in find_images(out / UNSORTED):
         label = path.relative_to(out / UNSORTED).parts[0]
-        _check_label(label if path.parent != out / UNSORTED else "", known, str(path))
+        check_label(label if path.parent != out / UNSORTED else "", known, str(path))
         moves[path] = label
     return _finish(out, moves)
 
@@ -53,8 +51,8 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
     A frame with an empty label stays where it is; one with the label _skip is excluded from training. new_labels:
     accept labels that the model does not know. Raises InputError or DataError, with the line, before any file is moved.
     """
-    entries, files = _read(out)
-    known = _known_labels(entries, new_labels)
+    entries, files = read_collected(out)
+    known = known_labels(entries, new_labels)
     by_id = {entry.id: entry for entry in entries.values()}
     columns, rows = read_rows(table)
     if "id" not in columns or "label" not in columns:
@@ -68,7 +66,7 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
         path = files.find(by_id[row["id"]].name) if row["id"] in by_id else None
         if path is None:
             raise DataError(f"{where}: {out} has no frame {row['id']!r}")
-        _check_label(label, known, where)
+        check_label(label, known, where)
         folder = path.relative_to(out).parts[0]
         before = label_of.setdefault(row["id"], label if folder.startswith("_") else folder)
         if before != label:
@@ -81,18 +79,13 @@ def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
     return _finish(out, moves)
 
 
-def _read(out: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
-    if not (out / CSV_FILE).is_file():
-        raise InputError(f"{out} has no {CSV_FILE}; pass a folder created by 'collect --bootstrap-servers'")
-    return read_folder(out)
-
-
-def _known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[str] | None:
+def known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[str] | None:
     """Return the labels of the models that published the frames, or None if any label is accepted."""
     return None if new_labels else {label for entry in entries.values() for label in entry.labels}
 
 
-def _check_label(label: str, known: set[str] | None, where: str) -> None:
+def check_label(label: str, known: set[str] | None, where: str) -> None:
+    """Raise DataError, with the nearest name, for a label that is not valid or not known. known: None accepts any."""
     if label == SKIP:
         return
     if label == NOVEL:
@@ -115,17 +108,25 @@ def _finish(out: Path, moves: Moves) -> dict[str, Any]:
     """Move the files, update collected.csv, and return a summary."""
     for path, label in moves.items():
         move_frame(path, out / label)
-    for folder in sorted((out / UNSORTED).glob("**/"), reverse=True):
+    remove_empty(out / UNSORTED)
+    write_entries(out, read_entries(out).values())
+    return {"out": str(out), "moved": len(moves), **sorted_summary(out)}
+
+
+def remove_empty(root: Path) -> None:
+    """Remove the empty folders below a folder, and the folder itself if nothing is left."""
+    for folder in sorted(root.glob("**/"), reverse=True):
         with suppress(OSError):  # folders that are not empty stay
             folder.rmdir()
-    write_entries(out, read_entries(out).values())
+
+
+def sorted_summary(out: Path) -> dict[str, Any]:
+    """Return the number of frames by label, and of those that are not sorted or not used for training."""
     found = scan_folder(out)
     names = [name_below(out, path) for path in found.files]
     folders = [name.partition("/")[0] for name in names]
     labels = Counter(folder for folder in folders if not folder.startswith("_"))
     return {
-        "out": str(out),
-        "moved": len(moves),
         "labels": dict(sorted(labels.items())),
         "unsorted": folders.count(UNSORTED),
         "skipped": folders.count(SKIP),

@@ -4,7 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, AnnotationSet, read_annotations
+from stripwatch.training.annotations.reading import AnnotationSet, has_annotations, read_annotations
 from stripwatch.training.datasets.alike_labels import alike_notes
 from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
@@ -95,7 +95,7 @@ def survey(
     image is readable.
     """
     dataset = read_dataset(root, layout, merge_labels=merge_labels)
-    has_own = boxes is not None or dataset.layout in OWN_ANNOTATIONS
+    has_own = boxes is not None or has_annotations(dataset)
     annotations = read_annotations(dataset, boxes, boxes_format) if has_own else None
     for note in (*dataset.notes, *(annotations.notes if annotations else ())):
         say(note)

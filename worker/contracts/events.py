@@ -167,6 +167,14 @@ class Defect(msgspec.Struct, frozen=True):
     ] = None
 
 
+class Candidate(msgspec.Struct, frozen=True):
+    """Location that made the model think of a defect."""
+
+    label: Annotated[str, Meta(description="Class that the model thinks of: one of the bundle's labels.")]
+    score: Annotated[float, Meta(description="Calibrated score of the class, 0 to 1, rounded to six places.")]
+    box_px: Annotated[Box, Meta(description="Location on the frame.")]
+
+
 class FrameInfo(msgspec.Struct, frozen=True):
     """Identity and location of the frame that an event is about."""
 
@@ -350,6 +358,15 @@ class Result(msgspec.Struct, frozen=True):
             "skipped frame."
         ),
     ] = None
+    candidates: Annotated[
+        tuple[Candidate, ...],
+        Meta(
+            description="On a frame with the verdict `unsure`: the boxes of the predicted class, and of each defect "
+            "class that reaches its `unsure` threshold, best class first, at most 16. They show a person where to "
+            "look and are not defects. Empty for any other verdict, if the bundle has no heatmaps, and in events of "
+            "versions before this field existed."
+        ),
+    ] = ()
 
 
 class Reject(msgspec.Struct, frozen=True):

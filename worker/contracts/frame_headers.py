@@ -68,6 +68,14 @@ class ReviewHeaders(msgspec.Struct, frozen=True):
     novelty_threshold: Annotated[
         float | None, Meta(description="Novelty score above which a frame is novel; absent where `novelty` is.")
     ] = None
+    boxes: Annotated[
+        str | None,
+        Meta(
+            description="JSON array of the boxes that the model found, each with `label`, `score` and `box_px` as in "
+            "`candidates` or `defects` of the result; absent if there are none, and on records of versions before this "
+            "header existed."
+        ),
+    ] = None
 
 
 class OriginHeaders(msgspec.Struct, frozen=True):

@@ -22,7 +22,7 @@ CONTENT_TYPES = {
 FORMATS = "JPEG, PNG, BMP, TIFF and WebP"
 # By format, as `ImageHeader.format` names it.
 SUFFIXES = {"jpeg": ".jpg", "png": ".png", "bmp": ".bmp", "tiff": ".tif", "webp": ".webp"}
-_SIDECAR_NAMES = frozenset({"truth.jsonl", "classes.txt", "data.yaml", "data.yml"})
+_SIDECAR_NAMES = frozenset({"truth.jsonl", "boxes.json", "classes.txt", "data.yaml", "data.yml"})
 _SIDECAR_OF_IMAGE = frozenset({".xml", ".txt", ".json"})
 _SPECIAL = "pipe, socket or device"
 _MASK = "mask of another image"

@@ -1,9 +1,10 @@
 """Interpret the output of a model for one frame: raw scores and heatmaps become a verdict and boxes."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,6 +14,7 @@ from stripwatch.worker.contracts.events import Box, FrameFlag, UnsureReason, Ver
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.model.verdict import Decision, DecisionPolicy
 
+CANDIDATES_MAX = 16
 _ROUNDING_MAX = 0.01  # a softmax in fp16 or int8 may pass 1 a little
 
 
@@ -51,6 +53,9 @@ class Inspection:
             threshold, or "score" if the scores are too low. None for any other verdict.
         novelty: Novelty score, rounded to six significant digits; the higher, the less the frame resembles the training
             frames. None if the bundle has no novelty score.
+        candidates: For the verdict "unsure": the boxes of `label`, and of each defect label that reaches its `unsure`
+            threshold, best label first, at most 16. They show a person where to look. Empty for any other verdict, and
+            if the bundle has no heatmaps.
     """
 
     verdict: Verdict
@@ -63,6 +68,7 @@ class Inspection:
     flags: tuple[FrameFlag, ...] = ()
     reason: UnsureReason | None = None
     novelty: float | None = None
+    candidates: tuple[DetectedDefect, ...] = ()
 
 
 def interpret(
@@ -78,8 +84,8 @@ def interpret(
     """Turn the output of a model for one frame into an inspection.
 
     A frame with flags and a novel frame are unsure and have no defects, because the model was not trained on such
-    frames. Their labels and scores are kept for the person who reviews them. The novelty score is rounded before it is
-    compared with the threshold, so that readers of events come to the same result.
+    frames. Their labels, scores and boxes are kept for the person who reviews them. The novelty score is rounded before
+    it is compared with the threshold, so that readers of events come to the same result.
 
     Args:
         policy: Thresholds and calibration.
@@ -95,21 +101,25 @@ def interpret(
     novelty = None if novelty is None else float(f"{novelty:.6g}")
     reason = _unsure_reason(policy, decision, flags, novelty)
     boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
+
+    def located(labels: Sequence[int]) -> Iterator[DetectedDefect]:
+        return (
+            DetectedDefect(policy.labels[at], _rounded(decision.scores[at]), box) for at in labels for box in boxes(at)
+        )
+
+    candidates = (each for each in located(policy.suspected(decision) if reason else ()) if each.box_px is not None)
     return Inspection(
         verdict="unsure" if reason else decision.verdict,
         label=decision.label,
         score=_rounded(decision.score),
         scores={label: _rounded(score) for label, score in zip(policy.labels, decision.scores, strict=True)},
-        defects=tuple(
-            DetectedDefect(policy.labels[at], _rounded(decision.scores[at]), box)
-            for at in (() if reason else decision.defects)
-            for box in boxes(at)
-        ),
+        defects=tuple(located(() if reason else decision.defects)),
         width_px=width_px,
         height_px=height_px,
         flags=flags,
         reason=reason,
         novelty=novelty,
+        candidates=tuple(islice(candidates, CANDIDATES_MAX)),
     )
 
 

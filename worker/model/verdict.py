@@ -72,6 +72,19 @@ class DecisionPolicy:
             defects=tuple(i for _, i in defects),
         )
 
+    def suspected(self, decision: Decision) -> list[int]:
+        """Return the indices of the best label and of the labels that reach their `unsure` threshold, best first.
+
+        The label that means "no defect" is left out.
+        """
+        scores = decision.scores
+        indices = [
+            i
+            for i, label in enumerate(self.labels)
+            if label != self.clean_label and (label == decision.label or scores[i] >= self.thresholds[i].unsure)
+        ]
+        return sorted(indices, key=lambda i: -scores[i])
+
     def _candidates(self, best: int) -> list[int]:
         indices = [best] if self.single_label else range(len(self.labels))
         return [i for i in indices if self.labels[i] != self.clean_label]

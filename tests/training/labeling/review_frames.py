@@ -40,6 +40,7 @@ def files(out: Path) -> list[str]:
 
 def drag(out: Path, number: int, folder: str) -> None:
     """Move a frame as a person would."""
-    (path,) = (path for path in out.rglob("*.png") if f"-{number}-" in path.name)
+    found = (path for path in out.rglob("*.png") if path.parent.name != "images")  # of a labelling tool
+    (path,) = (path for path in found if f"-{number}-" in path.name)
     (out / folder).mkdir(parents=True, exist_ok=True)
     path.rename(out / folder / path.name)

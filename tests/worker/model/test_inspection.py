@@ -1,11 +1,14 @@
 """Every defect is reported regardless of its heatmap, and scores outside 0 to 1 are rejected."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.heatmaps import heatmap_decoder
 from stripwatch.worker.model.inspection import DetectedDefect, interpret, valid_novelty, valid_scores
 from stripwatch.worker.model.verdict import decision_policy
@@ -110,3 +113,24 @@ def test_rejects_a_novelty_score_that_is_not_finite() -> None:
         with pytest.raises(FrameRejected, match="the novelty score is not a finite number") as caught:
             valid_novelty(np.array([0.25, wrong], np.float32), 1)
         assert caught.value.reason is RejectReason.INFERENCE_FAILED
+
+
+def test_an_unsure_frame_has_the_boxes_of_the_suspected_labels_but_no_defects() -> None:
+    heatmaps = maps(0.9)
+    policy = replace(decision_policy(MANIFEST, {}), thresholds=(Threshold(0.9, 0.3),) * 3)
+    seen = interpret(policy, heatmap_decoder(MANIFEST), (0.45, 0.35, 0.2), heatmaps, 48, 32)
+    assert (seen.verdict, seen.reason, seen.defects) == ("unsure", "score", ())
+    labels = [policy.labels[at] for at in (0, 1) if policy.labels[at] != policy.clean_label]
+    assert list(dict.fromkeys(each.label for each in seen.candidates)) == labels, "best first, none below `unsure`"
+    assert all(each.box_px is not None for each in seen.candidates)
+    sure = interpret(policy, heatmap_decoder(MANIFEST), (0.95, 0.03, 0.02), heatmaps, 48, 32)
+    assert (sure.verdict, sure.candidates) == ("defect", ())
+    assert interpret(policy, None, (0.45, 0.35, 0.2), None, 48, 32).candidates == ()
+
+
+def test_a_frame_with_flags_keeps_its_boxes_for_the_person_who_reviews_it() -> None:
+    seen = interpret(
+        decision_policy(MANIFEST, {}), heatmap_decoder(MANIFEST), DARK, maps(0.9), 48, 32, (FrameFlag.SIZE,)
+    )
+    assert (seen.verdict, seen.defects) == ("unsure", ())
+    assert {each.label for each in seen.candidates} == {seen.label}

@@ -9,6 +9,7 @@ from msgspec.structs import replace as struct_replace
 from prometheus_client import CollectorRegistry
 
 from stripwatch.worker.config.observer_sections import ReviewSettings
+from stripwatch.worker.contracts.events import Box, Candidate, Defect
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.loaded_model import LoadedModel
@@ -160,3 +161,19 @@ def test_a_refusing_topic_is_tolerated() -> None:
     assert made.finish() == {"failed": 3}
     made.offer(make_frame(3, IMAGE))
     assert made.metrics.registry.get_sample_value("stripwatch_review_frames_total", {"outcome": "dropped"}) == 1
+
+
+def test_the_boxes_of_an_unsure_frame_or_of_the_defects_of_an_anomaly_model_are_sent() -> None:
+    box = Box(12, 8, 24, 16)
+    made, frame = Made(), make_frame(1, IMAGE)
+    unsure = EVENTS.result(Prediction(frame, MODEL, 48, 32, (0.4, 0.6), 0.0, 0.0, 0.0), 0.0)
+    anomaly = EVENTS.result(Prediction(frame, ANOMALY, 48, 32, (0.02, 0.98), 0.0, 0.0, 0.0), 0.0)
+    made.review.on_delivered(struct_replace(unsure, candidates=(Candidate("pits", 0.6, box),)), frame)
+    made.review.on_delivered(struct_replace(anomaly, defects=[Defect("pits", 0.98, box, None)]), frame)
+    made.review.on_delivered(unsure, frame)
+    assert made.finish() == {"sent": 3}
+    first, second, third = (dict(record["headers"]) for record in made.producer.records)
+    place = b'"box_px":{"x":12,"y":8,"width":24,"height":16}}]'
+    assert first["stripwatch_boxes"] == b'[{"label":"pits","score":0.6,' + place
+    assert second["stripwatch_boxes"] == b'[{"label":"pits","score":0.98,' + place
+    assert "stripwatch_boxes" not in third

@@ -66,17 +66,20 @@ def read_label_studio(_: Path, files: Iterable[Path], problems: Problems) -> Ite
 
 def _read_task(task: dict[str, Any], where: str) -> ImageMarks | None:
     if "annotations" not in task:
-        return _marks(task["image"], [_spread(item) for item in _labels_of(task)], where)
+        return marks_of(task["image"], regions_of(task), where)
     done = [each for each in task["annotations"] if not each.get("was_cancelled")]
     if not done:
         return None
     if len(done) > 1:
         raise ValueError(f"it has {len(done)} annotations; keep one of them in Label Studio")
-    return _marks(_image_of(task["data"]), done[0]["result"], where)
+    return marks_of(image_of(task["data"]), done[0]["result"], where)
 
 
-def _labels_of(task: dict[str, Any]) -> list[dict[str, Any]]:
-    return [item for value in task.values() if isinstance(value, list) for item in value if isinstance(item, dict)]
+def regions_of(task: dict[str, Any]) -> list[dict[str, Any]]:
+    """Return the regions of a task in a JSON-MIN export, in the structure of the full export."""
+    return [
+        _spread(item) for value in task.values() if isinstance(value, list) for item in value if isinstance(item, dict)
+    ]
 
 
 def _spread(item: dict[str, Any]) -> dict[str, Any]:
@@ -85,7 +88,8 @@ def _spread(item: dict[str, Any]) -> dict[str, Any]:
     return {"type": kind, "value": item, **item}
 
 
-def _marks(url: str, results: list[dict[str, Any]], where: str) -> ImageMarks:
+def marks_of(url: str, results: list[dict[str, Any]], where: str) -> ImageMarks:
+    """Return the rectangles and polygons of one annotation. Raises ValueError for other regions, and malformed ones."""
     marks = ImageMarks(image_name(url), where)
     labelled = {result.get("id") for result in results if result["type"] == _LABELS}
     for result in results:
@@ -146,7 +150,8 @@ def _outline(kind: str, value: dict[str, Any]) -> str:
     return outline
 
 
-def _image_of(data: dict[str, Any]) -> str:
+def image_of(data: dict[str, Any]) -> str:
+    """Return the address of the image of a task."""
     texts = [value for key, value in sorted(data.items()) if isinstance(value, str) and "image" in key.lower()]
     return texts[0] if texts else str(next(value for value in data.values() if isinstance(value, str)))
 

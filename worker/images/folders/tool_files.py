@@ -65,6 +65,7 @@ _FILES = {
 _MARKERS = (
     (frozenset({"label.png", "img.png"}), _LABELME),  # labelme_json_to_dataset
     (frozenset({"survey.json"}), _OURS),
+    (frozenset({"stripwatch-handover.txt"}), _OURS),  # images for a labelling tool
     (frozenset({"run.json", "model.keras"}), _OURS),
     (frozenset({"manifest.json", "model.onnx"}), _OURS),
 )

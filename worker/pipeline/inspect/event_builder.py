@@ -8,6 +8,7 @@ from stripwatch.worker.contracts.events import (
     REJECT_SCHEMA,
     RESULT_SCHEMA,
     Box,
+    Candidate,
     Defect,
     FrameInfo,
     ModelInfo,
@@ -74,6 +75,9 @@ class EventBuilder:
             flags=inspection.flags,
             reason=inspection.reason,
             novelty=inspection.novelty,
+            candidates=tuple(
+                Candidate(each.label, each.score, each.box_px) for each in inspection.candidates if each.box_px
+            ),
         )
 
     def skipped(self, skipped: Skipped, now_s: float) -> Result:

@@ -8,7 +8,7 @@ from prometheus_client import Counter
 
 from stripwatch.worker.broker.topic_limits import TopicLimits, record_bytes
 from stripwatch.worker.config.sections import Topics
-from stripwatch.worker.contracts.events import Reject, Result
+from stripwatch.worker.contracts.events import Candidate, Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import (
     ANOMALY,
@@ -114,8 +114,16 @@ def review_headers(event: Result, frame: Frame, kind: str = "review") -> Headers
         reason=review_reason(event),
         novelty=event.novelty,
         novelty_threshold=None if event.novelty is None else model.novelty_threshold,
+        boxes=_boxes_text(event),
     )
     return frame_copy_headers(frame, kind, _content_type(frame), own)
+
+
+def _boxes_text(event: Result) -> str | None:
+    """Return the boxes of a result as JSON: those of its defects, or what an unsure frame has instead."""
+    found = [Candidate(each.label, each.score, each.box_px) for each in event.defects if each.box_px]
+    boxes = found or event.candidates
+    return msgspec.json.encode(boxes).decode() if boxes else None
 
 
 def review_reason(event: Result) -> str | None:

@@ -97,6 +97,7 @@ def test_a_result_contains_labels_boxes_times_and_the_model() -> None:
         "flags": [],
         "reason": None,
         "novelty": None,
+        "candidates": [],
     }
 
 

@@ -1,0 +1,1 @@
+"""Takes back what a person labelled and corrected in a labelling tool."""

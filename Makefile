@@ -92,6 +92,7 @@ lock: $(TEST_READY)
 	$(COMPILE) --extra gpu $(LIKE_TEST) -o requirements/gpu.txt
 	$(PINS) requirements/build.in $(LIKE_TEST) -o requirements/build.txt  # builds the wheel
 	$(COMPILE) --extra cpu requirements/peers.in -o requirements/peers.txt  # separate: Quix Streams needs older dependencies
+	$(PINS) requirements/label-studio.in -o requirements/label-studio.txt  # separate: its own environment, for tests only
 
 clean:
 	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -5,7 +5,8 @@ This is the structure of most data sets for object detection: GC10-DET
 Studio. See `stripwatch.training.datasets.formats` for the formats.
 """
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from stripwatch.training.datasets.formats.detect import AUTO, AnnotationFiles, find_annotations
@@ -15,14 +16,24 @@ from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
+from stripwatch.worker.images.image_files import scan_files
+
+_GC10_NAME = re.compile(r"img_\d+_\d+_\d+")
 
 
-def is_gc10_det(root: Path) -> bool:
-    """Return whether a folder is GC10-DET: folders with numbers, and the boxes in a folder whose name is misspelt.
+def is_gc10_det(root: Path, images: Sequence[Path]) -> bool:
+    """Return whether a folder is GC10-DET: folders with numbers or names, and boxes with the names of the classes.
 
-    An image with several defects is in one of the folders only, so the boxes have the labels.
+    An image with several defects is in one of the folders only, so the boxes have the labels. The folder of the boxes
+    is named "lable" as published, and "label/label" on Kaggle
+    (https://www.kaggle.com/datasets/zhangyunsheng/defects-class-and-location). Images are named
+    img_01_425391800_00003.jpg, which layout `prefix` would take for a class and a number.
     """
-    return (root / "lable").is_dir()
+    if (root / "lable").is_dir():
+        return True
+    return all(_GC10_NAME.fullmatch(path.stem) for path in images) and any(
+        path.suffix.lower() == ".xml" and _GC10_NAME.fullmatch(path.stem) for path in scan_files(root)
+    )
 
 
 def find_label_files(root: Path) -> AnnotationFiles:

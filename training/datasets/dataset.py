@@ -10,6 +10,7 @@ from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, m
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
+from stripwatch.training.datasets.parts import parts_note
 from stripwatch.training.datasets.reviewed_folder import BOXES_FILE
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
@@ -113,7 +114,7 @@ def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     used = {sample.name for sample in samples}
     names = [name for path in found.files if (name := name_below(root, path)) not in used]
     unused = tuple(SkippedFile(name, f"not used in layout {layout!r}") for name in names)
-    notes = found.notes
+    notes = [*found.notes, *parts_note([sample.name for sample in samples])]
     if unused:
         notes.append(
             f"note: {len(unused)} of {len(found.files)} image files in {root} are not used in layout {layout!r}"

@@ -5,6 +5,8 @@ from collections.abc import Callable, Hashable, Iterable, Iterator
 from pathlib import Path
 
 from stripwatch.training.datasets import annotated, kolektor, manifest, mvtec, reviewed_folder, severstal
+from stripwatch.training.datasets.formats.png_masks import has_class_values
+from stripwatch.training.datasets.parts import PART_NAMES, class_depth
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below, path_text
@@ -18,7 +20,6 @@ _CSV_FILES = {
     COLLECTED: reviewed_folder.CSV_FILE,
 }
 _ONE_CLASS = "only one class, "
-_PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test", "testing"})
 
 
 def detect_layout(root: Path, one_class: bool = False) -> str:
@@ -35,7 +36,7 @@ def detect_layout(root: Path, one_class: bool = False) -> str:
         raise InputError(no_images_text(found))
     if mvtec.is_mvtec(root):
         return "mvtec"
-    if annotated.is_gc10_det(root):
+    if annotated.is_gc10_det(root, images) or has_class_values(root, found.masks):
         return "annotated"
     if categories := mvtec.find_categories(root):
         raise DataError(f"{root} contains categories of MVTec AD ({_few(categories)}); pass one of them as data folder")
@@ -86,7 +87,12 @@ def _read_prefix(root: Path) -> Iterator[Sample]:
 
 
 def _read_folder(root: Path) -> Iterator[Sample]:
-    """Read layout `folder`: the class is the first folder of the path, "crazing" for crazing/12.jpg."""
+    """Read layout `folder`: the class is the first folder of the path, "crazing" for crazing/12.jpg.
+
+    Folders of parts, such as train and valid, and folders around all classes, such as images, are passed over. This is
+    the structure of X-SDD (https://www.mdpi.com/2073-8994/13/4/706) and of exports for classification of Roboflow and
+    YOLO (https://docs.ultralytics.com/datasets/classify/).
+    """
     return _samples(_folder_labels(root, find_images(root)))
 
 
@@ -114,15 +120,16 @@ def _prefix_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
 def _folder_labels(root: Path, images: Iterable[Path]) -> dict[str, str]:
     found: dict[str, str] = {}
     seen: dict[Hashable, Path] = {}
-    for path in images:
+    paths = {name_below(root, path): path for path in images}
+    depth = class_depth(paths)
+    for name, path in paths.items():
         _check_first(seen, path.with_suffix(""), path)
-        name = name_below(root, path)
-        label, slash, _ = name.partition("/")
-        if not slash:
+        folders = name.split("/")[:-1]
+        if not folders:
             raise DataError(f"{path} is not in a folder named after its class")
-        found[name] = label
+        found[name] = folders[depth]
     kinds = {label.lower() for label in found.values()}
-    parts = kinds & _PART_NAMES
+    parts = kinds & PART_NAMES
     if parts and (parts == kinds or len(parts) > 1):
         raise DataError(
             f"{root} contains the folders {_few(found.values())}, which are parts and not classes; pass one of them as "

@@ -18,6 +18,7 @@ from stripwatch.training.survey.report import summarize
 from stripwatch.training.survey.survey import survey
 from stripwatch.worker.common.errors import StripwatchError
 
+ROOT = Path(__file__).parents[3]
 SIDE_PX = 24
 
 
@@ -350,6 +351,84 @@ def voc_2012(root: Path) -> None:
     write(root / "ImageSets" / "Main" / "train.txt", "2007_a\n2007_b\n")
 
 
+def gc10_det_from_kaggle(root: Path) -> None:
+    for folder, name, label in (
+        ("crease", "img_01_3402617700_00001", "9_zhehen"),
+        ("crescent_gap", "img_02_3402617800_00001", "3_yueyawan"),
+        ("crescent_gap", "img_02_3402617800_00002", "3_yueyawan"),
+    ):
+        picture(root / "images" / "images" / folder / f"{name}.jpg")
+        write(root / "label" / "label" / f"{name}.xml", voc(label=label))
+
+
+def neu_det_with_a_misplaced_annotation(root: Path) -> None:
+    neu_det(root)
+    picture(root / "train" / "images" / "crazing" / "crazing_240.jpg")
+    write(root / "validation" / "annotations" / "crazing_240.xml", voc(label="patches"))
+    picture(root / "train" / "images" / "patches" / "patches_1.jpg")
+
+
+def x_sdd_as_published(root: Path) -> None:
+    x_sdd(root / "datas")
+
+
+def classes_in_parts(root: Path) -> None:
+    pictures(root, "train/pits/1.png", "train/rust/2.png", "val/pits/1.png", "test/rust/4.png")
+
+
+def cvat(root: Path) -> None:
+    two_classes(root)
+    sizes = f'width="{SIDE_PX}" height="{SIDE_PX}"'
+    box = '<box label="pits" xtl="1" ytl="2" xbr="5" ybr="6"/>'
+    mask_ = '<mask label="rust" rle="1, 3" left="4" top="3" width="2" height="2"/>'
+    images = f'<image id="0" name="pits/1.png" {sizes}>{box}</image><image id="1" name="3.png" {sizes}>{mask_}</image>'
+    write(root / "annotations.xml", f"<annotations><version>1.1</version>{images}</annotations>")
+
+
+def cvat_without_extent(root: Path) -> None:
+    two_classes(root)
+    image = f'<image id="0" name="pits/1.png" width="{SIDE_PX}" height="{SIDE_PX}">'
+    write(root / "annotations.xml", f'<annotations>{image}<points label="pits" points="1,1"/></image></annotations>')
+
+
+def choices_of_label_studio(root: Path) -> None:
+    pictures(root, "frame a.png", "frame b.png")
+    tasks = [
+        {
+            "id": number,
+            "data": {"image": f"/data/local-files/?d=frame%20{name}.png"},
+            "annotations": [{"result": [{"type": "choices", "value": {"choices": [label]}}]}],
+        }
+        for number, (name, label) in enumerate((("a", "pits"), ("b", "clean")))
+    ]
+    write(root / "project-2.json", json.dumps(tasks))
+
+
+def index_masks(path: Path) -> None:
+    pixels = np.zeros((SIDE_PX, SIDE_PX), np.uint8)
+    pixels[4:9, 4:9], pixels[12:16, 12:20] = 1, 2
+    path.parent.mkdir(parents=True, exist_ok=True)
+    cv2.imwrite(str(path), pixels)
+
+
+def masks_with_classes(root: Path) -> None:
+    pictures(root, "train/a.jpg", "train/b.jpg")
+    index_masks(root / "train" / "a_mask.png")
+    cv2.imwrite(str(root / "train" / "b_mask.png"), np.zeros((SIDE_PX, SIDE_PX), np.uint8))
+    write(root / "train" / "_classes.csv", "Pixel Value, Class\n0, background\n1, pits\n2, rust\n")
+
+
+def masks_with_unnamed_classes(root: Path) -> None:
+    two_classes(root)
+    index_masks(root / "masks" / "1.png")
+
+
+def yolo_with_rotated_boxes(root: Path) -> None:
+    two_classes(root)
+    write(root / "data.yaml", "path: ../data\ntrain: images\nval: images\nnames: {0: pits, 1: 'rust'}\n")
+    write(root / "labels" / "1.txt", "0 0.2 0.1 0.5 0.2 0.4 0.6 0.1 0.5\n")
+
+
 def images_without_labels(root: Path) -> None:
     pictures(root, "frame a.png", "frame b.png")
 
@@ -471,7 +550,7 @@ HABITS = [
         annotations=("voc", 3, 3, 0),
         layout="annotated",
     ),
-    Habit(neu_det, {"crazing": 2, "rolled-in_scale": 2}, boxes=".", annotations=("voc", 4, 4, 0), layout="prefix"),
+    Habit(neu_det, {"crazing": 2, "rolled-in_scale": 2}, boxes=".", annotations=("voc", 4, 4, 0), layout="folder"),
     Habit(
         x_sdd,
         {"finishing roll printing": 1, "iron sheet ash": 1, "oxide scale of plate system": 1},
@@ -500,6 +579,60 @@ HABITS = [
         layout="annotated",
         notes=("1 of 3 image files in .* are not used in layout 'annotated'",),
     ),
+    Habit(
+        gc10_det_from_kaggle,
+        {"9_zhehen": 1, "3_yueyawan": 2},
+        annotations=("voc", 3, 3, 0),
+        layout="annotated",
+    ),
+    Habit(
+        neu_det_with_a_misplaced_annotation,
+        {"crazing": 3, "rolled-in_scale": 2, "patches": 1},
+        boxes=".",
+        annotations=("voc", 5, 5, 0),
+        layout="folder",
+        notes=(
+            r"the parts train, validation are read as one data set",
+            r"a label that the image does not have, 1 in all: 1 \(train/images/crazing/crazing_240\.jpg: patches\)",
+        ),
+    ),
+    Habit(
+        x_sdd_as_published,
+        {"finishing roll printing": 1, "iron sheet ash": 1, "oxide scale of plate system": 1},
+        layout="folder",
+    ),
+    Habit(
+        classes_in_parts,
+        {"pits": 2, "rust": 2},
+        layout="folder",
+        notes=("the parts test, train, val are read as one data set, and fit makes its own split",),
+    ),
+    Habit(cvat, TWO, {"type .xml": 1}, boxes="annotations.xml", annotations=("cvat", 2, 1, 1)),
+    Habit(
+        cvat_without_extent,
+        boxes=".",
+        refused=r"annotations\.xml: image pits/1\.png: it has a points; draw box, polygon, ellipse, mask",
+    ),
+    Habit(
+        choices_of_label_studio,
+        {"pits": 1, "clean": 1},
+        {"type .json": 1},
+        annotations=("label-studio", 2, 0, 0),
+        layout="annotated",
+    ),
+    Habit(
+        masks_with_classes,
+        {"pits": 1, "rust": 1, "clean": 1},
+        {"mask of another image": 2},
+        annotations=("masks", 2, 0, 2),
+        layout="annotated",
+    ),
+    Habit(
+        masks_with_unnamed_classes,
+        boxes="masks",
+        refused=r"1\.png has 3 values, such as 0, 1, 2; .* add labelmap\.txt or _classes\.csv",
+    ),
+    Habit(yolo_with_rotated_boxes, TWO, boxes="data.yaml", annotations=("yolo", 1, 0, 1)),
     Habit(images_without_labels, refused="cannot detect the layout .* not 'annotated' .*; sort the images into"),
     Habit(severstal_with_an_index, STRIPS, annotations=MASKED),
     Habit(severstal_in_another_order, STRIPS, annotations=MASKED),
@@ -516,6 +649,11 @@ HABITS = [
         refused=r"3 problems in .*manifest\.csv: .*line 3: .*line 4: .*gone\.png does not .*line 5: '\.\./1",
     ),
 ]
+
+
+def test_the_reference_page_lists_every_habit() -> None:
+    page = (ROOT / "docs" / "reference" / "data-sets.md").read_text()
+    assert {habit.make.__name__ for habit in HABITS} == set(re.findall(r"\| `(\w+)` \|$", page, re.MULTILINE))
 
 
 def classes_of(dataset: DataSet) -> dict[str, int]:

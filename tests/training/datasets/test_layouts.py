@@ -41,7 +41,8 @@ def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
     ("names", "message"),
     [
         (["line1/pits_1.jpg", "line2/scratch_1.jpg"], r"folder \(line1, line2\) or prefix \(pits, scratch\); choose"),
-        (["train/pits/1.jpg", "val/pits/2.jpg"], "contains the folders train, val, which are parts and not classes"),
+        (["train/pits/1.jpg", "val/pits/2.jpg"], "has only one class, pits; training needs at least two"),
+        (["train/1.jpg", "val/2.jpg"], "contains the folders train, val, which are parts and not classes"),
         (
             ["pits/1.jpg", "scratch/1.jpg", "odd.jpg"],
             r"'folder' \(.*odd\.jpg is not in a folder named after its class\).* 'prefix' \(.*odd\.jpg is not named",

@@ -27,6 +27,7 @@ _READERS: dict[str, Callable[[Path, list[Path], Problems], Iterator[ImageMarks]]
 }
 FORMATS = (*_READERS, "yolo")
 _NAMED_MAX = 3
+_BROKEN = "JSON that is not valid"
 _XML_ROOT = re.compile(rb"<\s*([A-Za-z_][\w.-]*)")
 
 
@@ -56,7 +57,7 @@ def find_annotations(path: Path, wanted: str, is_image: Callable[[Path], bool]) 
 
     wanted: one of FORMATS, or "auto". is_image: returns whether a file is an image of the data set, and so not a mask.
     Raises SettingsError for an unknown format, InputError if the path does not exist, DataError if there are no
-    annotations, or annotations of several formats.
+    annotations, or annotations of several formats, and for a JSON file that is not valid if there is nothing else.
     """
     if wanted not in (AUTO, *FORMATS):
         raise SettingsError(f"--boxes-format {wanted!r} is unknown; choose from {', '.join((AUTO, *FORMATS))}")
@@ -93,6 +94,8 @@ def _choose(path: Path, root: Path, found: dict[str, list[Path]], wanted: str, f
         raise DataError(f"--boxes {path} has annotations of several formats: {each}. Choose one with --boxes-format")
     what = "annotations" if wanted == AUTO else f"{wanted} annotations"
     others = {kind: paths for kind, paths in found.items() if kind != wanted}
+    if broken := others.get(_BROKEN):
+        load_json(broken[0])
     if others:
         text = ", ".join(f"{len(paths)} {kind} files ({paths[0].name})" for kind, paths in sorted(others.items()))
     else:
@@ -127,7 +130,7 @@ def _json_format(path: Path) -> str | None:
     try:
         content = load_json(path)
     except DataError:
-        return "JSON that is not valid"
+        return _BROKEN
     for kind, matches in (
         ("coco", coco.is_coco),
         ("label-studio", label_studio.is_label_studio),

@@ -65,7 +65,8 @@ def check_pixels(width_px: int, height_px: int) -> None:
 def checked_side(value: float, name: str) -> int:
     """Return a width or height in pixels. Raises ValueError if it is not a positive whole number."""
     if not 0 < value <= _SIDE_PX_MAX or value != int(value):
-        raise ValueError(f"the image {name} of {value:g} is not a positive number of pixels")
+        text = str(value).removesuffix(".0")[:20]
+        raise ValueError(f"the image {name} of {text} is not a positive number of pixels")
     return int(value)
 
 

@@ -54,7 +54,7 @@ def read_masks(root: Path, files: Sequence[Path], problems: Problems) -> Iterato
 
 def has_class_values(root: Path, files: Sequence[Path]) -> bool:
     """Return whether a file next to masks has the classes of their values. Raises DataError if it is malformed."""
-    return find_class_values(_folders(root, files)) is not None
+    return bool(files) and find_class_values(_folders(root, files)) is not None
 
 
 def _folders(root: Path, files: Sequence[Path]) -> list[Path]:
@@ -115,7 +115,7 @@ def _only_at_edges(between: Mask, inside: Mask) -> bool:
 def _class_shapes(values: Values, classes: dict[int, str], path: Path) -> list[Shape]:
     shapes = []
     for value in np.unique(values).tolist():
-        if value not in classes and value != _VOC_BORDER:
+        if value not in classes and value not in (0, _VOC_BORDER):  # 0 is the background unless it is named
             known = ", ".join(f"{value_text(each)} {label}" for each, label in classes.items() if label)
             raise DataError(f"{path} has the value {value_text(value)}, which has no class; known: {known}")
         if label := classes.get(value):

@@ -5,6 +5,7 @@ are numbers, whose names are in data.yaml, classes.txt or obj.names.
 Sources: https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralytics.com/datasets/segment/.
 """
 
+import codecs
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -25,7 +26,7 @@ def is_yolo(path: Path) -> bool:
     """Return whether a .txt file begins like a YOLO file, or is empty, as for a clean image."""
     if path.name.lower() in OTHER_TXT or path.name.lower().startswith("readme"):
         return False
-    lines = read_whole(path).split(b"\n")
+    lines = read_whole(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
     first = next((line for line in lines if line.strip()), b"")
     return not first or _LINE.fullmatch(first) is not None
 

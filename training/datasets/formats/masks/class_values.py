@@ -2,8 +2,8 @@
 
 * CVAT ("Segmentation mask 1.1"): labelmap.txt with lines such as "pits:250,50,83::"
   (https://docs.cvat.ai/docs/dataset_management/formats/format-smask/).
-* Roboflow ("Semantic Segmentation Masks"): _classes.csv with the columns "Pixel Value" and "Class"
-  (https://roboflow.com/formats/semantic-segmentation-masks-png).
+* Roboflow ("Semantic Segmentation Masks"): _classes.csv with the columns "Pixel Value" and "Class", as described in
+  https://github.com/luxonis/luxonis-ml.
 """
 
 import csv

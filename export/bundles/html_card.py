@@ -6,11 +6,14 @@ from html import escape
 import numpy as np
 
 from stripwatch.export.bundles.show import (
+    CHANGE_COLUMNS,
+    CHANGE_NOTE,
     LABEL_COLUMNS,
     LABEL_NOTE,
     NOVELTY_COLUMNS,
     NOVELTY_NOTE,
     BundleCard,
+    change_rows,
     facts,
     label_rows,
     novelty_rows,
@@ -53,6 +56,10 @@ def _parts(card: BundleCard) -> Iterator[str]:
         yield table(NOVELTY_COLUMNS, novelty_rows(manifest))
         for note in (NOVELTY_NOTE, *manifest.novelty_figures.notes):
             yield f'<p class="note">{escape(note)}</p>'
+    if changes := change_rows(manifest):
+        yield "<h2>What the model withstands</h2>"
+        yield table(CHANGE_COLUMNS, changes)
+        yield f'<p class="note">{CHANGE_NOTE}</p>'
     yield "<h2>Golden frames</h2>"
     yield (
         "<p>The worker runs these frames when it loads the bundle. Each score must be within "

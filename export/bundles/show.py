@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
+from stripwatch.export.results.stress_results import limits_text
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -24,6 +25,12 @@ NOVELTY_COLUMNS = ("class left out of the training", "frames", "detected as nove
 NOVELTY_NOTE = (
     "share of the frames of a class that a model without this class detects as novel: the lower it is, the more new "
     "defects like these are reported as one of the known labels."
+)
+
+CHANGE_COLUMNS = ("change of the frames", "reliable to", "fails at", "strength")
+CHANGE_NOTE = (
+    "strengths of a change up to which the model is reliable: hardly any frame is confidently wrong, and most remain "
+    "right and certain."
 )
 
 
@@ -76,6 +83,13 @@ def outcome(card: BundleCard) -> Outcome:
         for row in unknown:
             novelty.add_row(*row)
         tables.append(novelty)
+    if withstood := change_rows(manifest):
+        changes = numbers_table(*CHANGE_COLUMNS[:-1])
+        changes.add_column(CHANGE_COLUMNS[-1])
+        changes.caption = CHANGE_NOTE
+        for row in withstood:
+            changes.add_row(*row)
+        tables.append(changes)
     named = {"bundle": f"{manifest.name} {manifest.version}"}
     step = command_text("check", "--bundle", card.bundle.path)
     return Outcome(as_json(card), named | facts(card), tables, [step], listing=True)
@@ -131,6 +145,11 @@ def novelty_rows(manifest: Manifest) -> list[tuple[str, ...]]:
         (_named(manifest, label), f"{share.frames:,}", *_ratios(share.share, share.low, share.high))
         for label, share in shares
     ]
+
+
+def change_rows(manifest: Manifest) -> list[tuple[str, ...]]:
+    """Return one row per change that was measured, with the columns of CHANGE_COLUMNS."""
+    return [(name, *limits_text(each), each.unit) for name, each in (manifest.withstands or {}).items()]
 
 
 def _named(manifest: Manifest, label: str) -> str:

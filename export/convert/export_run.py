@@ -34,11 +34,11 @@ from stripwatch.export.convert.synthetic_defects import NONE_REPRODUCED, Reprodu
 from stripwatch.export.convert.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.convert.verify import verify
+from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_detector, load_model, view_outputs
 from stripwatch.export.runs.provenance import versions_of
-from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, read_run
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_of, path_text

@@ -7,7 +7,7 @@ import msgspec
 import onnx
 
 from stripwatch.export.convert.keras_to_onnx import OPSET
-from stripwatch.export.runs.run_evaluation import Evaluation
+from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.contracts.model_record import Fidelity, NoveltySpec, Provenance, Validation
 from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold, encode_manifest
@@ -81,6 +81,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         fidelity=facts.fidelity,
         novelty=facts.novelty,
         novelty_figures=evaluation.novelty.figures if evaluation and evaluation.novelty else None,
+        withstands=evaluation.stress.limits if evaluation and evaluation.stress else None,
     )
 
 

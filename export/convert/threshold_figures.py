@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.operating_points import callable_labels, precision_recall
-from stripwatch.export.runs.run_evaluation import Evaluation
+from stripwatch.export.results.operating_points import callable_labels, precision_recall
+from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.worker.contracts.model_record import ThresholdFigures
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.verdict import Decision

@@ -7,7 +7,7 @@ import numpy as np
 from stripwatch.export.reporting.axes import number, use_log_scale
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, new_figure, to_png
-from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.worker.common.terminal.tables import shorten
 from stripwatch.worker.contracts.model_record import Bin
 

@@ -2,7 +2,7 @@
 
 from scipy.stats import binomtest
 
-from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.results.run_evaluation import Interval
 
 LEVEL = 0.95
 

@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from stripwatch.export.runs.operating_points import callable_labels, operating_point
-from stripwatch.export.runs.run_evaluation import AnomalyFigures, ChosenThreshold, KindFigures
+from stripwatch.export.results.operating_points import callable_labels, operating_point
+from stripwatch.export.results.run_evaluation import AnomalyFigures, ChosenThreshold, KindFigures
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.evaluation.predictions import ScoredFrames

@@ -7,9 +7,9 @@ import msgspec
 import typer
 from rich.table import Table
 
+from stripwatch.export.results.run_evaluation import Evaluation, Interval, total
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.export.runs.run_evaluation import Evaluation, Interval, total
 from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, TestLayout, Unknown
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
@@ -46,6 +46,13 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder in which the features of all frames are kept for later evaluations."),
     ] = None,
+    stress_frames: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Number of frames that are changed on purpose to measure what the model withstands. 0 omits that.",
+        ),
+    ] = 100,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
     ] = None,
@@ -66,6 +73,10 @@ def evaluate(
     of the class should come out as novel. This takes one more pass over the training frames, and then seconds per
     class; --no-leave-one-out omits it, and --cache makes the next evaluation faster.
 
+    "stress" states what the model withstands: --stress-frames of the frames are made darker, noisy, blurred, dusty and
+    so on, at several strengths, and judged as a worker would judge them. For each kind of change it states the strength
+    up to which the model is reliable. This takes about 50 predictions per frame.
+
     For a run of fit --task anomaly, "anomaly" states the AUROC, the share of defects found at the threshold, and both
     for each kind of defect if the images are sorted into classes. --recall, --unknown, --no-leave-one-out and --cache
     have no meaning then.
@@ -79,6 +90,7 @@ def evaluate(
     require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
     from stripwatch.training.novelty.report import novelty_table
+    from stripwatch.training.stress.report import stress_table
 
     settings = EvaluateSettings(
         *(run, data, test, recall, out, boxes, boxes_format),
@@ -86,6 +98,7 @@ def evaluate(
         leave_one_out=leave_one_out,
         cache=cache,
         test_layout=test_layout,
+        stress_frames=stress_frames,
     )
     found = evaluate_run(settings)
     report = (out or run / "evaluation") / "report.html"
@@ -93,11 +106,13 @@ def evaluate(
     step = command_text("export", "run", run, *moved, "--out", Path(f"{run.resolve().name}.onnx"))
     summary = {"run": str(run), **_summary(found), "report": str(report)}
     tables = [_labels(found), *_kinds(found), *([novelty_table(found.novelty)] if found.novelty else [])]
+    tables += [stress_table(found.stress)] if found.stress else []
     finish(Outcome(summary, _facts(found), tables, [step], {"report": report}), json_file)
 
 
 def _summary(found: Evaluation) -> dict[str, Any]:
     from stripwatch.training.novelty.report import novelty_summary
+    from stripwatch.training.stress.report import stress_summary
 
     return {
         "measured_on": found.measured_on,
@@ -117,6 +132,7 @@ def _summary(found: Evaluation) -> dict[str, Any]:
         "localisation": found.localisation and total(found.localisation).shares,
         "novelty": found.novelty and novelty_summary(found.novelty),
         "file_counts": msgspec.to_builtins(found.files),
+        "stress": found.stress and stress_summary(found.stress),
         **({"anomaly": msgspec.to_builtins(found.anomaly)} if found.anomaly else {}),
     }
 

@@ -10,9 +10,7 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.runs.keras_model import load_model
-from stripwatch.export.runs.predicted_labels import predicted_labels
-from stripwatch.export.runs.run_evaluation import (
+from stripwatch.export.results.run_evaluation import (
     SCHEMA,
     Calibration,
     ChosenThreshold,
@@ -20,6 +18,8 @@ from stripwatch.export.runs.run_evaluation import (
     Localization,
     write_evaluation,
 )
+from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO
 from stripwatch.training.evaluation.anomaly_scores import Kinds, fixed_thresholds, measure_anomalies, read_kinds
@@ -33,6 +33,8 @@ from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_f
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
+from stripwatch.training.stress.measurement import STRESS_FRAMES, choose_frames, measure_stress, stressed_model
+from stripwatch.training.stress.plots import draw_stress
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
@@ -53,7 +55,8 @@ class EvaluateSettings:
     the `unsure` thresholds must reach; None chooses the best F1. out: folder for plots and report.html. boxes:
     annotations of the frames; None uses those of the fit. boxes_format: format of `boxes`, or "auto". unknown: folders
     of images that the model should not know. leave_one_out: leave out each class in turn. cache: folder in which
-    features are kept for later evaluations. test_layout: layout of `test`, or "auto".
+    features are kept for later evaluations. test_layout: layout of `test`, or "auto". stress_frames: number of frames
+    that are changed on purpose to measure what the model withstands; 0 omits that.
     """
 
     run: Path
@@ -67,6 +70,7 @@ class EvaluateSettings:
     leave_one_out: bool = True
     cache: Path | None = None
     test_layout: str = AUTO
+    stress_frames: int = STRESS_FRAMES
 
 
 def evaluate_run(settings: EvaluateSettings) -> Evaluation:
@@ -133,6 +137,12 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             test = None if measured is validation else measured
             novelty = measure_novelty(judging, validation, test, options, progress)
             evaluation = msgspec.structs.replace(evaluation, novelty=novelty.results())
+        if settings.stress_frames:
+            stressed = stressed_model(settings.run, run, model, evaluation.thresholds, evaluation.calibration.applied)
+            frames = choose_frames(measured.frames, settings.stress_frames)
+            evaluation = msgspec.structs.replace(
+                evaluation, stress=measure_stress(stressed, measured.root, frames, progress)
+            )
         with one_step(progress, "drawing the report"):
             write_results(settings.run, out, model, run, measured, evaluation, novelty)
     return evaluation
@@ -181,6 +191,8 @@ def write_results(
     pictures["mistakes"] = draw_error_sheet(model, run, measured)
     if novelty is not None:
         pictures |= novelty.pictures()
+    if evaluation.stress is not None:
+        pictures["stress"] = draw_stress(evaluation.stress)
     write_report(out, run, evaluation, pictures)
     write_evaluation(folder, evaluation)
 

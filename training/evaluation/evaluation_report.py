@@ -4,8 +4,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stripwatch.export.reporting.html import page, picture, table
-from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.run_evaluation import (
+from stripwatch.export.results.run_evaluation import (
     Calibration,
     Evaluation,
     Interval,
@@ -13,9 +12,11 @@ from stripwatch.export.runs.run_evaluation import (
     OperatingPoint,
     total,
 )
+from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.novelty.measurement import PICTURES
 from stripwatch.training.novelty.report import novelty_section
+from stripwatch.training.stress.report import stress_section
 
 REPORT_FILE = "report.html"
 _NO_LABELS = "- (no frame has a label and none is predicted)"
@@ -49,6 +50,9 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
     if evaluation.novelty is not None:
         parts.append(novelty_section(evaluation.novelty))
         parts += [picture(PICTURES[name], png) for name, png in pictures.items() if name in PICTURES]
+    if evaluation.stress is not None:
+        parts.append(stress_section(evaluation.stress))
+        parts.append(picture("Verdicts by strength of the change", pictures["stress"]))
     return page(title, measured, parts)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from stripwatch.export.results.run_evaluation import NO_LOCALIZATION, Localization, total
 from stripwatch.export.runs.keras_model import exported_view
-from stripwatch.export.runs.run_evaluation import NO_LOCALIZATION, Localization, total
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, Head, HeatmapFacts, Run
 from stripwatch.training.annotations.annotations import Annotations, relabelled
 from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, read_annotations

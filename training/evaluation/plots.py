@@ -7,8 +7,8 @@ from sklearn.metrics import precision_recall_curve
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
 from stripwatch.export.reporting.figures import literal, new_axes, to_png
+from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.export.runs.files import read_whole
-from stripwatch.export.runs.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import HISTORY_FILE, Run
 from stripwatch.training.evaluation.predictions import ScoredFrames
 

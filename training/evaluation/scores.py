@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 from sklearn.metrics import average_precision_score
 
 from stripwatch.export.reporting.confidence_intervals import LEVEL
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
-from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.contracts.model_record import ClassFigures, Validation
 

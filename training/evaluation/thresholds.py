@@ -11,9 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.operating_points import Scores, callable_labels, operating_point
+from stripwatch.export.results.operating_points import Scores, callable_labels, operating_point
+from stripwatch.export.results.run_evaluation import ChosenThreshold
 from stripwatch.export.runs.predicted_labels import Flags
-from stripwatch.export.runs.run_evaluation import ChosenThreshold
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.calibration import score_range, worker_scores
 from stripwatch.training.evaluation.scores import Matrix

@@ -8,9 +8,9 @@ from pathlib import Path
 import msgspec
 
 from stripwatch.export.convert.export_run import ExportSettings, export_run
+from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.keras_model import load_model
-from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, EvaluateSettings, evaluate_run
@@ -186,7 +186,7 @@ def _measure(settings: CompareSettings, candidate: Candidate) -> LeaderboardEntr
     evaluation = read_evaluation(folder, run)
     has_report = (folder / REPORT_FOLDER / REPORT_FILE).exists()  # the page of the comparison links to it
     if evaluation is None or evaluation.measured_on != "validation" or not has_report:
-        evaluation = evaluate_run(EvaluateSettings(folder, settings.data))
+        evaluation = evaluate_run(EvaluateSettings(folder, settings.data, stress_frames=0))
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:
         entry = _with_speed(entry, folder, settings.data, settings.bundle(candidate))

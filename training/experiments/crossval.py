@@ -13,10 +13,10 @@ import numpy as np
 from sklearn.metrics import confusion_matrix
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.results.run_evaluation import Localization, total
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
-from stripwatch.export.runs.run_evaluation import Localization, total
 from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.evaluation.command import rounded
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER, evaluate, write_results

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_intervals
 from stripwatch.export.reporting.html import Html, link, page, picture, table
-from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER
 from stripwatch.training.evaluation.evaluation_report import REPORT_FILE

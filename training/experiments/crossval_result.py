@@ -2,8 +2,8 @@
 
 import msgspec
 
-from stripwatch.export.runs.novelty_results import NoveltyResults
-from stripwatch.export.runs.run_evaluation import Interval, Localization
+from stripwatch.export.results.novelty_results import NoveltyResults
+from stripwatch.export.results.run_evaluation import Interval, Localization
 from stripwatch.worker.contracts.model_record import ClassFigures
 
 

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from stripwatch.export.reporting.axes import use_log_scale
 from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, to_png
-from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.tables import numbers_table
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from sklearn.metrics import roc_auc_score
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
-from stripwatch.export.runs.novelty_results import LeftOutClass, MissedFrame, UnknownFrames
+from stripwatch.export.results.novelty_results import LeftOutClass, MissedFrame, UnknownFrames
 from stripwatch.export.runs.run_folder import SplitFrame
 from stripwatch.worker.contracts.model_record import DetectedShare
 

@@ -6,7 +6,7 @@ from functools import reduce
 from operator import add
 from pathlib import Path
 
-from stripwatch.export.runs.novelty_results import NoveltyResults
+from stripwatch.export.results.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.novelty.judged_frames import (
     JudgedFrames,

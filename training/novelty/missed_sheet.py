@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripwatch.export.reporting.figures import Tile, decode_tile, draw_sheet
+from stripwatch.export.results.novelty_results import MissedFrame
 from stripwatch.export.runs.frames import read_frame
-from stripwatch.export.runs.novelty_results import MissedFrame
 from stripwatch.training.novelty.judged_frames import JudgedFrames
 from stripwatch.worker.images.decode_spec import DecodeSpec
 

@@ -7,7 +7,7 @@ from typing import Any
 from rich.table import Table
 
 from stripwatch.export.reporting.html import table
-from stripwatch.export.runs.novelty_results import MissedFrame, NoveltyResults, UnknownFrames
+from stripwatch.export.results.novelty_results import MissedFrame, NoveltyResults, UnknownFrames
 from stripwatch.worker.common.terminal.tables import numbers_table
 from stripwatch.worker.contracts.model_record import DetectedShare
 

@@ -115,6 +115,20 @@ class NoveltyFigures(msgspec.Struct, frozen=True):
     notes: Annotated[list[str], Meta(description="Limits of these figures.")] = []
 
 
+class WithstoodChange(msgspec.Struct, frozen=True):
+    """Strengths of a change of the frames up to which the model is reliable, measured by Keras."""
+
+    unit: Annotated[str, Meta(description="What the strength states; empty for a change without a strength.")]
+    reliable_to: Annotated[
+        float | None,
+        Meta(description="Last strength before the model stops being reliable; null if it fails at the mildest one."),
+    ]
+    fails_at: Annotated[
+        float | None,
+        Meta(description="First strength at which the model is not reliable; null if it withstands all of them."),
+    ]
+
+
 class Fidelity(msgspec.Struct, frozen=True):
     """Comparison of the bundle with the Keras model on all validation frames, on the CPU that exported it."""
 

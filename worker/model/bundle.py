@@ -21,6 +21,7 @@ from stripwatch.worker.contracts.model_record import (
     Provenance,
     ThresholdFigures,
     Validation,
+    WithstoodChange,
 )
 from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -194,6 +195,13 @@ class Manifest(msgspec.Struct, frozen=True):
         Meta(
             description="How many unknown frames the novelty score detects, measured by Keras; null if the run was not "
             "evaluated, for models without a novelty score, and in older bundles."
+        ),
+    ] = None
+    withstands: Annotated[
+        dict[str, WithstoodChange] | None,
+        Meta(
+            description="Changes of the frames that the model withstands, such as noise or blur, by name; null if that "
+            "was not measured, and in older bundles."
         ),
     ] = None
 

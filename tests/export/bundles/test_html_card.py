@@ -10,7 +10,14 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.html_card import html_card
 from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
-from stripwatch.worker.contracts.model_record import Bin, ClassFigures, DetectedShare, NoveltyFigures, Validation
+from stripwatch.worker.contracts.model_record import (
+    Bin,
+    ClassFigures,
+    DetectedShare,
+    NoveltyFigures,
+    Validation,
+    WithstoodChange,
+)
 from stripwatch.worker.model.bundle import read_bundle
 from tests.tiny import LABELS, SPEC, tiny_contract, watchful_contract, write_bundle
 
@@ -75,3 +82,11 @@ def test_the_page_shows_what_the_novelty_score_misses(tmp_path: Path) -> None:
     row = "<td>dark</td><td>40</td><td>0.250</td><td>0.140</td><td>0.400</td>"
     for shown in ("<h2>Unknown defects</h2>", row, "the &lt;backbone&gt; has seen it"):
         assert shown in page
+
+
+def test_the_page_shows_what_the_model_withstands(tmp_path: Path) -> None:
+    withstands = {"noise": WithstoodChange("grey levels", 2.0, 4.0)}
+    page = html_card(read_card(read_bundle(write_bundle(tmp_path / "a.onnx", tiny_contract(withstands=withstands)))))
+    assert "<h2>What the model withstands</h2>" in page
+    assert "<td>noise</td><td>2</td><td>4</td><td>grey levels</td>" in page
+    assert "withstands" not in html_card(read_card(read_bundle(write_bundle(tmp_path / "b.onnx"))))

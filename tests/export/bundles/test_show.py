@@ -3,8 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.bundles.show import as_json, facts, outcome, read_card
-from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures
+from stripwatch.export.bundles.show import as_json, change_rows, facts, outcome, read_card
+from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures, WithstoodChange
 from stripwatch.worker.model.bundle import read_bundle
 from tests.printed import as_printed, next_steps
 from tests.tiny import tiny_contract, write_bundle
@@ -73,6 +73,23 @@ def test_shows_which_left_out_classes_are_missed_the_lowest_share_first(tmp_path
     assert "1.50% of 200 validation frames are false alarms; 95.0% of a left-out class detected on average" in text
     assert text.index("grey (no defect)  ", text.index("class left out")) < text.rindex("bright")
     assert "0.150" in text
+
+
+def test_shows_what_the_model_withstands(tmp_path: Path) -> None:
+    withstands = {
+        "noise": WithstoodChange("grey levels", 2.0, 4.0),
+        "mirrored": WithstoodChange("", 1.0, None),
+        "darker": WithstoodChange("factor", None, 0.8),
+    }
+    path = write_bundle(tmp_path / "a.onnx", tiny_contract(withstands=withstands))
+    manifest = read_bundle(path).manifest
+    assert change_rows(manifest) == [
+        ("noise", "2", "4", "grey levels"),
+        ("mirrored", "yes", "-", ""),
+        ("darker", "-", "0.8", "factor"),
+    ]
+    text = as_printed(outcome(read_card(read_bundle(path))))
+    assert all(name in text for name in withstands)
 
 
 def test_an_anomaly_model_needs_no_novelty_score(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from stripwatch.export.convert.pack import Facts, describe
-from stripwatch.export.runs.run_evaluation import (
+from stripwatch.export.results.run_evaluation import (
     Evaluation,
 )
 from stripwatch.worker.contracts.model_record import Bin, Fidelity

@@ -2,14 +2,14 @@
 
 import hashlib
 
-from stripwatch.export.runs import run_evaluation, run_folder
-from stripwatch.export.runs.run_evaluation import (
+from stripwatch.export.results.run_evaluation import (
     Calibration,
     ChosenThreshold,
     Evaluation,
     Interval,
     OperatingPoint,
 )
+from stripwatch.export.runs import run_evaluation, run_folder
 from stripwatch.export.runs.run_folder import Configuration, Run, Split, SplitFrame
 from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec

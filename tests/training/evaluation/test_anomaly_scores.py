@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from stripwatch.export.runs.run_evaluation import KindFigures
+from stripwatch.export.results.run_evaluation import KindFigures
 from stripwatch.training.evaluation.anomaly_scores import measure_anomalies
 from stripwatch.training.evaluation.scores import Matrix
 

@@ -11,13 +11,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripwatch.export.runs.novelty_results import NoveltyResults
-from stripwatch.export.runs.run_evaluation import Evaluation, read_evaluation, write_evaluation
+from stripwatch.export.results.novelty_results import NoveltyResults
+from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation, write_evaluation
 from stripwatch.export.runs.run_folder import Run, SplitFrame, read_run, write_run
 from stripwatch.training.evaluation.error_sheet import caption, overlay, pick_worst
 from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate, evaluate_run
 from stripwatch.training.evaluation.evaluation_report import write_report
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames
+from stripwatch.training.stress.changes import CHANGES
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.terminal.console import new_progress
 from tests.trained import FRAME_PX, LABELS, write_textures
@@ -60,6 +61,7 @@ def test_the_metrics_match_those_of_the_fit(folder: Path) -> None:
 def test_the_report_is_one_file_with_every_picture(folder: Path) -> None:
     out = folder / "evaluation"
     usual = {"curves", "confusion", "precision_recall", "reliability", "mistakes", "novelty", "novelty_detection"}
+    usual.add("stress")
     names = {path.stem for path in out.iterdir() if path.suffix == ".png"}
     missed = any(found.unknown.missed for found in novelty(folder).left_out.values())
     assert names == usual | ({"novelty_missed_classes"} if missed else set())
@@ -73,6 +75,15 @@ def test_the_report_is_one_file_with_every_picture(folder: Path) -> None:
         assert picture.std() > 1
 
 
+def test_states_what_the_model_withstands(folder: Path) -> None:
+    stress = read(folder).stress
+    assert stress is not None
+    assert [change.name for change in stress.changes] == [change.name for change in CHANGES]
+    assert stress.frames == stress.unchanged.frames == len(read_run(folder).split.validation)
+    accuracy = read(folder).accuracy.value
+    assert stress.unchanged.right / stress.frames == pytest.approx(accuracy)
+
+
 def test_measures_test_frames_with_the_validation_thresholds(
     folder: Path, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
@@ -80,7 +91,8 @@ def test_measures_test_frames_with_the_validation_thresholds(
     (tmp_path / "other" / "notes.pdf").touch()
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
-    evaluate_run(EvaluateSettings(copy, test=tmp_path / "other", out=tmp_path / "report"))
+    evaluate_run(EvaluateSettings(copy, test=tmp_path / "other", out=tmp_path / "report", stress_frames=0))
+    assert read(copy).stress is None
     found = read(copy)
     assert (found.measured_on, found.frames) == ("test", 12)
     assert found.thresholds == read(folder).thresholds
@@ -240,7 +252,7 @@ def test_measures_folders_of_unknown_images_and_test_frames(folder: Path, tmp_pa
     unknown = (tmp_path / "checks", tmp_path / "plain")
     cv2.imwrite(str(unknown[1] / "b.png"), rng.normal(120, 10, (FRAME_PX, FRAME_PX)).astype(np.uint8))
     (unknown[1] / "a.png").unlink()
-    settings = EvaluateSettings(copy, test=tmp_path / "test", unknown=unknown, leave_one_out=False)
+    settings = EvaluateSettings(copy, test=tmp_path / "test", unknown=unknown, leave_one_out=False, stress_frames=0)
     found = evaluate_run(settings).novelty
     assert found is not None
     assert read(copy).files.keys() == {"test", *(f"unknown {path}" for path in unknown)}
@@ -265,7 +277,7 @@ def test_a_run_without_detector_is_evaluated_but_not_on_unknown_images(
     copy = tmp_path / "run"
     shutil.copytree(folder, copy)
     write_run(copy, msgspec.structs.replace(read_run(folder), novelty=None))
-    assert evaluate_run(EvaluateSettings(copy)).novelty is None
+    assert evaluate_run(EvaluateSettings(copy, stress_frames=0)).novelty is None
     assert "the run has no novelty detector" in capsys.readouterr().err
     with pytest.raises(SettingsError, match="has no novelty detector; fit the model again"):
         evaluate_run(EvaluateSettings(copy, unknown=(textures,)))

@@ -9,8 +9,8 @@ import msgspec
 import numpy as np
 import pytest
 
+from stripwatch.export.results.run_evaluation import Localization, read_evaluation, total
 from stripwatch.export.runs.keras_model import exported_view, load_model
-from stripwatch.export.runs.run_evaluation import Localization, read_evaluation, total
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.datasets.formats.marks import LabelledBox
@@ -92,7 +92,7 @@ def test_a_dense_head_learns_labels_and_locations(dense_run: Path) -> None:
     assert (run.heatmaps.kind, run.heatmaps.grid) == ("place", CellGrid((7.0, 7.0), (8.0, 8.0)))
     assert run.marks is not None
     assert run.marks.images == 60
-    found = evaluate_run(EvaluateSettings(dense_run))
+    found = evaluate_run(EvaluateSettings(dense_run, stress_frames=0))
     assert found.localisation is not None
     assert set(found.localisation) == {"across", "along"}
     counts = total(found.localisation)
@@ -124,8 +124,8 @@ def test_an_evaluation_needs_the_annotations_of_the_fit_or_others(
     (dense_run / "run.json").write_bytes(msgspec.json.encode(msgspec.structs.replace(run, marks=lost)))
     try:
         with pytest.raises(InputError, match="gone: no such folder or file"):
-            evaluate_run(EvaluateSettings(dense_run, out=tmp_path))
-        found = evaluate_run(EvaluateSettings(dense_run, out=tmp_path, boxes=patches / "truth.jsonl"))
+            evaluate_run(EvaluateSettings(dense_run, out=tmp_path, stress_frames=0))
+        found = evaluate_run(EvaluateSettings(dense_run, out=tmp_path, boxes=patches / "truth.jsonl", stress_frames=0))
         assert found.localisation is not None
     finally:
         (dense_run / "run.json").write_bytes(msgspec.json.encode(run))
@@ -137,14 +137,16 @@ def test_a_gap_head_is_measured_with_the_same_annotations(patches: Path, random_
     run = fit(replace(settings, boxes=patches / "truth.jsonl", epochs=10))
     assert run.heatmaps is not None
     assert run.heatmaps.kind == "activation"
-    found = evaluate_run(EvaluateSettings(tmp_path / "run"))
+    found = evaluate_run(EvaluateSettings(tmp_path / "run", stress_frames=0))
     assert found.localisation is not None
     assert total(found.localisation).pairs == 8
 
 
 @pytest.mark.long
 def test_a_dense_head_learns_with_all_layers_and_augmented_frames(patches: Path, tmp_path: Path) -> None:
-    settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl")
+    settings = tiny_fit(
+        patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl", stress_frames=0
+    )
     fit(replace(settings, augment=True, epochs=2, cut="conv_pw_5_relu"))
     model = load_model(tmp_path / "run")
     assert model.get_layer("places").output.shape == (None, 8, 8, 4)  # three labels and "no defect here"

@@ -5,8 +5,8 @@ from hypothesis import strategies as st
 from sklearn.metrics import f1_score, precision_recall_fscore_support
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.predicted_labels import predicted_labels
-from stripwatch.export.runs.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.worker.contracts.model_record import ClassFigures

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from stripwatch.export.convert.accuracy_gate import LIMITS
-from stripwatch.export.runs.run_evaluation import ChosenThreshold, OperatingPoint
+from stripwatch.export.results.run_evaluation import ChosenThreshold, OperatingPoint
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.calibration import worker_scores
 from stripwatch.training.evaluation.thresholds import SCORE_DIFFERENCE_MAX, choose_threshold, choose_thresholds

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.export.runs.run_evaluation import Interval
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.training.experiments.leaderboard import (
     Leaderboard,
     LeaderboardEntry,

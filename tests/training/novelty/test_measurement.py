@@ -6,7 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.export.runs.novelty_results import NoveltyResults
+from stripwatch.export.results.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_folder import NoveltyFacts, Run, SplitFrame, file_sha256, read_run
 from stripwatch.training.novelty.judged_frames import JudgedFrames, LeftOut
 from stripwatch.training.novelty.measurement import PICTURES, NoveltyMeasurement

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from stripwatch.export.results.run_evaluation import OperatingPoint
 from stripwatch.export.runs.predicted_labels import Flags, best_label
-from stripwatch.export.runs.run_evaluation import OperatingPoint
 from stripwatch.export.runs.run_folder import Task
 
 Scores = NDArray[np.float64]

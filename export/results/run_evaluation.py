@@ -5,8 +5,9 @@ from pathlib import Path
 
 import msgspec
 
+from stripwatch.export.results.novelty_results import NoveltyResults
+from stripwatch.export.results.stress_results import StressResults
 from stripwatch.export.runs.files import atomic_write, read_whole
-from stripwatch.export.runs.novelty_results import NoveltyResults
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
@@ -132,6 +133,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     label, for scores scaled with the applied temperature; their precision and recall are those on validation frames.
     localisation: by label; None if no frame is annotated or the head has no heatmaps. novelty: None if the run has no
     novelty detector, and in files of earlier versions. files: files used and skipped in each folder, by its option.
+    stress: what the model withstands; None if that was not measured.
     """
 
     schema: str
@@ -153,6 +155,7 @@ class Evaluation(msgspec.Struct, frozen=True):
     novelty: NoveltyResults | None = None
     anomaly: AnomalyFigures | None = None
     files: dict[str, FileCounts] = msgspec.field(default_factory=dict)
+    stress: StressResults | None = None
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

@@ -1,0 +1,76 @@
+"""The results of a stress test as a table and plots, for pages and for the terminal."""
+
+from typing import Any
+
+from rich.table import Table
+
+from stripwatch.export.reporting.html import table
+from stripwatch.export.results.stress_results import (
+    CERTAIN_SHARE_MIN,
+    CONFIDENTLY_WRONG_MAX,
+    StressChange,
+    StressPoint,
+    StressResults,
+    limits_text,
+)
+from stripwatch.worker.common.terminal.tables import numbers_table
+
+COLUMNS = ("change", "unit", "reliable to", "fails at", "right and certain", "confidently wrong", "unsure", "novel")
+_NOTE = (
+    "Every frame was changed on purpose, and judged as a worker would judge it, novelty score included. The shares are "
+    "those at the strongest change that was tried. Reliable: at most "
+    f"{CONFIDENTLY_WRONG_MAX:.0%} of the frames are confidently wrong, or no more than without a change, and at least "
+    f"{CERTAIN_SHARE_MIN:.0%} as many are right and certain as without a change."
+)
+
+
+def stress_section(results: StressResults) -> str:
+    """Return the results as HTML, without the plot."""
+    head = f'<h2>What the model withstands</h2><p class="note">{_NOTE}</p>'
+    frames = f'<p class="note">{results.frames:,} frames were changed.</p>'
+    return f"{head}{frames}{table(COLUMNS, stress_rows(results), 'numbers')}"
+
+
+def stress_rows(results: StressResults) -> list[tuple[str, ...]]:
+    """Return one row per change, with the columns of COLUMNS. The first row is that without a change."""
+    unchanged = ("none", "", "-", "-", *_shares(results.unchanged))
+    return [unchanged, *(_row(change) for change in results.changes)]
+
+
+def stress_table(results: StressResults) -> Table:
+    """Return the table for the terminal."""
+    found = numbers_table(COLUMNS[0], *COLUMNS[2:])
+    for name, _, *numbers in stress_rows(results):
+        found.add_row(name, *numbers)
+    return found
+
+
+def stress_summary(results: StressResults) -> dict[str, Any]:
+    """Return the results that a command prints as JSON."""
+    return {
+        "frames": results.frames,
+        "unchanged": _shares_json(results.unchanged),
+        "changes": {
+            change.name: {
+                "unit": change.unit,
+                "reliable_to": change.reliable_to,
+                "fails_at": change.fails_at,
+                "strengths": [{"strength": each.strength, **_shares_json(each)} for each in change.points],
+            }
+            for change in results.changes
+        },
+    }
+
+
+def _row(change: StressChange) -> tuple[str, ...]:
+    return change.name, change.unit, *limits_text(change.limits), *_shares(change.points[-1])
+
+
+def _shares(point: StressPoint) -> tuple[str, ...]:
+    counts = (point.certain_right, point.confidently_wrong, point.unsure, point.novel)
+    return tuple(f"{count / point.frames:.1%}" for count in counts)
+
+
+def _shares_json(point: StressPoint) -> dict[str, float]:
+    names = ("right", "certain_right", "confidently_wrong", "unsure", "novel")
+    return {name: round(getattr(point, name) / point.frames, 4) for name in names}

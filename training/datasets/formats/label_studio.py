@@ -50,12 +50,21 @@ def read_label_studio(_: Path, files: Iterable[Path], problems: Problems) -> Ite
         except DataError as error:
             problems.add(str(error))
             continue
+        if all("annotations" not in task and not regions_of(task) for task in tasks):
+            problems.add(
+                f"{path} is a JSON-MIN export without any region, which would make all its images clean; "
+                "choices are read from an export as JSON"
+            )
+            continue
         for task in tasks:
             where = f"{path}: task {task.get('id')}"
             try:
                 marks = _read_task(task, where)
             except KeyError as error:
                 problems.add(f"{where} is not valid: it has no {error}")
+                continue
+            except StopIteration:
+                problems.add(f"{where} is not valid: its data name no image")
                 continue
             except (ValueError, TypeError, AttributeError, OverflowError) as error:
                 problems.add(f"{where} is not valid: {error}")
@@ -89,7 +98,10 @@ def _spread(item: dict[str, Any]) -> dict[str, Any]:
 
 
 def marks_of(url: str, results: list[dict[str, Any]], where: str) -> ImageMarks:
-    """Return the rectangles and polygons of one annotation. Raises ValueError for other regions, and malformed ones."""
+    """Return the regions and choices of one annotation.
+
+    Raises ValueError for regions that cannot be read, and KeyError, TypeError or AttributeError for malformed ones.
+    """
     marks = ImageMarks(image_name(url), where)
     labelled = {result.get("id") for result in results if result["type"] == _LABELS}
     for result in results:

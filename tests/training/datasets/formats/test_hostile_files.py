@@ -175,6 +175,32 @@ def test_wrong_values_of_coco_are_named(data: Path, content: bytes, message: str
     assert message in error_of(data, "coco.json", content)
 
 
+def task(**changes: Any) -> bytes:
+    region = {**REGION, "value": BOX}
+    return json.dumps(
+        [{"id": 1, "data": {"image": "pits_1.png"}, "annotations": [{"result": [region]}], **changes}]
+    ).encode()
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        task(data={"image": 5}),
+        task(data={}),
+        task(annotations=[5]),
+        task(annotations=[{"result": None}]),
+        task(annotations=[{"result": [{"type": None}]}]),
+        task(annotations=[{"result": [{"type": "choices", "value": {"choices": None}}]}]),
+        task(annotations=[{"result": [{**REGION, "value": {**BOX, "x": "ten"}}]}]),
+        task(annotations=[{"result": [{**REGION, "original_width": 1e308, "value": BOX}]}]),
+        task(annotations=[{"result": [{**REGION, "value": {**BOX, "x": 1e308, "rotation": 1e308}}]}]),
+        task(annotations=[{"result": [{**REGION, "original_width": 10**6, "original_height": 10**6, "value": BOX}]}]),
+    ],
+)
+def test_wrong_values_of_label_studio_are_named(data: Path, content: bytes) -> None:
+    assert "tasks.json: task 1" in error_of(data, "tasks.json", content)
+
+
 @pytest.mark.parametrize(
     ("line", "message"),
     [

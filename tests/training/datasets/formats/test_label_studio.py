@@ -44,6 +44,12 @@ def test_reads_json_min(tmp_path: Path) -> None:
     assert marks.shapes == [Shape("pits", (50, 50, 150, 75))]
 
 
+def test_json_min_with_choices_only_is_rejected(tmp_path: Path) -> None:
+    tasks = ({"id": at, "image": f"/a/pits_{at}.png", "annotator": 1, "choice": "pits"} for at in range(2))
+    marks, (problem,) = read(tmp_path, *tasks)
+    assert (marks, "is a JSON-MIN export without any region" in problem) == ([], True)
+
+
 def test_a_rotated_rectangle_is_a_polygon(tmp_path: Path) -> None:
     (marks,), _ = read(tmp_path, task([result({**RECTANGLE, "rotation": 90})]))
     points = [(round(x), round(y)) for x, y in marks.shapes[0].points]

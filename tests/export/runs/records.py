@@ -2,6 +2,7 @@
 
 import hashlib
 
+from stripwatch.export.results import run_evaluation
 from stripwatch.export.results.run_evaluation import (
     Calibration,
     ChosenThreshold,
@@ -9,7 +10,7 @@ from stripwatch.export.results.run_evaluation import (
     Interval,
     OperatingPoint,
 )
-from stripwatch.export.runs import run_evaluation, run_folder
+from stripwatch.export.runs import run_folder
 from stripwatch.export.runs.run_folder import Configuration, Run, Split, SplitFrame
 from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec

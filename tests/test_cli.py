@@ -253,7 +253,9 @@ BY_COMMAND = {
         "--seed",
         "--set",
         "--shape",
+        "--split",
         "--task",
+        "--test",
         "--version",
     ),
 }

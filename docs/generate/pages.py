@@ -8,6 +8,7 @@ from docs.generate.bundle_format import bundle_format_page
 from docs.generate.commands import commands_page
 from docs.generate.events import events_page
 from docs.generate.exit_codes import exit_codes_page
+from docs.generate.findings import findings_page
 from docs.generate.headers import headers_page
 from docs.generate.metrics import metrics_page
 from docs.generate.runbooks import runbooks_page
@@ -22,6 +23,7 @@ PAGES: dict[str, Callable[[], str]] = {
     "commands.md": commands_page,
     "events.md": events_page,
     "exit-codes.md": exit_codes_page,
+    "findings.md": findings_page,
     "headers.md": headers_page,
     "metrics.md": metrics_page,
     "settings.md": settings_page,

@@ -195,16 +195,10 @@ class _Matching:
         )
 
     def _notes(self, found: dict[str, Annotations]) -> list[str]:
-        others = {name: self._other_labels(name, marks) for name, marks in found.items()}
         return [
             f"annotations of {len(found)} of {len(self._labels)} images from {self._files.text}",
             *_note(self._unused, "annotations of images that are not in the data set"),
             *_note(self._clipped, "boxes or polygons that extended past the image by up to one pixel and were clipped"),
-            *_note(
-                [f"{name}: {', '.join(labels)}" for name, labels in others.items() if labels],
-                "images with boxes or masks of a label that the image does not have, "
-                f"{sum(map(len, others.values()))} in all",
-            ),
             *_note(
                 self._turned,
                 "annotated images with an EXIF rotation that training and the worker ignore; their size does not show "
@@ -212,11 +206,6 @@ class _Matching:
                 "warning",
             ),
         ]
-
-    def _other_labels(self, name: str, marks: Annotations) -> list[str]:
-        """Return the label of each box and mask that is not a label of the image."""
-        labels = [*(box.label for box in marks.boxes), *marks.masks]
-        return [label for label in labels if label not in self._labels[name]]
 
 
 def _missing_notes(dataset: DataSet, marks: Mapping[str, Annotations], clean_label: str | None) -> list[str]:

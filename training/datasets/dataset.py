@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
-from stripwatch.training.datasets.formats.problems import nearest_text
+from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
 from stripwatch.training.datasets.parts import parts_note
@@ -149,7 +149,7 @@ def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[
     that is not clean gets the label "anomaly"; without clean_label, images without a label or with a usual name of a
     clean class are clean.
     Raises SettingsError if no image has clean_label or it is not known which images are clean, DataError, with the
-    name, if an image has too many labels.
+    names, if images have too many labels.
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
     if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
@@ -161,9 +161,15 @@ def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[
         return _as_anomalies(dataset, clean_label)
     if task == "multiclass":
         clean_label = clean_label or (CLEAN if unlabelled else None)
-        samples = [replace(sample, labels=_only_label(dataset, sample, clean_label)) for sample in dataset.samples]
+        _check_labels_per_image(dataset)
+        unlabelled_as = () if clean_label is None else (clean_label,)
+        samples = [replace(sample, labels=sample.labels or unlabelled_as) for sample in dataset.samples]
         return replace(dataset, samples=samples, labels=_labels_of(samples)), clean_label
-    samples = [replace(sample, labels=_defects(dataset, sample, clean_label)) for sample in dataset.samples]
+    _check_clean_alone(dataset, clean_label)
+    samples = [
+        replace(sample, labels=tuple(label for label in sample.labels if label != clean_label))
+        for sample in dataset.samples
+    ]
     return replace(dataset, samples=samples, labels=_labels_of(samples)), None
 
 
@@ -207,19 +213,25 @@ def _guess_clean(dataset: DataSet) -> str:
     return named[0]
 
 
-def _only_label(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
-    if len(sample.labels) > 1:
-        raise DataError(
-            f"{dataset.root / sample.name} has {len(sample.labels)} labels, {' and '.join(sample.labels)}: "
-            "multiclass allows one per image; use --task multilabel"
-        )
-    return sample.labels or ((clean_label,) if clean_label is not None else ())
+def _check_labels_per_image(dataset: DataSet) -> None:
+    """Raise DataError, with all images concerned, if an image has several labels."""
+    problems = Problems(path_text(dataset.root))
+    for sample in dataset.samples:
+        if len(sample.labels) > 1:
+            problems.add(
+                f"{dataset.root / sample.name} has {len(sample.labels)} labels, {' and '.join(sample.labels)}: "
+                "multiclass allows one per image; use --task multilabel"
+            )
+    problems.check()
 
 
-def _defects(dataset: DataSet, sample: Sample, clean_label: str | None) -> tuple[str, ...]:
-    if clean_label in sample.labels and len(sample.labels) > 1:
-        raise DataError(f"{dataset.root / sample.name} is labelled {clean_label!r} and has other labels, too")
-    return tuple(label for label in sample.labels if label != clean_label)
+def _check_clean_alone(dataset: DataSet, clean_label: str | None) -> None:
+    """Raise DataError, with all images concerned, if an image has the clean label and other labels."""
+    problems = Problems(path_text(dataset.root))
+    for sample in dataset.samples:
+        if clean_label in sample.labels and len(sample.labels) > 1:
+            problems.add(f"{dataset.root / sample.name} is labelled {clean_label!r} and has other labels, too")
+    problems.check()
 
 
 def _labels_of(samples: list[Sample]) -> list[str]:

@@ -12,6 +12,7 @@ from stripwatch.export.runs.claim_folder import is_interrupted
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import RECORD_FILE, Split, SplitFrame, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.preparation.prepared_data import read_frames
 from stripwatch.training.preparation.sample_depths import check_bit_depth
 from stripwatch.worker.common.errors import InputError, SettingsError
@@ -61,11 +62,12 @@ def read_split_frames(
     found = read_dataset(data, layout, merge_labels=merge_labels)
     for note in found.notes:
         say(note)
-    dataset, _ = for_task(found, task, clean_label)
+    dataset, clean_label = for_task(found, task, clean_label)
     spec = msgspec.structs.replace(_COMPARED_SIZE, bit_depth=bit_depth)
     with new_progress() as progress:
         bar = progress.add_task("reading", total=len(dataset.samples))
-        return read_frames(dataset, spec, lambda: progress.advance(bar))
+        data_check = FitCheck(dataset, task, clean_label)
+        return read_frames(dataset, spec, lambda: progress.advance(bar), data_check)
 
 
 def is_finished(folder: Path) -> bool:

@@ -32,10 +32,11 @@ from stripwatch.export.runs.run_folder import (
     write_run,
 )
 from stripwatch.training.annotations.annotations import Annotations, annotations_sha256
-from stripwatch.training.annotations.reading import read_annotations
-from stripwatch.training.datasets.dataset import DataSet, for_task, no_clean_warning, read_dataset, require_folder
+from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
+from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset, require_folder
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
+from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
@@ -73,7 +74,7 @@ class _FitPlan:
 
     settings: FitSettings
     dataset: DataSet
-    marks: Mapping[str, Annotations] | None
+    annotations: AnnotationSet | None
     spec: DecodeSpec
     classifier: Classifier
     kept: keras.Model
@@ -81,6 +82,11 @@ class _FitPlan:
     from_features: bool
     commit: str | None
     notes: list[str]
+
+    @property
+    def marks(self) -> Mapping[str, Annotations] | None:
+        """Return the annotations by image name, or None if none are used."""
+        return None if self.annotations is None else self.annotations.marks
 
 
 def fit(settings: FitSettings) -> Run:
@@ -175,11 +181,10 @@ def _plan(settings: FitSettings) -> _FitPlan:
 
 def _plan_for(settings: FitSettings, found: DataSet) -> _FitPlan:
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
-    settings, notes = replace(settings, clean_label=clean_label), []
-    if warning := no_clean_warning(dataset, settings.task, clean_label):
-        notes.append(f"warning: {warning}")
+    settings = replace(settings, clean_label=clean_label)
+    notes: list[str] = []
     wants_marks = settings.head == "dense" or settings.boxes is not None
-    marks = _read_marks(settings, dataset, notes) if wants_marks else None
+    annotations = _read_marks(settings, dataset, notes) if wants_marks else None
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
@@ -193,13 +198,15 @@ def _plan_for(settings: FitSettings, found: DataSet) -> _FitPlan:
     if constant and not from_features:
         notes.append("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
     configuration = to_configuration(settings, dataset.layout, precision, from_features)
-    return _FitPlan(settings, dataset, marks, spec, classifier, kept, configuration, from_features, commit(), notes)
+    return _FitPlan(
+        settings, dataset, annotations, spec, classifier, kept, configuration, from_features, commit(), notes
+    )
 
 
-def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> Mapping[str, Annotations]:
+def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> AnnotationSet:
     found = read_annotations(dataset, settings.boxes, settings.boxes_format, settings.clean_label)
     notes += found.notes
-    return found.marks
+    return found
 
 
 def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> tuple[DecodeSpec, Classifier]:
@@ -243,7 +250,8 @@ def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
         settings.val_share, settings.seed, settings.task == "multiclass", settings.split, settings.levels == "auto"
     )
     finder = None if plan.marks is None else annotations_finder(plan.marks, settings.clean_label)
-    prepared = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder)
+    data_check = FitCheck(plan.dataset, settings.task, settings.clean_label, plan.annotations, settings.split)
+    prepared = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder, data_check)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else annotations_sha256(plan.marks)
     checkpoint.begin(

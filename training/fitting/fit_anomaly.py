@@ -35,6 +35,7 @@ from stripwatch.training.anomaly.input_size import size_warning, usual_size
 from stripwatch.training.anomaly.place_features import PlaceFeatures, feature_model, place_features
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.evaluation.scores import measure_scores
+from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting.anomaly_stage import FeaturePass, fit_distribution
 from stripwatch.training.fitting.devices import explain_oom, limit_threads
 from stripwatch.training.fitting.feature_cache import Features
@@ -177,7 +178,8 @@ def _prepare(plan: _Plan, progress: Progress) -> PreparedData:
         auto_levels=settings.levels == "auto",
         only=settings.clean_label,
     )
-    return prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task))
+    data_check = FitCheck(plan.dataset, settings.task, settings.clean_label, split=settings.split)
+    return prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), check=data_check)
 
 
 def _note_limits(calibration: Calibration, settings: FitSettings) -> None:

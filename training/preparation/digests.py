@@ -1,7 +1,7 @@
 """Digests of the files of a data set, computed in one pass that also checks that every file can be decoded."""
 
 import hashlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,14 +11,15 @@ import msgspec
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.formats.problems import Problems
-from stripwatch.training.datasets.samples import Sample
+from stripwatch.training.preparation.frame_facts import FrameFacts, measure_facts
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
 from stripwatch.training.preparation.sample_depths import EIGHT_BITS, SampleDepth, measure_depth, usual_bit_depth
 from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, StripwatchError
 from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.common.process.cores import usable_cores
-from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode import decode, resize
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
+from stripwatch.worker.images.headers.reader import read_header
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +28,7 @@ class FrameDigest:
 
     file_sha256, pixels_sha256: of the file and of its decoded pixels; different files may hold the same picture.
     width_px, height_px: size of the image in the file. thumbnail: uint8 [64, 64, 1]. depth: bit depth of its samples.
+    facts: what checks of a data set compare; None if it was not measured.
     """
 
     file_sha256: str
@@ -35,6 +37,7 @@ class FrameDigest:
     height_px: int
     thumbnail: Pixels = field(compare=False, repr=False)
     depth: SampleDepth = EIGHT_BITS
+    facts: FrameFacts | None = None
 
 
 def digest_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> list[FrameDigest]:
@@ -67,15 +70,6 @@ def try_digests(
             yield result
 
 
-def check_contradictions(samples: Sequence[Sample], digests: Sequence[FrameDigest]) -> None:
-    """Raise DataError if identical pictures have different labels."""
-    first: dict[str, Sample] = {}
-    for sample, digest in zip(samples, digests, strict=True):
-        same = first.setdefault(digest.pixels_sha256, sample)
-        if same.labels != sample.labels:
-            raise DataError(f"{same.name} and {sample.name} are the same picture with different labels; keep only one")
-
-
 def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
     """Return the SHA-256 of a data set: over name, label and file digest of each frame, sorted by name."""
     digest = hashlib.sha256()
@@ -91,7 +85,8 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
         mapping = {"bit_depth": spec.bit_depth or usual_bit_depth(depth), "levels": spec.levels}
         if mapping["bit_depth"] != spec.bit_depth:
             image = decode(encoded, msgspec.structs.replace(spec, **mapping))
-        thumbnail = decode(encoded, msgspec.structs.replace(THUMBNAIL, **mapping))
+        own_size = msgspec.structs.replace(THUMBNAIL, height_px=image.height_px, width_px=image.width_px, **mapping)
+        grey = decode(encoded, own_size).pixels
     except FrameRejected as error:
         raise DataError(f"{path_text(path)} cannot be used for training: {error}") from error
     return FrameDigest(
@@ -99,6 +94,7 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
         hashlib.sha256(image.pixels.tobytes()).hexdigest(),
         image.width_px,
         image.height_px,
-        thumbnail.pixels,
+        resize(grey, THUMBNAIL).reshape(THUMBNAIL.shape),
         depth,
+        measure_facts(encoded, read_header(encoded), grey[..., 0], image.pixels),
     )

@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.training.annotations.annotations import CLEAN, Annotations
 from stripwatch.training.datasets.dataset import DataSet
-from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
-from stripwatch.training.preparation.groups import group_frames
-from stripwatch.training.preparation.sample_depths import check_depths, check_levels, choose_levels, depth_notes
+from stripwatch.training.preparation.digests import data_sha256
+from stripwatch.training.preparation.frame_errors import find_errors, require_usable
+from stripwatch.training.preparation.frame_set import DataCheck, FrameSet, read_frame_set
+from stripwatch.training.preparation.sample_depths import check_levels, choose_levels, depth_notes
 from stripwatch.training.preparation.split_file import check_split, read_split
 from stripwatch.training.preparation.stratified_split import SplitParts, split_frames
 from stripwatch.worker.common.errors import DataError
@@ -86,14 +87,19 @@ def prepare_data(
     plan: SplitPlan,
     on_frame: Callable[[], None],
     find_marks: Callable[[SplitFrame], Annotations | None] | None = None,
+    check: DataCheck | None = None,
 ) -> PreparedData:
     """Read and check every file, then split the data set or apply an earlier split.
 
-    on_frame: called after each file. find_marks: returns the annotations of a frame. Raises DataError if a file or
-    class cannot be used for training, or if the earlier split does not belong to these files.
+    on_frame: called after each file. find_marks: returns the annotations of a frame. check: further checks of the data.
+    Raises DataError, with all of them, if files or classes cannot be used for training, or if the earlier split does
+    not belong to these files.
     """
-    digests = digest_frames(dataset, spec, on_frame)
-    frames, groups = _describe_frames(dataset, digests, spec)
+    found = read_frame_set(dataset, spec, on_frame)
+    require_usable(found, find_errors(found, spec))
+    if check is not None:
+        check.check_frames(found)
+    frames, groups, digests = describe_frames(found, spec), found.groups, found.digests
     if plan.file is None:
         split = _new_split(frames, groups, plan)
     else:
@@ -101,7 +107,9 @@ def prepare_data(
         check_split(split, frames, plan.file)
         _check_only(split, plan)
     _warn(dataset.labels if plan.only is None else [plan.only], split)
-    sizes = {frame.name: (found.width_px, found.height_px) for frame, found in zip(frames, digests, strict=True)}
+    sizes = {frame.name: (digest.width_px, digest.height_px) for frame, digest in zip(frames, digests, strict=True)}
+    if check is not None:
+        check.check_split(found, split)
     trained = TrainedFrames.of([sizes[frame.name] for frame in split.train])
     _warn_of_sizes(trained, [sizes[frame.name] for frame in split.validation])
     train, validation = (_subset(dataset, part, find_marks) for part in (split.train, split.validation))
@@ -109,7 +117,7 @@ def prepare_data(
         levels = choose_levels(dataset.root, [frame.name for frame in split.train], spec.bit_depth)
         say(f"levels: black at {levels.black:.4f}, white at {levels.white:.4f} of the full scale")
         spec = msgspec.structs.replace(spec, levels=levels)
-        check_levels([sample.name for sample in dataset.samples], [found.depth for found in digests], spec)
+        check_levels([sample.name for sample in dataset.samples], [digest.depth for digest in digests], spec)
     number = {frame.name: group for frame, group in zip(frames, groups, strict=True)}
     return PreparedData(spec, split, train, validation, trained, [number[frame.name] for frame in split.train])
 
@@ -150,27 +158,30 @@ def _warn_of_sizes(trained: TrainedFrames, validation: Sequence[tuple[int, int]]
         )
 
 
-def read_frames(dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None]) -> tuple[list[SplitFrame], list[int]]:
+def read_frames(
+    dataset: DataSet, spec: DecodeSpec, on_frame: Callable[[], None], check: DataCheck | None = None
+) -> tuple[list[SplitFrame], list[int]]:
     """Return each frame as recorded in a run folder, and its group number, in the order of the samples.
 
-    Raises DataError if a file cannot be used for training or its bit depth is unknown.
+    check: further checks of the data. Raises DataError, with all of them, if files cannot be used for training or
+    their bit depth is unknown.
     """
-    return _describe_frames(dataset, digest_frames(dataset, spec, on_frame), spec)
+    found = read_frame_set(dataset, spec, on_frame)
+    require_usable(found, find_errors(found, spec))
+    if check is not None:
+        check.check_frames(found)
+    return describe_frames(found, spec), found.groups
 
 
-def _describe_frames(
-    dataset: DataSet, digests: Sequence[FrameDigest], spec: DecodeSpec
-) -> tuple[list[SplitFrame], list[int]]:
-    names, depths = [sample.name for sample in dataset.samples], [digest.depth for digest in digests]
-    check_depths(names, depths, spec)
+def describe_frames(found: FrameSet, spec: DecodeSpec) -> list[SplitFrame]:
+    """Return each frame as recorded in a run folder, and print notes about bit depths."""
+    names, depths = [sample.name for sample in found.samples], [digest.depth for digest in found.digests]
     for note in depth_notes(names, depths, spec):
         say(note)
-    check_contradictions(dataset.samples, digests)
-    frames = [
+    return [
         SplitFrame(sample.name, sample.joined, digest.file_sha256)
-        for sample, digest in zip(dataset.samples, digests, strict=True)
+        for sample, digest in zip(found.samples, found.digests, strict=True)
     ]
-    return frames, group_frames(dataset.samples, digests)
 
 
 def apply_split(frames: Sequence[SplitFrame], parts: SplitParts) -> Split:

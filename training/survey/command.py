@@ -3,25 +3,28 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.training.datasets.cli_options import BoxesFormat, Layout, MergeLabels
+from stripwatch.export.runs.run_folder import FitTask
+from stripwatch.training.datasets.cli_options import BitDepth, BoxesFormat, CleanLabel, Layout, MergeLabels, ValShare
+from stripwatch.training.preparation.finding_kinds import LEVELS
+from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.folders import require_outside
-from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
-from stripwatch.worker.contracts.model.clean_labels import likely_clean
 
 if TYPE_CHECKING:
-    from stripwatch.training.survey.survey import Survey
+    from stripwatch.training.preparation.finding import Finding
+    from stripwatch.training.survey.survey import Survey, SurveySettings
 
-_NAMED_MAX = 5  # unreadable files listed on stderr; survey.json lists all
+FailOn = Literal["never", "error", "warning"]
 
 
 def survey(
@@ -37,12 +40,40 @@ def survey(
         typer.Option(help="Boxes, polygons or masks to check: a folder with annotation files, or one file."),
     ] = None,
     boxes_format: BoxesFormat = "auto",
+    bit_depth: BitDepth = None,
+    task: Annotated[
+        FitTask | None,
+        typer.Option(
+            "--task",
+            help="Kind of model that the data are for. Default: multilabel if an image has several labels, else "
+            "multiclass.",
+        ),
+    ] = None,
+    clean_label: CleanLabel = None,
+    val_share: ValShare = 0.2,
+    split: Annotated[
+        Path | None, typer.Option(help="run.json of a run whose split is checked. Default: the split that fit makes.")
+    ] = None,
+    test: Annotated[
+        Path | None, typer.Option(help="Folder of test images that should not be like images of the data set.")
+    ] = None,
+    fail_on: Annotated[
+        FailOn,
+        typer.Option(
+            "--fail-on",
+            help="End with exit code 7 if there are findings of this level or a worse one. never: end with 0 whatever "
+            "the survey finds.",
+        ),
+    ] = "never",
     json_file: JsonFile = None,
 ) -> None:
-    """Report on a data set: class balance, image sizes, duplicates and unreadable files.
+    """Report on a data set: class balance, image sizes, duplicates, unreadable files, and everything to correct.
+
+    Each finding is an error, a warning or a note. "stripwatch train fit" refuses the data for the same errors and
+    repeats the warnings. docs/reference/findings.md lists all kinds of findings.
 
     Duplicates are files with identical pixels ("same"), and files that are nearly identical ("similar"): brighter,
-    smaller or compressed again. survey.json lists their names.
+    smaller or compressed again. survey.json lists their names, and all files of each finding.
 
     "bit_depths" reports how many bits the samples have and use. "fit_needs" is the --bit-depth option to pass to fit if
     the files do not declare their depth.
@@ -50,30 +81,41 @@ def survey(
     \b
     Example:
       stripwatch train survey images/ --out survey
+      stripwatch train survey images/train --test images/test --fail-on error
     """
     require("matplotlib", "scipy")
     from stripwatch.training.survey.report import summarize, write_survey
-    from stripwatch.training.survey.survey import survey as run_survey
+    from stripwatch.training.survey.survey import SurveySettings, run_survey
 
-    require_outside("--out", out, [data])
-    report = run_survey(data, layout, merge_labels, boxes, boxes_format)
+    require_outside("--out", out, [each for each in (data, boxes, test) if each is not None])
+    settings = SurveySettings(
+        data, layout, merge_labels, boxes, boxes_format, bit_depth, clean_label, val_share, split, test, task
+    )
+    report = run_survey(settings)
     if out is not None:
         write_survey(report, out)
-    for message in report.unreadable[:_NAMED_MAX]:
-        say(message)
-    for warning in report.warnings:
-        if warning not in report.dataset.notes:
-            say(warning)
-    if report.bit_depth is not None:
-        say(
-            f"16-bit files use only {report.bits_used} bits and do not declare their depth; pass the bit depth of the "
-            f"camera to fit, probably --bit-depth {report.bit_depth}"
-        )
     summary = summarize(report)
     files = {} if out is None else {"survey": out / "survey.json", "contact sheets": out}
-    facts = _facts(summary) | {"files": report.dataset.files.text}
-    step = _fit_command(data, layout, merge_labels, report)
-    finish(Outcome(summary, facts, [_classes(report)], [step], files), json_file)
+    facts = _facts(summary) | {"files": report.dataset.files.text, "findings": _counts(report.findings)}
+    steps = [_fit_command(settings, report)]
+    notes = [finding.line for finding in report.findings]
+    finish(Outcome(summary, facts, [_classes(report)], steps, files, notes=notes), json_file)
+    _fail(report.findings, fail_on)
+
+
+def _counts(findings: list[Finding]) -> str:
+    counts = Counter(finding.level for finding in findings)
+    return ", ".join(f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in LEVELS)
+
+
+def _fail(findings: list[Finding], fail_on: FailOn) -> None:
+    """Raise DataError if there are findings of the level or a worse one."""
+    if fail_on == "never":
+        return
+    serious = [finding for finding in findings if finding.level in LEVELS[: LEVELS.index(fail_on) + 1]]
+    if serious:
+        codes = ", ".join(dict.fromkeys(finding.code for finding in serious))
+        raise DataError(f"the survey has {_counts(serious)} ({codes}), and --fail-on is {fail_on}")
 
 
 def _facts(summary: dict[str, Any]) -> dict[str, str]:
@@ -106,19 +148,20 @@ def _classes(report: Survey) -> Table:
     return table
 
 
-def _fit_command(data: Path, layout: str, merge_labels: bool, report: Survey) -> str:
+def _fit_command(settings: SurveySettings, report: Survey) -> str:
     """Return the command that trains a small network on the surveyed data, with the options that the data need."""
-    words: list[str | Path] = ["--data", data]
-    if layout != "auto":
-        words += ["--layout", layout]
-    if merge_labels:
+    words: list[str | Path] = ["--data", settings.data]
+    if settings.layout != "auto":
+        words += ["--layout", settings.layout]
+    if settings.merge_labels:
         words += ["--merge-labels"]
-    if clean := likely_clean(report.balance):
-        words += ["--clean-label", clean[0]]
-    if any(len(sample.labels) > 1 for sample in report.samples):
-        words += ["--task", "multilabel"]
-    if report.bit_depth is not None:
-        words += ["--bit-depth", str(report.bit_depth)]
+    if report.clean_label is not None:
+        words += ["--clean-label", report.clean_label]
+    several = any(len(sample.labels) > 1 for sample in report.samples)
+    if task := settings.task or ("multilabel" if several else None):
+        words += ["--task", task]
+    if bit_depth := settings.bit_depth or report.bit_depth:
+        words += ["--bit-depth", str(bit_depth)]
     words += ["--network", "mobilenet", "--alpha", "0.25", "--weights", "imagenet"]
     return command_text("train", "fit", *words, "--out", _new_folder(Path("runs", "first")))
 

@@ -34,6 +34,10 @@ def write_survey(found: Survey, out: Path) -> None:
         "similar_files": _named(found.similar),
         "disputed_files": _named(found.disputed),
         "unreadable_files": found.unreadable,
+        "finding_files": [
+            {"code": each.code, "files": list(each.files), "pairs": _named(list(each.pairs))} for each in found.findings
+        ],
+        "annotation_problems": list(found.problems),
         "skipped_files": [{"file": each.name, "reason": each.why} for each in found.dataset.skipped],
     }
     atomic_write(out / "survey.json", msgspec.json.format(msgspec.json.encode(encodable(summarize(found) | lists))))
@@ -76,6 +80,11 @@ def summarize(found: Survey) -> dict[str, Any]:
         "similar": len(found.similar),
         "disputed": len(found.disputed),
         "warnings": found.warnings,
+        "findings": [
+            {"level": each.level, "code": each.code, "text": each.text, "files": len(each.files)}
+            for each in found.findings
+        ],
+        "clean_label": found.clean_label,
         "alike_labels": [list(group) for group in found.dataset.alike],
         "unreadable": len(found.unreadable),
         "files_skipped": len(found.dataset.skipped),

@@ -1,28 +1,62 @@
-"""Survey of a data set: class balance, image sizes, duplicates and unreadable files."""
+"""Survey of a data set: class balance, image sizes, duplicates, unreadable files, and findings of all checks."""
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import msgspec
+
+from stripwatch.export.runs.run_folder import FitTask
 from stripwatch.training.annotations.reading import AnnotationSet, has_annotations, read_annotations
-from stripwatch.training.datasets.alike_labels import alike_notes
-from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, read_dataset
+from stripwatch.training.datasets.dataset import AUTO, CLEAN, DataSet, for_task, read_dataset
+from stripwatch.training.datasets.formats.problems import ProblemsError
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.preparation.digests import FrameDigest, try_digests
-from stripwatch.training.preparation.groups import group_links
-from stripwatch.training.preparation.near_duplicates import find_near_duplicates
+from stripwatch.training.findings.checked_data import CheckedData
+from stripwatch.training.findings.checks import by_level, check_data
+from stripwatch.training.findings.duplicates import check_fixed_split
+from stripwatch.training.findings.leaks_to_test import check_test_folder
+from stripwatch.training.findings.splits import check_usual_split, check_validation
+from stripwatch.training.preparation.digests import FrameDigest
+from stripwatch.training.preparation.finding import Finding, make_finding
+from stripwatch.training.preparation.frame_errors import find_errors
+from stripwatch.training.preparation.frame_set import FrameSet, read_frame_set
 from stripwatch.training.preparation.sample_depths import (
     DepthGroup,
     SampleDepth,
     group_depths,
     suggested_bit_depth,
 )
-from stripwatch.worker.common.errors import DataError, StripwatchError
-from stripwatch.worker.common.terminal.console import new_progress, say
+from stripwatch.training.preparation.split_file import read_split
+from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.model.clean_labels import likely_clean
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
-_COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
+COMPARED_SIZE = DecodeSpec(256, 256)  # duplicates are compared at this size
+_SEED = 0  # of fit
+
+
+@dataclass(frozen=True, slots=True)
+class SurveySettings:
+    """Settings of a survey; the fields are the options of `stripwatch train survey`.
+
+    clean_label: None selects a class that is named like clean strip, if there is one. split: run.json whose split is
+    checked for leaks. test: folder of test images that are checked for leaks. task: None selects multilabel if an image
+    has several labels, else multiclass.
+    """
+
+    data: Path
+    layout: str = AUTO
+    merge_labels: bool = False
+    boxes: Path | None = None
+    boxes_format: str = AUTO
+    bit_depth: int | None = None
+    clean_label: str | None = None
+    val_share: float = 0.2
+    split: Path | None = None
+    test: Path | None = None
+    task: FitTask | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,8 +64,9 @@ class Survey:
     """Result of a survey.
 
     samples: readable images. sizes: number of images by "WIDTHxHEIGHT". same, similar: pairs of file names with
-    identical and nearly identical pixels. unreadable: one error message per unreadable file. depths: bit depth of each
-    file, in the order of samples. annotations: None if none were given.
+    identical and nearly identical pixels. unreadable: one error message per unreadable file. digests: of each image, in
+    the order of samples. annotations: None if none were given or they cannot be used. findings: errors first.
+    clean_label: the label that means "no defect", or None. problems: sentences about annotations that cannot be used.
     """
 
     dataset: DataSet
@@ -40,8 +75,16 @@ class Survey:
     same: list[tuple[str, str]]
     similar: list[tuple[str, str]]
     unreadable: list[str]
-    depths: list[SampleDepth]
+    digests: list[FrameDigest]
     annotations: AnnotationSet | None = None
+    findings: list[Finding] = field(default_factory=list)
+    clean_label: str | None = None
+    problems: tuple[str, ...] = ()
+
+    @property
+    def depths(self) -> list[SampleDepth]:
+        """Return the bit depth of each file, in the order of samples."""
+        return [digest.depth for digest in self.digests]
 
     @property
     def depth_groups(self) -> list[DepthGroup]:
@@ -54,11 +97,6 @@ class Survey:
         return suggested_bit_depth(self.depths)
 
     @property
-    def bits_used(self) -> int:
-        """Return the bits used by 16-bit files that do not declare a depth; 0 if there are none."""
-        return max((group.used for group in self.depth_groups if group.stored > 8 and not group.declared), default=0)
-
-    @property
     def balance(self) -> dict[str, int]:
         """Return the number of images per label.
 
@@ -69,15 +107,8 @@ class Survey:
 
     @property
     def warnings(self) -> list[str]:
-        """Return what a person should know before training: labels that look alike, and no images of clean strip."""
-        if likely_clean(self.balance):
-            return alike_notes(self.dataset.alike, self.dataset.merged)
-        return [
-            *alike_notes(self.dataset.alike, self.dataset.merged),
-            "warning: no class seems to be clean strip, so a model trained on this data set calls every clean strip a "
-            f"defect or unsure; add images of clean strip with the label {CLEAN!r}, or pass --clean-label if one of "
-            f"the classes is clean: {', '.join(self.balance)}",
-        ]
+        """Return the texts of the findings that are warnings."""
+        return [f"warning: {finding.text}" for finding in self.findings if finding.level == "warning"]
 
     @property
     def disputed(self) -> list[tuple[str, str]]:
@@ -87,44 +118,92 @@ class Survey:
 
 
 def survey(
-    root: Path, layout: str, merge_labels: bool = False, boxes: Path | None = None, boxes_format: str = AUTO
+    root: Path, layout: str = AUTO, merge_labels: bool = False, boxes: Path | None = None, boxes_format: str = AUTO
 ) -> Survey:
+    """Survey a data set with the default settings. See `run_survey`."""
+    return run_survey(SurveySettings(root, layout, merge_labels, boxes, boxes_format))
+
+
+def run_survey(settings: SurveySettings) -> Survey:
     """Read every image of a data set once and report on it.
 
-    Unreadable files are part of the result. Raises what read_dataset and read_annotations raise, and DataError if no
-    image is readable.
+    Unreadable files and unusable annotations are part of the result. Raises what read_dataset raises, InputError if
+    a path in the settings is missing, and DataError if no image is readable.
     """
-    dataset = read_dataset(root, layout, merge_labels=merge_labels)
-    has_own = boxes is not None or has_annotations(dataset)
-    annotations = read_annotations(dataset, boxes, boxes_format) if has_own else None
-    for note in (*dataset.notes, *(annotations.notes if annotations else ())):
-        say(note)
+    one_class = settings.task == "anomaly"
+    dataset = read_dataset(settings.data, settings.layout, merge_labels=settings.merge_labels, one_class=one_class)
+    annotations, unusable = _annotations(settings, dataset)
+    spec = msgspec.structs.replace(COMPARED_SIZE, bit_depth=settings.bit_depth)
     with new_progress() as progress:
         task = progress.add_task("reading", total=len(dataset.samples))
-        found = list(try_digests(dataset, _COMPARED_SIZE, lambda: progress.advance(task)))
-    unreadable = [str(digest) for digest in found if isinstance(digest, StripwatchError)]
-    read = [
-        (sample, digest)
-        for sample, digest in zip(dataset.samples, found, strict=True)
-        if not isinstance(digest, StripwatchError)
-    ]
-    if not read:
-        raise DataError(f"{root}: none of the {len(found)} images can be read; the first error is: {unreadable[0]}")
-    samples = [sample for sample, _ in read]
-    digests = [digest for _, digest in read]
-    same, similar = _pairs(samples, digests)
-    sizes = Counter(f"{digest.width_px}x{digest.height_px}" for digest in digests)
-    depths = [digest.depth for digest in digests]
-    return Survey(dataset, samples, dict(sizes.most_common()), same, similar, unreadable, depths, annotations)
+        frames = read_frame_set(dataset, spec, lambda: progress.advance(task))
+        if not frames.samples:
+            raise DataError(
+                f"{settings.data}: none of the {len(frames.errors)} images can be read; the first error is: "
+                f"{frames.errors[0]}"
+            )
+        usual = likely_clean(dataset.labels)
+        clean_label = settings.clean_label or (usual[0] if usual else None)
+        checked, impossible = _as_fit_reads(frames, settings.task, clean_label, annotations)
+        findings = [*_unusable(unusable), *impossible, *find_errors(checked.frames, spec), *check_data(checked)]
+        findings += _check_split(settings, checked)
+        if settings.test is not None:
+            findings += check_test_folder(frames, settings.test, spec, progress)
+    return Survey(
+        dataset=dataset,
+        samples=frames.samples,
+        sizes=dict(Counter(f"{each.width_px}x{each.height_px}" for each in frames.digests).most_common()),
+        same=_names(frames, frames.same),
+        similar=_names(frames, frames.similar),
+        unreadable=[str(error) for error in frames.errors],
+        digests=frames.digests,
+        annotations=annotations,
+        findings=by_level(findings),
+        clean_label=clean_label or checked.clean_label,
+        problems=unusable.problems if isinstance(unusable, ProblemsError) else (),
+    )
 
 
-def _pairs(samples: list[Sample], digests: list[FrameDigest]) -> tuple[list[tuple[str, str]], list[tuple[str, str]]]:
-    """Return the pairs with identical pixels and the pairs that are only nearly identical."""
-    same = group_links([digest.pixels_sha256 for digest in digests])
-    found = find_near_duplicates([digest.thumbnail for digest in digests])
-    similar = [(a, b) for a, b in found if digests[a].pixels_sha256 != digests[b].pixels_sha256]
+def _annotations(settings: SurveySettings, dataset: DataSet) -> tuple[AnnotationSet | None, DataError | None]:
+    """Return the annotations, or the error that says what is wrong with them."""
+    if settings.boxes is None and not has_annotations(dataset):
+        return None, None
+    try:
+        return read_annotations(dataset, settings.boxes, settings.boxes_format), None
+    except DataError as error:
+        return None, error
 
-    def names(pairs: list[tuple[int, int]]) -> list[tuple[str, str]]:
-        return [(samples[a].name, samples[b].name) for a, b in pairs]
 
-    return names(same), names(similar)
+def _unusable(error: DataError | None) -> list[Finding]:
+    return [] if error is None else [make_finding("unusable-annotations", str(error), remedy="")]
+
+
+def _as_fit_reads(
+    frames: FrameSet, wanted: FitTask | None, clean_label: str | None, annotations: AnnotationSet | None
+) -> tuple[CheckedData, list[Finding]]:
+    """Return the data with the labels that `fit` uses, and a finding if it cannot use them."""
+    several = any(len(sample.labels) > 1 for sample in frames.samples)
+    task = wanted or ("multilabel" if several else "multiclass")
+    try:
+        dataset, fitted_label = for_task(frames.dataset, task, clean_label)
+    except DataError as error:
+        return CheckedData(frames, task, clean_label, annotations), [make_finding("unusable-labels", str(error))]
+    labels = {sample.name: sample for sample in dataset.samples}
+    samples = [labels[sample.name] for sample in frames.samples]
+    found = CheckedData(replace(frames, dataset=dataset, samples=samples), task, fitted_label, annotations)
+    return found, []
+
+
+def _check_split(settings: SurveySettings, data: CheckedData) -> Iterator[Finding]:
+    if data.task == "anomaly":
+        return
+    if settings.split is None:
+        yield from check_usual_split(data, settings.val_share, _SEED)
+        return
+    split = read_split(settings.split)
+    yield from check_fixed_split(data, split)
+    yield from check_validation(data, [frame.labels for frame in split.validation])
+
+
+def _names(frames: FrameSet, pairs: list[tuple[int, int]]) -> list[tuple[str, str]]:
+    return [(frames.samples[a].name, frames.samples[b].name) for a, b in pairs]

@@ -80,7 +80,7 @@ class InputError(StripwatchError):
 
 
 class DataError(StripwatchError):
-    """A data set that cannot be used for training or evaluation.
+    """A data set that cannot be used for training or evaluation, or has what `survey --fail-on` forbids.
 
     Run `stripwatch train survey` on it, and fix what the message and the survey name.
     """

@@ -61,7 +61,7 @@ def decode(
         samples = _decode_samples(encoded, header, spec, limits, layout)
         pixels, flags = to_8_bits(samples, spec)
         flags = (*flags, *_header_flags(header, limits))
-        pixels = _to_colour(_resize(_to_grey(pixels, spec), spec), spec)
+        pixels = _to_colour(resize(_to_grey(pixels, spec), spec), spec)
     except cv2.error as error:
         _raise_memory_error(header, error)
         raise FrameRejected(RejectReason.UNDECODABLE, f"OpenCV: {error.err or error}") from error
@@ -156,7 +156,8 @@ def _to_colour(pixels: Pixels, spec: DecodeSpec) -> Pixels:
     return pixels
 
 
-def _resize(decoded: Pixels, spec: DecodeSpec) -> Pixels:
+def resize(decoded: Pixels, spec: DecodeSpec) -> Pixels:
+    """Resize 8-bit pixels, [h, w] or [h, w, channels], to the size that a spec requires."""
     height, width = decoded.shape[:2]
     if (height, width) != (spec.height_px, spec.width_px):
         shrinks = height >= spec.height_px and width >= spec.width_px

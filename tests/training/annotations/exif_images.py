@@ -17,6 +17,10 @@ def tiff_block(orientation: int, order: str = "<") -> bytes:
 
 
 def jpeg(orientation: int, order: str = "<") -> bytes:
-    encoded = cv2.imencode(".jpg", PIXELS)[1].tobytes()
+    return with_orientation(cv2.imencode(".jpg", PIXELS)[1].tobytes(), orientation, order)
+
+
+def with_orientation(encoded: bytes, orientation: int, order: str = "<") -> bytes:
+    """Return a JPEG file with an orientation in its EXIF data."""
     block = b"Exif\0\0" + tiff_block(orientation, order)
     return encoded[:2] + b"\xff\xe1" + struct.pack(">H", len(block) + 2) + block + encoded[2:]

@@ -6,17 +6,21 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 import pytest
 
+from stripwatch.export.runs.run_folder import FitTask
 from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
-from stripwatch.training.datasets.dataset import CLEAN, DataSet, read_dataset
+from stripwatch.training.datasets.dataset import CLEAN, DataSet, for_task, read_dataset
+from stripwatch.training.findings.checks import FitCheck
+from stripwatch.training.preparation.prepared_data import SplitPlan, prepare_data
 from stripwatch.training.survey.report import summarize
-from stripwatch.training.survey.survey import survey
+from stripwatch.training.survey.survey import Survey, survey
 from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.contracts.model.clean_labels import likely_clean
+from stripwatch.worker.images.decode_spec import DecodeSpec
 
 ROOT = Path(__file__).parents[3]
 SIDE_PX = 24
@@ -438,7 +442,8 @@ class Habit:
     """make: writes the data set. classes: images per class. skipped: number of skipped entries by reason.
     refused: pattern of the error of both commands. notes: patterns of messages of both commands. merged: images per
     class with --merge-labels. boxes: --boxes, below the data folder. annotations: format, images, boxes and masks.
-    layout: detected layout, if it is not the point of the others. use: --layout.
+    layout: detected layout, if it is not the point of the others. use: --layout. findings: codes of what survey finds,
+    apart from USUAL, skipped and unused files.
     """
 
     make: Callable[[Path], None]
@@ -451,8 +456,11 @@ class Habit:
     annotations: tuple[str, int, int, int] | None = None
     layout: str = ""
     use: str = "auto"
+    findings: tuple[str, ...] = ()
 
 
+# Findings of nearly all of these sets, which are tiny and have no clean images.
+USUAL = {"no-clean-images", "small-classes", "annotation-notes", "skipped-files", "unused-images"}
 MASKED = ("severstal", 3, 0, 3)
 STRIPS = {"defect_1": 1, "defect_3": 1, "defect_4": 1, "clean": 1}
 TWO = {"pits": 2, "rust": 2}
@@ -481,12 +489,14 @@ HABITS = [
         {"pits": 2, "rust": 2, "Pits": 1, "pits ": 1, "Ru st": 1},
         notes=(r"warning: the class names 'pits' \(2\) and 'Pits' \(1\) and 'pits ' \(1\) look alike \(blanks at",),
         merged={"pits": 4, "rust": 2, "Ru st": 1},
+        findings=("class-in-one-group", "alike-labels"),
     ),
     Habit(
         accents_in_two_encodings,
         {"Riss\u00e9": 1, "Risse\u0301": 1, "pits": 1},
         notes=(r"look alike \(an accent is stored as one character or as two\) but are different classes",),
         merged={"Riss\u00e9": 2, "pits": 1},
+        findings=("class-in-one-group", "alike-labels"),
     ),
     Habit(
         voc_in_subfolders,
@@ -505,10 +515,19 @@ HABITS = [
         refused=r"4 problems in .*xml: .*1\.xml is not a VOC box file: the image width of 0 .*2\.xml: a box .* is "
         r"not finite.*4\.xml: the annotation is for an image of 48x48 .* 24x24.*3\.xml has the unknown label "
         "'rsut'; did you mean 'rust'",
+        findings=("unusable-annotations",),
     ),
-    Habit(an_empty_annotation_folder, boxes="boxes", refused="boxes has no annotations that can be read .* no files"),
     Habit(
-        annotations_of_other_images, boxes="boxes", refused=r"no annotation for any of the 4 images.* such as frame_9"
+        an_empty_annotation_folder,
+        boxes="boxes",
+        refused="boxes has no annotations that can be read .* no files",
+        findings=("unusable-annotations",),
+    ),
+    Habit(
+        annotations_of_other_images,
+        boxes="boxes",
+        refused=r"no annotation for any of the 4 images.* such as frame_9",
+        findings=("unusable-annotations",),
     ),
     Habit(
         coco,
@@ -518,7 +537,13 @@ HABITS = [
         annotations=("coco", 3, 1, 2),
         notes=(r"annotations of images that are not in the data set: 1 \(elsewhere/9\.png\)",),
     ),
-    Habit(yolo, {"pits": 2, "rust": 1}, boxes="data.yaml", annotations=("yolo", 3, 2, 1)),
+    Habit(
+        yolo,
+        {"pits": 2, "rust": 1},
+        boxes="data.yaml",
+        annotations=("yolo", 3, 2, 1),
+        findings=("class-in-one-group", "empty-annotations"),
+    ),
     Habit(label_studio, TWO, {"type .json": 1}, boxes=".", annotations=("label-studio", 1, 1, 0)),
     Habit(labelme, TWO, boxes="pits", annotations=("labelme", 1, 0, 1)),
     Habit(masks_in_a_folder, TWO, {"mask of another image": 2}, boxes="masks", annotations=("masks", 1, 0, 1)),
@@ -526,6 +551,7 @@ HABITS = [
         two_annotation_formats,
         boxes=".",
         refused=r"several formats: 1 voc file, such as xml/pits_1\.xml; 3 yolo files, such as .* Choose one with",
+        findings=("class-in-one-group", "unusable-annotations"),
     ),
     Habit(
         mvtec,
@@ -533,6 +559,7 @@ HABITS = [
         {"README": 1, "mask of another image": 2, "type .txt": 1},
         annotations=("masks", 2, 0, 2),
         layout="mvtec",
+        findings=("class-in-one-group",),
     ),
     Habit(mvtec_categories, refused=r"contains categories of MVTec AD \(bottle, cable\); pass one of them"),
     Habit(
@@ -541,20 +568,30 @@ HABITS = [
         {"mask of another image": 3},
         annotations=("masks", 3, 0, 1),
         layout="kolektor",
+        findings=("class-in-one-group", "parts-not-used"),
     ),
     Habit(kolektor_1, refused=r"layout folder \(kos01, kos02\) or kolektor \(each .* choose one with --layout"),
-    Habit(gc10_det, {"1": 1, "2": 1, "3": 1}, layout="folder", use="folder"),
+    Habit(gc10_det, {"1": 1, "2": 1, "3": 1}, layout="folder", use="folder", findings=("class-in-one-group",)),
     Habit(
         gc10_det,
         {"1_chongkong": 1, "2_hanfeng": 1, "3_yueyawan": 1},
         annotations=("voc", 3, 3, 0),
         layout="annotated",
+        findings=("class-in-one-group",),
     ),
-    Habit(neu_det, {"crazing": 2, "rolled-in_scale": 2}, boxes=".", annotations=("voc", 4, 4, 0), layout="folder"),
+    Habit(
+        neu_det,
+        {"crazing": 2, "rolled-in_scale": 2},
+        boxes=".",
+        annotations=("voc", 4, 4, 0),
+        layout="folder",
+        findings=("parts-not-used",),
+    ),
     Habit(
         x_sdd,
         {"finishing roll printing": 1, "iron sheet ash": 1, "oxide scale of plate system": 1},
         layout="folder",
+        findings=("class-in-one-group",),
     ),
     Habit(
         yolo_in_parts,
@@ -563,6 +600,7 @@ HABITS = [
         annotations=("yolo", 3, 3, 0),
         layout="annotated",
         notes=("1 of 4 image files in .* are not used in layout 'annotated'",),
+        findings=("boxes-with-two-labels", "parts-not-used"),
     ),
     Habit(
         coco_in_parts,
@@ -570,6 +608,7 @@ HABITS = [
         {"type .json": 2},
         annotations=("coco", 2, 1, 0),
         layout="annotated",
+        findings=("class-in-one-group", "parts-not-used", "tiny-boxes"),
     ),
     Habit(
         voc_2012,
@@ -578,12 +617,14 @@ HABITS = [
         annotations=("voc", 2, 2, 0),
         layout="annotated",
         notes=("1 of 3 image files in .* are not used in layout 'annotated'",),
+        findings=("class-in-one-group",),
     ),
     Habit(
         gc10_det_from_kaggle,
         {"9_zhehen": 1, "3_yueyawan": 2},
         annotations=("voc", 3, 3, 0),
         layout="annotated",
+        findings=("class-in-one-group",),
     ),
     Habit(
         neu_det_with_a_misplaced_annotation,
@@ -591,27 +632,28 @@ HABITS = [
         boxes=".",
         annotations=("voc", 5, 5, 0),
         layout="folder",
-        notes=(
-            r"the parts train, validation are read as one data set",
-            r"a label that the image does not have, 1 in all: 1 \(train/images/crazing/crazing_240\.jpg: patches\)",
-        ),
+        notes=(r"the parts train, validation are read as one data set",),
+        findings=("boxes-of-other-labels", "class-in-one-group", "parts-not-used"),
     ),
     Habit(
         x_sdd_as_published,
         {"finishing roll printing": 1, "iron sheet ash": 1, "oxide scale of plate system": 1},
         layout="folder",
+        findings=("class-in-one-group",),
     ),
     Habit(
         classes_in_parts,
         {"pits": 2, "rust": 2},
         layout="folder",
         notes=("the parts test, train, val are read as one data set, and fit makes its own split",),
+        findings=("parts-not-used",),
     ),
     Habit(cvat, TWO, {"type .xml": 1}, boxes="annotations.xml", annotations=("cvat", 2, 1, 1)),
     Habit(
         cvat_without_extent,
         boxes=".",
         refused=r"annotations\.xml: image pits/1\.png: it has a points; draw box, polygon, ellipse, mask",
+        findings=("unusable-annotations",),
     ),
     Habit(
         choices_of_label_studio,
@@ -619,6 +661,7 @@ HABITS = [
         {"type .json": 1},
         annotations=("label-studio", 2, 0, 0),
         layout="annotated",
+        findings=("class-in-one-group",),
     ),
     Habit(
         masks_with_classes,
@@ -631,6 +674,7 @@ HABITS = [
         masks_with_unnamed_classes,
         boxes="masks",
         refused=r"1\.png has 3 values, such as 0, 1, 2; .* add labelmap\.txt or _classes\.csv",
+        findings=("unusable-annotations",),
     ),
     Habit(yolo_with_rotated_boxes, TWO, boxes="data.yaml", annotations=("yolo", 1, 0, 1)),
     Habit(images_without_labels, refused="cannot detect the layout .* not 'annotated' .*; sort the images into"),
@@ -668,17 +712,51 @@ def fit_reads(root: Path, habit: Habit) -> tuple[DataSet, AnnotationSet | None]:
     return dataset, read_annotations(dataset, None) if habit.annotations else None
 
 
-def survey_reports(root: Path, habit: Habit) -> dict[str, Any]:
-    return summarize(survey(root, habit.use, boxes=None if habit.boxes is None else root / habit.boxes))
+def survey_reports(root: Path, habit: Habit) -> Survey:
+    return survey(root, habit.use, boxes=None if habit.boxes is None else root / habit.boxes)
+
+
+def fit_checks(root: Path, habit: Habit) -> None:
+    """Read and check the data as fit does."""
+    found, annotations = fit_reads(root, habit)
+    several = any(len(sample.labels) > 1 for sample in found.samples)
+    task: FitTask = "multilabel" if several else "multiclass"
+    clean = next(iter(likely_clean(found.labels)), None)
+    dataset, clean_label = for_task(found, task, clean)
+    check = FitCheck(dataset, task, clean_label, annotations)
+    plan = SplitPlan(0.2, 0, every=not several)
+    prepare_data(dataset, DecodeSpec(SIDE_PX, SIDE_PX), plan, lambda: None, check=check)
+
+
+@pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.make.__name__}-{habit.boxes or habit.use}")
+def test_fit_refuses_the_errors_of_survey_and_repeats_its_warnings(
+    habit: Habit, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    habit.make(tmp_path)
+    if habit.refused and not habit.findings:
+        with pytest.raises(StripwatchError, match=habit.refused):
+            survey_reports(tmp_path, habit)
+        return
+    findings = survey_reports(tmp_path, habit).findings
+    assert {finding.code for finding in findings} - USUAL == set(habit.findings)
+    capsys.readouterr()
+    errors = [finding.text for finding in findings if finding.level == "error"]
+    if errors:
+        with pytest.raises(StripwatchError) as raised:
+            fit_checks(tmp_path, habit)
+        assert any(text in str(raised.value) for text in errors)
+        return
+    fit_checks(tmp_path, habit)
+    printed = [line for line in capsys.readouterr().err.splitlines() if re.fullmatch(r"warning: .*]", line)]
+    assert printed == [finding.line for finding in findings if finding.level == "warning"]
 
 
 @pytest.mark.parametrize("habit", HABITS, ids=lambda habit: f"{habit.make.__name__}-{habit.boxes or habit.use}")
 def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> None:
     habit.make(tmp_path)
     if habit.refused:
-        for read in (fit_reads, survey_reports):
-            with pytest.raises(StripwatchError, match=habit.refused):
-                read(tmp_path, habit)
+        with pytest.raises(StripwatchError, match=habit.refused):
+            fit_reads(tmp_path, habit)
         return
     dataset, annotations = fit_reads(tmp_path, habit)
     assert classes_of(dataset) == habit.classes
@@ -687,7 +765,7 @@ def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> No
     notes = (*dataset.notes, *(annotations.notes if annotations else ()))
     for pattern in habit.notes:
         assert any(re.search(pattern, note) for note in notes), notes
-    summary = survey_reports(tmp_path, habit)
+    summary = summarize(survey_reports(tmp_path, habit))
     assert (summary["classes"], summary["unreadable"]) == (habit.classes, 0)
     assert summary["files_skipped"] == sum(habit.skipped.values())
     assert summary["files"]["used"] == len(dataset.samples)

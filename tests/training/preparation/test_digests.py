@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.preparation.digests import FrameDigest, check_contradictions, data_sha256, digest_frames
+from stripwatch.training.preparation.digests import data_sha256, digest_frames
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.jpeg_files import DAMAGES, encode, texture
@@ -43,13 +43,6 @@ def test_names_an_unreadable_file_and_the_reason(tmp_path: Path, content: bytes,
     (tmp_path / "b_3.jpg").write_bytes(content)
     with pytest.raises(DataError, match=rf"b_3\.jpg cannot be used for training: {reason}"):
         digest_frames(dataset_of(tmp_path, "b_3.jpg"), SPEC, lambda: None)
-
-
-def test_rejects_one_picture_with_two_labels() -> None:
-    digests = [FrameDigest("", pixels, 1, 1, np.zeros((64, 64, 1), np.uint8)) for pixels in ("same", "other", "same")]
-    check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("a_2", ("a",))], digests)
-    with pytest.raises(DataError, match="a_1 and b_2 are the same picture with different labels"):
-        check_contradictions([Sample("a_1", ("a",)), Sample("b_1", ("b",)), Sample("b_2", ("b",))], digests)
 
 
 frames = st.lists(

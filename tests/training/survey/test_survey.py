@@ -7,7 +7,7 @@ import cv2
 import pytest
 
 from stripwatch.training.survey.report import summarize, write_survey
-from stripwatch.training.survey.survey import survey
+from stripwatch.training.survey.survey import SurveySettings, run_survey, survey
 from stripwatch.worker.common.errors import DataError, InputError
 from tests.printed import check_command, next_steps
 from tests.trained import write_textures
@@ -140,5 +140,52 @@ def test_warns_if_no_class_is_clean_strip(
     (tmp_path / "manifest.csv").write_text("\n".join(rows))
     assert run_cli(monkeypatch, "survey", str(tmp_path)) == 0
     printed = capsys.readouterr()
-    assert ("warning: no class seems to be clean strip" in printed.err) is warned
-    assert len(json.loads(printed.out)["warnings"]) == warned
+    assert ('warning: no label means "no defect"' in printed.err) is warned
+    codes = [finding["code"] for finding in json.loads(printed.out)["findings"]]
+    assert ("no-clean-images" in codes) is warned
+
+
+@pytest.mark.parametrize(("fail_on", "code"), [("never", 0), ("error", 7), ("warning", 7)])
+def test_the_exit_code_follows_fail_on(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], fail_on: str, code: int
+) -> None:
+    assert run_cli(monkeypatch, "survey", str(data), "--fail-on", fail_on) == code
+    printed = capsys.readouterr()
+    assert json.loads(printed.out)["findings"][0]["code"] == "unreadable-files"
+    if fail_on == "error":
+        assert printed.err.splitlines()[-1] == (
+            "error: the survey has 1 error, 0 warnings, 0 notes (unreadable-files), and --fail-on is error"
+        )
+
+
+def test_a_sound_data_set_does_not_fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_textures(tmp_path, 6)
+    assert run_cli(monkeypatch, "survey", str(tmp_path), "--fail-on", "error") == 0
+
+
+def test_the_record_names_all_files_of_a_finding(data: Path, tmp_path: Path) -> None:
+    write_survey(survey(data, "auto"), tmp_path / "out")
+    record = json.loads((tmp_path / "out" / "survey.json").read_text())
+    by_code = {each["code"]: each for each in record["finding_files"]}
+    assert by_code["unreadable-files"]["files"] == ["plain_3.png"]
+    assert by_code["disputed-duplicates"]["pairs"] == [{"first": "plain_9.png", "second": "stripes_1.png"}]
+    assert [each["code"] for each in record["findings"]] == [each["code"] for each in record["finding_files"]]
+
+
+def test_unusable_annotations_are_a_finding_with_all_problems(data: Path, tmp_path: Path) -> None:
+    (tmp_path / "boxes").mkdir()
+    for number in range(1, 8):
+        (tmp_path / "boxes" / f"spots_{number}.xml").write_text("<annotation></annotation>")
+    found = survey(data, "auto", boxes=tmp_path / "boxes")
+    assert "unusable-annotations" in [finding.code for finding in found.findings if finding.level == "error"]
+    assert len(found.problems) == 7
+
+
+def test_clean_images_alone_can_be_surveyed_for_an_anomaly_model(tmp_path: Path) -> None:
+    write_textures(tmp_path, 4)
+    for path in tmp_path.glob("s*_*.png"):
+        path.unlink()
+    found = run_survey(SurveySettings(tmp_path, task="anomaly", clean_label="plain"))
+    assert [finding for finding in found.findings if finding.level != "note"] == []
+    with pytest.raises(DataError, match="only one class"):
+        survey(tmp_path, "auto")

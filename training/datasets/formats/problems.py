@@ -1,12 +1,27 @@
 """Collects the problems of all files of a data set, so that a person can correct them in one go."""
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from stripwatch.worker.common.errors import DataError
 
 _NAMED_MAX = 5
+
+
+class ProblemsError(DataError):
+    """Several problems of a file or folder. Correct all of them.
+
+    Attributes:
+        problems: One sentence for each problem; the message has only the first ones.
+    """
+
+    def __init__(self, text: str, problems: Sequence[str]) -> None:
+        super().__init__(text, problems)  # both arguments, so that the exception can be pickled
+        self.problems = tuple(problems)
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 @dataclass(slots=True)
@@ -27,7 +42,7 @@ class Problems:
         if self.found:
             more = len(self.found) - _NAMED_MAX
             named = "; ".join(self.found[:_NAMED_MAX]) + (f"; and {more} more" if more > 0 else "")
-            raise DataError(f"{len(self.found)} problems in {self.source}: {named}")
+            raise ProblemsError(f"{len(self.found)} problems in {self.source}: {named}", self.found)
 
 
 def nearest_text(name: str, known: Iterable[str]) -> str:

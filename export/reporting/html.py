@@ -21,10 +21,14 @@ figcaption { font-size: .85rem; overflow-wrap: anywhere }
 """
 
 
-def page(title: str, note: str, parts: Iterable[str]) -> str:
-    """Return a complete HTML page. note: text below the title. parts: HTML fragments, one below the other."""
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
-    opening = f'<style>{_STYLE}</style><h1>{escape(title)}</h1>\n<p class="note">{escape(note)}</p>'
+def page(title: str, note: str, parts: Iterable[str], style: str = "") -> str:
+    """Return a complete HTML page.
+
+    note: text below the title. parts: HTML fragments, one below the other. style: further CSS rules.
+    """
+    view = '<meta name="viewport" content="width=device-width, initial-scale=1">'
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8">{view}<title>{escape(title)}</title>'
+    opening = f'<style>{_STYLE}{style}</style><h1>{escape(title)}</h1>\n<p class="note">{escape(note)}</p>'
     return "\n".join([head + opening, *parts, "</html>"])
 
 

@@ -37,8 +37,8 @@ def make_finding(
 ) -> Finding:
     """Return a finding of a kind. what: what is wrong, without what to do. remedy: instead of that of the kind."""
     kind = KINDS[code]
-    advice = kind.remedy if remedy is None else remedy
-    advice = advice[:1].lower() + advice[1:].removesuffix(".").replace("`", "")
+    advice = (kind.remedy if remedy is None else remedy).replace("`", "").removesuffix(".")
+    advice = advice[:1].lower() + advice[1:]
     pairs = tuple(pairs)
     named = dict.fromkeys([*files, *(name for pair in pairs for name in pair)])
     return Finding(kind.level, code, f"{what}; {advice}" if advice else what, tuple(named), pairs)

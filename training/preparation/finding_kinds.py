@@ -169,17 +169,17 @@ KINDS: dict[str, Kind] = {
     "brightness-outliers": Kind(
         "note",
         "Images are much brighter or darker than the others of their class.",
-        "Check them on the survey page.",
+        "Check their light, exposure and focus on the page of the survey.",
     ),
     "contrast-outliers": Kind(
         "note",
         "Images have much more or less contrast than the others of their class.",
-        "Check them on the survey page.",
+        "Check their light, exposure and focus on the page of the survey.",
     ),
     "sharpness-outliers": Kind(
         "note",
         "Images are much sharper or more blurred than the others of their class.",
-        "Check them on the survey page.",
+        "Check their light, exposure and focus on the page of the survey.",
     ),
     # files
     "sizes-by-class": Kind(

@@ -31,7 +31,9 @@ def survey(
     data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder.")],
     out: Annotated[
         Path | None,
-        typer.Option(help="Folder for survey.json and one contact sheet per class. Default: write no files."),
+        typer.Option(
+            help="Folder for survey.html, survey.json and one contact sheet per class. Default: write no files."
+        ),
     ] = None,
     layout: Layout = "auto",
     merge_labels: MergeLabels = False,
@@ -84,7 +86,7 @@ def survey(
       stripwatch train survey images/train --test images/test --fail-on error
     """
     require("matplotlib", "scipy")
-    from stripwatch.training.survey.report import summarize, write_survey
+    from stripwatch.training.survey.report import PAGE_FILE, summarize, write_survey
     from stripwatch.training.survey.survey import SurveySettings, run_survey
 
     require_outside("--out", out, [each for each in (data, boxes, test) if each is not None])
@@ -95,7 +97,7 @@ def survey(
     if out is not None:
         write_survey(report, out)
     summary = summarize(report)
-    files = {} if out is None else {"survey": out / "survey.json", "contact sheets": out}
+    files = {} if out is None else {"page": out / PAGE_FILE, "survey": out / "survey.json", "contact sheets": out}
     facts = _facts(summary) | {"files": report.dataset.files.text, "findings": _counts(report.findings)}
     steps = [_fit_command(settings, report)]
     notes = [finding.line for finding in report.findings]

@@ -12,15 +12,20 @@ from stripwatch.training.annotations.reading import AnnotationSet
 from stripwatch.training.datasets.dataset import CLEAN
 from stripwatch.training.preparation.sample_depths import DepthGroup
 from stripwatch.training.survey.contact_sheets import draw_contact_sheet
+from stripwatch.training.survey.page import survey_page
 from stripwatch.training.survey.survey import Survey
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import encodable, path_text
 
+PAGE_FILE = "survey.html"
 _NAME_CHARS_MAX = 50  # characters of a class in a file name, which is limited to 255 bytes
 
 
 def write_survey(found: Survey, out: Path) -> None:
-    """Write survey.json, and contact-NUMBER-CLASS.png for each class. Raises InputError if a file cannot be written."""
+    """Write survey.json, survey.html, and contact-NUMBER-CLASS.png for each class.
+
+    Raises InputError if a file cannot be written.
+    """
     make_folder(out)
     for number, label in enumerate(found.balance, 1):
         members = [sample for sample in found.samples if label in (sample.labels or (CLEAN,))]
@@ -29,6 +34,7 @@ def write_survey(found: Survey, out: Path) -> None:
             out / f"contact-{number}-{name}.png",
             draw_contact_sheet(found.dataset.root, label, members, found.bit_depth),
         )
+    atomic_write(out / PAGE_FILE, encodable(survey_page(found)).encode())
     lists = {
         "same_files": _named(found.same),
         "similar_files": _named(found.similar),

@@ -13,7 +13,7 @@ COMMANDS = (
     LazyCommand(
         "survey",
         f"{_TRAINING}.survey.command:survey",
-        "Report on a data set: class balance, image sizes, duplicates and unreadable files.",
+        "Report on a data set: class balance, image sizes, duplicates, unreadable files, and everything to correct.",
     ),
     LazyCommand(
         "collect",

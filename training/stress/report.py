@@ -40,6 +40,7 @@ def stress_rows(results: StressResults) -> list[tuple[str, ...]]:
 def stress_table(results: StressResults) -> Table:
     """Return the table for the terminal."""
     found = numbers_table(COLUMNS[0], *COLUMNS[2:])
+    found.caption = f"shares at the strongest change that was tried, on {results.frames:,} frames"
     for name, _, *numbers in stress_rows(results):
         found.add_row(name, *numbers)
     return found

@@ -121,11 +121,17 @@ class WithstoodChange(msgspec.Struct, frozen=True):
     unit: Annotated[str, Meta(description="What the strength states; empty for a change without a strength.")]
     reliable_to: Annotated[
         float | None,
-        Meta(description="Last strength before the model stops being reliable; null if it fails at the mildest one."),
+        Meta(
+            description="Last strength before the model stops being reliable, in the unit of the strength; null if it fails at the "
+            "mildest one."
+        ),
     ]
     fails_at: Annotated[
         float | None,
-        Meta(description="First strength at which the model is not reliable; null if it withstands all of them."),
+        Meta(
+            description="First strength at which the model is not reliable, in the unit of the strength; null if it withstands "
+            "all of them."
+        ),
     ]
 
 

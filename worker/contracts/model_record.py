@@ -122,15 +122,15 @@ class WithstoodChange(msgspec.Struct, frozen=True):
     reliable_to: Annotated[
         float | None,
         Meta(
-            description="Last strength before the model stops being reliable, in the unit of the strength; null if it fails at the "
-            "mildest one."
+            description="Last strength before the model stops being reliable, in the unit of the strength; null if it "
+            "fails at the mildest one."
         ),
     ]
     fails_at: Annotated[
         float | None,
         Meta(
-            description="First strength at which the model is not reliable, in the unit of the strength; null if it withstands "
-            "all of them."
+            description="First strength at which the model is not reliable, in the unit of the strength; null if it "
+            "withstands all of them."
         ),
     ]
 

@@ -50,7 +50,8 @@ class Configuration(msgspec.Struct, frozen=True):
     starting at layer fine_tune_from ("" for the last third of the backbone). precision: arithmetic of the fit; the
     saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004. task
     "anomaly": the options of heads and epochs have no meaning. merge_labels: labels that look alike were merged.
-    boxes_format: format of the annotations, or "auto".
+    boxes_format: format of the annotations, or "auto". augment_copies: number of changed copies of each training frame
+    whose features were computed once; 0 with augment: frames were changed in each epoch.
     """
 
     layout: str
@@ -84,6 +85,7 @@ class Configuration(msgspec.Struct, frozen=True):
     precision: FitPrecision = "float32"
     merge_labels: bool = False
     boxes_format: str = "auto"
+    augment_copies: int = 0
 
     @property
     def label_task(self) -> Task:
@@ -95,6 +97,16 @@ class Configuration(msgspec.Struct, frozen=True):
         """Return a short name of the network, such as "mobilenet 0.25" or "xception before:block14_sepconv1"."""
         width = f"{self.alpha:g}" if self.alpha != 1 else ""
         return " ".join(word for word in (self.network, width, self.cut) if word)
+
+
+class ChosenDefaults(msgspec.Struct, frozen=True):
+    """Training options that were not given. Their values are in the configuration.
+
+    trained: what is trained, which determines the defaults. settings: their names.
+    """
+
+    trained: str
+    settings: list[str]
 
 
 class SplitFrame(msgspec.Struct, frozen=True):
@@ -180,6 +192,7 @@ class Run(msgspec.Struct, frozen=True):
     heatmaps: None if the head has none. marks: None if the fit used no annotations. trained: sizes and scale of the
     training frames; None in runs of versions that did not record them. novelty: None if the run has no novelty
     detector. files: files of the data folders; None in runs of versions that did not record them.
+    defaults: None for an anomaly model and in runs of versions that did not record them.
     """
 
     schema: str
@@ -204,6 +217,7 @@ class Run(msgspec.Struct, frozen=True):
     novelty: NoveltyFacts | None = None
     files: FileCounts | None = None
     anomaly: AnomalyFacts | None = None
+    defaults: ChosenDefaults | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

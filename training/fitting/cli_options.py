@@ -7,6 +7,7 @@ import typer
 
 from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule
 from stripwatch.training.fitting.fit_settings import DecodeName
+from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_DECAY, by_kind
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
@@ -58,8 +59,8 @@ WeightDecay = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help="Weight decay of adamw. Default: 1 for a gap head on features that are computed once, else 0.004. "
-        "Fine-tuning always uses 0.004.",
+        help=f"Weight decay of adamw. {by_kind('weight_decay')} Changed copies of the frames multiply the steps of an "
+        f"epoch and divide the default by the same number. Fine-tuning always uses {FINE_TUNE_DECAY:g}.",
     ),
 ]
 LossOption = Annotated[
@@ -138,20 +139,27 @@ KeepOption = Annotated[
         "select nothing."
     ),
 ]
+Epochs = Annotated[int | None, typer.Option(min=1, help=f"Number of epochs before fine-tuning. {by_kind('epochs')}")]
 Augment = Annotated[
     bool,
     typer.Option(
         "--augment",
-        help="Randomly flip, shift, blur and relight training frames and add dirt. Frames are then read in each epoch.",
+        help="Randomly flip, shift, blur and relight training frames and add dirt. A head on a frozen backbone learns "
+        "from changed copies of each frame (see --augment-copies); layers that are fitted read changed frames in each "
+        "epoch.",
+    ),
+]
+AugmentCopies = Annotated[
+    int | None,
+    typer.Option(
+        min=0,
+        help="Number of changed copies of each training frame with --augment. The frozen backbone computes their "
+        "features once. 0: change the frames in each epoch instead, which takes one pass of the backbone per epoch. "
+        f"Default: {COPIES}.",
     ),
 ]
 LearningRate = Annotated[
-    float | None,
-    typer.Option(
-        min=1e-7,
-        help="Initial learning rate. Default: 0.01 for head gap, 0.003 for head dense and for --weights none, 0.001 "
-        "for head paper-baseline and for a frozen backbone whose frames are read in each epoch.",
-    ),
+    float | None, typer.Option(min=1e-7, help=f"Initial learning rate. {by_kind('learning_rate')}")
 ]
 Boxes = Annotated[
     Path | None,

@@ -22,6 +22,7 @@ from stripwatch.training.datasets.cli_options import (
 )
 from stripwatch.training.fitting import cli_options as options
 from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
+from stripwatch.training.fitting.training_defaults import FINE_TUNE_RATE
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.facts import as_text
@@ -41,7 +42,7 @@ def fit(
     decode: options.DecodeOption = "rgb",
     bit_depth: BitDepth = None,
     levels: options.LevelsOption = "full",
-    epochs: Annotated[int, typer.Option(min=1, help="Number of epochs before fine-tuning.")] = 10,
+    epochs: options.Epochs = None,
     batch: Annotated[int, typer.Option(min=1, help="Number of frames per training step.")] = 32,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the split, the initial weights and the order of the frames.")
@@ -54,6 +55,7 @@ def fit(
     clean_label: CleanLabel = None,
     merge_labels: MergeLabels = False,
     augment: options.Augment = False,
+    augment_copies: options.AugmentCopies = None,
     dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Dropout rate of the head.")] = 0.2,
     learning_rate: options.LearningRate = None,
     cut: options.Cut = "",
@@ -71,7 +73,7 @@ def fit(
     patience: options.Patience = 0,
     fine_tune: options.FineTune = 0,
     fine_tune_from: options.FineTuneFrom = "",
-    fine_tune_rate: options.FineTuneRate = 1e-4,
+    fine_tune_rate: options.FineTuneRate = FINE_TUNE_RATE,
     boxes: options.Boxes = None,
     boxes_format: BoxesFormat = "auto",
     cache: options.Cache = None,
@@ -114,7 +116,7 @@ def fit(
         from stripwatch.training.fitting.fit import fit as run_fit
 
         run = run_fit(settings)
-    summary = {"run": str(out), "epochs": 0 if run.anomaly else epochs, **_summary(run)}
+    summary = {"run": str(out), "epochs": 0 if run.anomaly else run.configuration.epochs, **_summary(run)}
     finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
 
 

@@ -23,6 +23,7 @@ from stripwatch.export.runs.run_folder import (
     MODEL_FILE,
     SCHEMA,
     AnnotationFacts,
+    ChosenDefaults,
     Configuration,
     FitPrecision,
     HeatmapFacts,
@@ -40,10 +41,16 @@ from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import choose_precision, device_scope, explain_oom, limit_threads
-from stripwatch.training.fitting.feature_cache import features_name, keepable, taps_name
+from stripwatch.training.fitting.features.feature_cache import features_name, keepable, taps_name
+from stripwatch.training.fitting.features.frame_features import CopyFiles, FeatureFiles, TapFile
 from stripwatch.training.fitting.fit_anomaly import fit_anomaly
-from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
-from stripwatch.training.fitting.frame_features import FeatureFiles, TapFile
+from stripwatch.training.fitting.fit_settings import (
+    FitSettings,
+    check,
+    chosen_defaults,
+    describe_training,
+    to_configuration,
+)
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
 from stripwatch.training.fitting.novelty_stage import read_taps, write_novelty
 from stripwatch.training.fitting.train_loop import TrainingJob, TrainingOutcome, fit_model, predict
@@ -69,7 +76,8 @@ class _FitPlan:
     """Everything that is decided before the first frame is read.
 
     kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
-    they are constant and fit into memory. notes: messages for the person who trains.
+    they are constant and fit into memory. chosen: options that were not given. notes: messages for the person who
+    trains.
     """
 
     settings: FitSettings
@@ -80,6 +88,7 @@ class _FitPlan:
     kept: keras.Model
     configuration: Configuration
     from_features: bool
+    chosen: ChosenDefaults
     commit: str | None
     notes: list[str]
 
@@ -193,14 +202,24 @@ def _plan_for(settings: FitSettings, found: DataSet) -> _FitPlan:
     if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
     kept = classifier.whole if precision == "float32" else _build(settings, dataset, "float32")[1].whole
-    constant = settings.frozen and not settings.augment
-    from_features = constant and keepable(classifier.features, len(dataset.samples))
-    if constant and not from_features:
-        notes.append("note: the features of all frames do not fit into memory, so the frames are read in each epoch")
-    configuration = to_configuration(settings, dataset.layout, precision, from_features)
+    from_features = _from_features(settings, classifier, len(dataset.samples), notes)
+    copies = settings.copies if from_features else 0
+    configuration, chosen = to_configuration(settings, dataset.layout, precision, copies), chosen_defaults(settings)
+    notes.append(describe_training(configuration, chosen))
     return _FitPlan(
-        settings, dataset, annotations, spec, classifier, kept, configuration, from_features, commit(), notes
+        settings, dataset, annotations, spec, classifier, kept, configuration, from_features, chosen, commit(), notes
     )
+
+
+def _from_features(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> bool:
+    """Return whether the head is fitted on features that are computed once."""
+    if not settings.frozen or (settings.augment and not settings.copies):
+        return False
+    fits = keepable(classifier.features, frames * (1 + settings.copies))
+    if not fits:
+        of = f"all frames and {settings.copies} changed copies of each" if settings.copies else "all frames"
+        notes.append(f"note: the features of {of} do not fit into memory, so the frames are read in each epoch")
+    return fits
 
 
 def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> AnnotationSet:
@@ -266,10 +285,15 @@ def _begin(plan: _FitPlan, progress: Progress) -> TrainingJob:
 
 def _feature_files(plan: _FitPlan, folder: Path, name: str) -> FeatureFiles:
     """Return the files of cached features. Fine-tuning changes the features that the novelty detector reads."""
-    if plan.settings.novelty_false_alarms is None or plan.settings.fine_tune:
-        return FeatureFiles(folder / name)
-    taps = choose_taps(plan.classifier.backbone)
-    return FeatureFiles(folder / name, TapFile(folder / taps_name(name, taps.positions, taps.statistics), taps))
+    settings, copies = plan.settings, None
+    if plan.configuration.augment_copies:
+        shared = settings.cache is not None
+        copies = CopyFiles.of(folder / name, plan.configuration.augment_copies, settings.seed, shared)
+    tap_file = None
+    if settings.novelty_false_alarms is not None and not settings.fine_tune:
+        taps = choose_taps(plan.classifier.backbone)
+        tap_file = TapFile(folder / taps_name(name, taps.positions, taps.statistics), taps)
+    return FeatureFiles(folder / name, tap_file, copies)
 
 
 def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob) -> NoveltyFacts | None:
@@ -318,6 +342,7 @@ def _record(
         trained=_trained(plan.settings, prepared),
         novelty=novelty,
         files=plan.dataset.files,
+        defaults=plan.chosen,
     )
 
 

@@ -38,9 +38,10 @@ from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting.anomaly_stage import FeaturePass, fit_distribution
 from stripwatch.training.fitting.devices import explain_oom, limit_threads
-from stripwatch.training.fitting.feature_cache import Features
+from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.train_loop import predict
+from stripwatch.training.fitting.training_defaults import HEADS
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import Network, find_network
 from stripwatch.training.novelty.taps import choose_taps
@@ -62,6 +63,7 @@ _HAVE_MEANING = {
     "val_share", "split", "clean_label", "cut", "task", "boxes", "precision", "also", "mm_per_px", "bit_depth",
     "levels", "merge_labels", "boxes_format", "novelty_false_alarms",
 }  # fmt: skip
+_ACCEPTED = {"epochs": HEADS["gap"].epochs}  # earlier versions had this default, and accepted it when it was given
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,7 +140,8 @@ def _check_options(settings: FitSettings) -> None:
     if settings.novelty_false_alarms is None:
         raise SettingsError("--no-novelty has no meaning with --task anomaly; set --novelty-false-alarms instead")
     for field in fields(FitSettings):
-        if field.name not in _HAVE_MEANING and getattr(settings, field.name) != field.default:
+        value = getattr(settings, field.name)
+        if field.name not in _HAVE_MEANING and value not in (field.default, _ACCEPTED.get(field.name)):
             option = field.name.replace("_", "-")
             raise SettingsError(f"--{option} has no meaning with --task anomaly; omit it")
 
@@ -218,7 +221,7 @@ def _record(
         schema=SCHEMA,
         run_id=str(uuid.uuid4()),
         created_at=utc_now(),
-        configuration=to_configuration(settings, plan.dataset.layout, "float32", kept=False),
+        configuration=to_configuration(settings, plan.dataset.layout, "float32"),
         decode=prepared.spec,
         labels=plan.dataset.labels,
         clean_label=settings.clean_label,

@@ -10,6 +10,7 @@ import msgspec
 
 from stripwatch.export.runs.run_folder import (
     BestBy,
+    ChosenDefaults,
     Configuration,
     FitPrecision,
     FitTask,
@@ -21,20 +22,16 @@ from stripwatch.export.runs.run_folder import (
     Schedule,
     Task,
 )
+from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_RATE, decay_with_copies, find_defaults
 from stripwatch.training.preparation.sample_depths import check_bit_depth, parse_levels
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
-_HEAD_LEARNING_RATE: dict[Head, float] = {"gap": 1e-2, "paper-baseline": 1e-3, "dense": 3e-3}  # for scaled features
-_RAW_LEARNING_RATE = 1e-3  # for frames that are read in each epoch, whose features are not scaled
-_WHOLE_LEARNING_RATE = 3e-3
-# Weight decay of a gap head on cached features, and of everything else. The decay of 1 was measured against 0 for four
-# networks (docs/explanation/benchmarks.md, "Weight decay of the gap head").
-_HEAD_DECAY, _DECAY = 1.0, 0.004
 _FALSE_ALARMS_LIMIT = 0.5
-_SETTLED = {"layout", "weights", "learning_rate", "weight_decay", "precision"}
+_SETTLED = {"layout", "weights", "epochs", "learning_rate", "weight_decay", "precision", "augment_copies"}
+_CHOSEN = ("epochs", "learning_rate", "weight_decay", "augment_copies")
 _NO_FILE = ("imagenet", "none")
 
 
@@ -42,7 +39,10 @@ _NO_FILE = ("imagenet", "none")
 class FitSettings:
     """Settings of a fit; the fields are the options of `stripwatch train fit`.
 
-    height_px, width_px, learning_rate, weight_decay: None selects the default. boxes: location of the annotations,
+    height_px, width_px: None selects the size that the network was published with. epochs, learning_rate, weight_decay:
+    None selects the default for what is trained, see training_defaults. augment_copies: number of changed copies of
+    each training frame whose features are computed once, if augment is set and the backbone is frozen; 0 changes the
+    frames in each epoch instead, None selects the default. boxes: location of the annotations,
     which the dense head is fitted on and evaluations use for localization. cache: folder in which features are kept for
     later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
     levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
@@ -61,13 +61,14 @@ class FitSettings:
     height_px: int | None = None
     width_px: int | None = None
     decode: DecodeName = "rgb"
-    epochs: int = 10
+    epochs: int | None = None
     batch: int = 32
     seed: int = 0
     val_share: float = 0.2
     split: Path | None = None
     clean_label: str | None = None
     augment: bool = False
+    augment_copies: int | None = None
     dropout: float = 0.2
     learning_rate: float | None = None
     cut: str = ""
@@ -84,7 +85,7 @@ class FitSettings:
     patience: int = 0
     fine_tune: int = 0
     fine_tune_from: str = ""
-    fine_tune_rate: float = 1e-4
+    fine_tune_rate: float = FINE_TUNE_RATE
     resume: bool = False
     keep: Keep = "best"
     boxes: Path | None = None
@@ -119,6 +120,13 @@ class FitSettings:
         return msgspec.structs.replace(spec, bit_depth=self.bit_depth, levels=parse_levels(self.levels))
 
     @property
+    def copies(self) -> int:
+        """Return the number of changed copies of each training frame. Layers that are fitted need changed frames."""
+        if not self.augment or not self.frozen:
+            return 0
+        return COPIES if self.augment_copies is None else self.augment_copies
+
+    @property
     def weights_file(self) -> Path | None:
         """Return the weights file, or None for "imagenet" and "none"."""
         return None if self.weights in _NO_FILE else Path(self.weights)
@@ -142,6 +150,7 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
         label_smoothing=0.0,
         class_weights=False,
         augment=False,
+        augment_copies=None,
         fine_tune=0,
     )
 
@@ -181,6 +190,11 @@ def _check_options(settings: FitSettings) -> None:
         raise SettingsError(
             "--fine-tune needs pretrained weights; --weights none fits every layer anyway, so omit --fine-tune"
         )
+    if settings.augment_copies is not None and not (settings.augment and settings.frozen):
+        raise SettingsError(
+            "--augment-copies needs --augment and pretrained weights, since its copies are of features that a frozen "
+            "backbone computes; omit it"
+        )
     if settings.class_weights and settings.task == "multilabel":
         raise SettingsError("--class-weights needs --task multiclass; for multilabel use --loss focal")
     if settings.keep == "last" and (settings.patience or settings.schedule == "plateau"):
@@ -189,29 +203,51 @@ def _check_options(settings: FitSettings) -> None:
         )
 
 
-def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision, kept: bool) -> Configuration:
+def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision, copies: int = 0) -> Configuration:
     """Return the settings as recorded in run.json, with defaults resolved.
 
-    kept: true if features are computed once and scaled.
+    copies: number of changed copies of each training frame whose features are computed once.
     """
     names = {field.name for field in fields(settings)} & {field.name for field in msgspec.structs.fields(Configuration)}
     same = {name: getattr(settings, name) for name in names - _SETTLED}
+    usual = find_defaults(settings.head, settings.frozen)
+    decay = decay_with_copies(usual.weight_decay, copies)
     return Configuration(
         **same,
         layout=layout,
         weights=path_text(settings.weights_file.name) if settings.weights_file else settings.weights,
         frozen=settings.frozen,
-        learning_rate=settings.learning_rate or _usual_rate(settings, kept),
-        weight_decay=_usual_decay(settings, kept) if settings.weight_decay is None else settings.weight_decay,
+        epochs=settings.epochs or usual.epochs,
+        learning_rate=settings.learning_rate or usual.learning_rate,
+        weight_decay=decay if settings.weight_decay is None else settings.weight_decay,
         precision=precision,
+        augment_copies=copies,
     )
 
 
-def _usual_rate(settings: FitSettings, kept: bool) -> float:
-    if not settings.frozen:
-        return _WHOLE_LEARNING_RATE
-    return _HEAD_LEARNING_RATE[settings.head] if kept else _RAW_LEARNING_RATE
+def chosen_defaults(settings: FitSettings) -> ChosenDefaults:
+    """Return which training options were not given, and what is trained, which determines their values."""
+    missing = [name for name in _CHOSEN if getattr(settings, name) is None]
+    if not settings.augment or not settings.frozen:
+        missing = [name for name in missing if name != "augment_copies"]
+    return ChosenDefaults(find_defaults(settings.head, settings.frozen).trained, missing)
 
 
-def _usual_decay(settings: FitSettings, kept: bool) -> float:
-    return _HEAD_DECAY if kept and settings.head == "gap" else _DECAY
+def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> str:
+    """Return one line about what is trained and with which options; it marks the defaults that were chosen."""
+
+    def marked(name: str, text: str) -> str:
+        return f"{text} (default)" if name in chosen.settings else text
+
+    c = configuration
+    options = [marked("epochs", f"{c.epochs} epochs"), marked("learning_rate", f"learning rate {c.learning_rate:g}")]
+    if c.optimizer == "adamw":
+        options.append(marked("weight_decay", f"weight decay {c.weight_decay:g}"))
+    options.append(f"batches of {c.batch}")
+    if c.augment_copies:
+        options.append(marked("augment_copies", f"{c.augment_copies} changed copies of each training frame"))
+    elif c.augment:
+        options.append("frames changed in each epoch")
+    if c.fine_tune:
+        options.append(f"then {c.fine_tune} epochs of fine-tuning at learning rate {c.fine_tune_rate:g}")
+    return f"training {chosen.trained}: {', '.join(options)}"

@@ -9,8 +9,8 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.run_folder import NOVELTY_FILE, NoveltyFacts, file_sha256
-from stripwatch.training.fitting.feature_cache import Features
-from stripwatch.training.fitting.frame_features import FeatureFiles, read_cached
+from stripwatch.training.fitting.features.feature_cache import Features
+from stripwatch.training.fitting.features.frame_features import FeatureFiles, read_cached
 from stripwatch.training.fitting.train_loop import predict
 from stripwatch.training.novelty.detector import FRAMES_MIN, METHOD, fit_detector
 from stripwatch.training.novelty.taps import Taps, choose_taps, with_pooled_taps

@@ -9,9 +9,8 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.run_folder import Configuration
 
 # After this many epochs without a lower validation loss, the learning rate is multiplied by the factor.
-_PLATEAU_EPOCHS = 3
-_PLATEAU_FACTOR = 0.3
-FINE_TUNE_DECAY = 0.004  # Keras's default
+PLATEAU_EPOCHS = 3
+PLATEAU_FACTOR = 0.3
 
 
 def compile_model(
@@ -46,7 +45,7 @@ def rate_callbacks(configuration: Configuration) -> list[keras.callbacks.Callbac
     """Return the callbacks that the learning rate schedule needs."""
     if configuration.schedule != "plateau":
         return []
-    return [keras.callbacks.ReduceLROnPlateau("val_loss", _PLATEAU_FACTOR, _PLATEAU_EPOCHS)]
+    return [keras.callbacks.ReduceLROnPlateau("val_loss", PLATEAU_FACTOR, PLATEAU_EPOCHS)]
 
 
 def class_weight(configuration: Configuration, targets: NDArray[np.float32]) -> dict[int, float] | None:

@@ -88,6 +88,18 @@ def _as_rgb(pixels: Any) -> Any:
     return keras.ops.concatenate([pixels] * 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 
 
+def on_scaled_features(classifier: Classifier, scale: "FeatureScale") -> keras.Model:
+    """Return fit_whole with scaled features, for a fit of the head on frames that differ in each epoch.
+
+    The model shares its layers with the classifier, and the scale has no weights.
+    """
+    (frames,), (_, *marked) = classifier.whole.inputs, classifier.fit_scorer.inputs
+    with classifier.fit_whole.distribute_strategy.scope():
+        scaled = scale.apply(keras.ops.cast(classifier.features(frames), "float32"))
+        scores = classifier.fit_scorer([scaled, *marked] if marked else scaled)
+        return keras.Model([frames, *marked] if marked else frames, scores)
+
+
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
     """Scaling of features to mean 0 and, by one common factor, deviation 1.
@@ -115,8 +127,8 @@ class FeatureScale:
         """Return a scale that leaves features unchanged."""
         return cls(None, 1.0)
 
-    def apply(self, features: Features) -> Features:
-        """Return scaled features."""
+    def apply(self, features: Any) -> Any:
+        """Return scaled features, of an array or of a symbolic tensor."""
         return (features if self.mean is None else features - self.mean) / np.float32(self.deviation)
 
     def fold(self, kernel: Features, bias: Features) -> tuple[Features, Features]:

@@ -6,46 +6,68 @@ from typing import Any
 
 import numpy as np
 import tensorflow as tf
+from numpy.typing import NDArray
 
 from stripwatch.training.annotations.annotations import Raster, rasterise
-from stripwatch.training.preparation.augment import augment_frames, augment_marked
+from stripwatch.training.preparation.augment import augment_frame, move_raster
 from stripwatch.training.preparation.prepared_data import Subset
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 CellTargets = Callable[[Any], Any]
+Seeds = NDArray[np.int64]
+_Load = Callable[[Any], tuple[Any, Any]]
 
 
-def read_batches(part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets | None = None) -> tf.data.Dataset:
+def read_batches(
+    part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets | None = None, seeds: Seeds | None = None
+) -> tf.data.Dataset:
     """Return batches (frames, targets) in order. frames: uint8 [n, h, w, c], decoded by the spec; targets: [n, labels].
 
     cells: function from annotation rasters to cell targets; the batches are then ((frames, cell targets), targets).
+    seeds: [n, 2], changes each frame as augment_frame does with its seed.
     """
-    batches = _decoded(tf.data.Dataset.range(len(part.files)), part, spec, cells is not None).batch(batch)
-    return _with_cells(batches, cells).prefetch(2)
+    load, order = _loader(part, spec, cells is not None), tf.data.Dataset.range(len(part.files))
+    if seeds is None:
+        frames = order.map(load, tf.data.AUTOTUNE)
+    else:
+        seeded = tf.data.Dataset.zip(order, tf.data.Dataset.from_tensor_slices(seeds))
+        frames = seeded.map(_augmented(load), tf.data.AUTOTUNE)
+    return _with_cells(frames.batch(batch), cells).prefetch(2)
 
 
 def shuffled_batches(
     part: Subset, spec: DecodeSpec, batch: int, seed: int, augment: bool, cells: CellTargets | None = None
 ) -> tf.data.Dataset:
-    """Return the batches of read_batches in a new, seeded order in each epoch. augment: augment each frame."""
-    count = len(part.files)
-    shuffled = tf.data.Dataset.range(count).shuffle(count, seed=seed)
-    batches = _decoded(shuffled, part, spec, cells is not None).batch(batch)
+    """Return the batches of read_batches in a new, seeded order in each epoch. augment: change each frame anew."""
+    count, load = len(part.files), _loader(part, spec, cells is not None)
+    order = tf.data.Dataset.range(count).shuffle(count, seed=seed)
     if augment:
-        change = augment_frames if cells is None else augment_marked
-        # One thread keeps the order of the seeded random numbers.
-        batches = batches.map(lambda frames, targets: (change(frames), targets))
-    return _with_cells(batches, cells).prefetch(2)
+        seeds = tf.data.Dataset.random(seed, rerandomize_each_iteration=True).batch(2, drop_remainder=True)
+        frames = tf.data.Dataset.zip(order, seeds).map(_augmented(load), tf.data.AUTOTUNE)
+    else:
+        frames = order.map(load, tf.data.AUTOTUNE)
+    return _with_cells(frames.batch(batch), cells).prefetch(2)
 
 
-def cell_batches(part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets) -> tf.data.Dataset:
-    """Return batches of cell targets only, in order, for frames whose features are already computed."""
-    rasters = tf.data.Dataset.range(len(part.files)).map(_raster_loader(part, spec), tf.data.AUTOTUNE)
+def cell_batches(
+    part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets, seeds: Seeds | None = None
+) -> tf.data.Dataset:
+    """Return batches of cell targets only, in order, for frames whose features are already computed.
+
+    seeds: of read_batches, if the features are those of changed frames.
+    """
+    load = _raster_loader(part, spec)
+    if seeds is None:
+        rasters = tf.data.Dataset.range(len(part.files)).map(load, tf.data.AUTOTUNE)
+    else:
+        seeded = tf.data.Dataset.zip(tf.data.Dataset.range(len(part.files)), tf.data.Dataset.from_tensor_slices(seeds))
+        rasters = seeded.map(lambda at, seed: move_raster(load(at), seed), tf.data.AUTOTUNE)
     return rasters.batch(batch).map(cells).prefetch(2)
 
 
-def _decoded(order: tf.data.Dataset, part: Subset, spec: DecodeSpec, marked: bool) -> tf.data.Dataset:
+def _loader(part: Subset, spec: DecodeSpec, marked: bool) -> _Load:
+    """Return a function from a position to frame and targets; to ((frame, raster), targets) if marked."""
     files, targets, raster = part.files, tf.constant(part.targets), _raster_loader(part, spec)
 
     def read(at: np.int64) -> Pixels:
@@ -55,7 +77,20 @@ def _decoded(order: tf.data.Dataset, part: Subset, spec: DecodeSpec, marked: boo
         pixels = tf.ensure_shape(tf.numpy_function(read, [at], tf.uint8), spec.shape)
         return (pixels, raster(at)) if marked else pixels, targets[at]
 
-    return order.map(load, num_parallel_calls=tf.data.AUTOTUNE)
+    return load
+
+
+def _augmented(load: _Load) -> Callable[[Any, Any], tuple[Any, Any]]:
+    """Return a function that loads the frame at a position and changes it, with its raster, by a seed."""
+
+    def change(at: tf.Tensor, seed: tf.Tensor) -> tuple[Any, Any]:
+        loaded, targets = load(at)
+        if not isinstance(loaded, tuple):
+            return augment_frame(loaded, seed), targets
+        frame, raster = loaded
+        return (augment_frame(frame, seed), move_raster(raster, seed)), targets
+
+    return change
 
 
 def _raster_loader(part: Subset, spec: DecodeSpec) -> Callable[[tf.Tensor], tf.Tensor]:

@@ -13,7 +13,7 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import find_backbone, load_model
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.run_folder import file_sha256, read_run
-from stripwatch.training.fitting import frame_features
+from stripwatch.training.fitting.features import frame_features
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.training.novelty.taps import choose_taps, with_pooled_taps

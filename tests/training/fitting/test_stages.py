@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.run_folder import read_run
+from stripwatch.export.runs.run_folder import ChosenDefaults, read_run
 from stripwatch.training.fitting import train_loop
 from stripwatch.training.fitting.checkpoint import Checkpoint
+from stripwatch.training.fitting.features import feature_cache
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_baseline
 from stripwatch.training.fitting.training_history import read_history
@@ -83,14 +84,47 @@ def test_rejects_an_unknown_fine_tuning_layer_before_reading_frames(settings: Fi
 
 
 @pytest.mark.long
-def test_a_frozen_backbone_receives_augmented_frames(settings: FitSettings, tmp_path: Path) -> None:
+@pytest.mark.parametrize("copies", [0, 2])
+def test_a_head_learns_from_changed_frames_of_a_frozen_backbone(
+    settings: FitSettings, tmp_path: Path, copies: int
+) -> None:
     fit(replace(settings, out=tmp_path / "plain"))
-    run = fit(replace(settings, augment=True, epochs=3))
-    assert run.seconds["features"] == 0
+    run = fit(replace(settings, augment=True, augment_copies=copies, epochs=3))
+    assert (run.seconds["features"] > 0) == (copies > 0)
     assert run.configuration.frozen
+    assert run.configuration.augment_copies == copies
     assert changed(backbone_weights(tmp_path / "plain"), backbone_weights(settings.out)) == set()
     rows = read_history(settings.out / "history.csv")
     assert rows[-1]["loss"] < rows[0]["loss"]
+    assert sorted(path.name for path in settings.out.iterdir()) == FINISHED
+
+
+def test_a_head_fitted_on_frames_equals_one_fitted_on_features(
+    settings: FitSettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A data set whose features do not fit into memory is fitted as well as one whose features do."""
+    small = replace(settings, cut="conv_pw_5_relu", epochs=3, dropout=0.0, learning_rate=None)
+    fit(replace(small, out=tmp_path / "features"))
+    monkeypatch.setattr(feature_cache, "_BYTES_MAX", 10)
+    run = fit(replace(small, out=tmp_path / "frames"))
+    assert run.seconds["features"] == 0
+    first, second = (read_history(tmp_path / out / "history.csv") for out in ("features", "frames"))
+    for one, other in zip(first, second, strict=True):
+        assert other["val_loss"] == pytest.approx(one["val_loss"], rel=0.1)  # the order of the frames differs
+        assert other["learning_rate"] == pytest.approx(one["learning_rate"])
+    # The saved model does not contain the scale of the features.
+    assert run.validation.accuracy == pytest.approx(second[run.best_epoch - 1]["val_accuracy"], abs=1e-5)
+
+
+def test_default_augmentation_does_not_make_the_model_worse(settings: FitSettings, tmp_path: Path) -> None:
+    usual = replace(settings, epochs=30, learning_rate=None, cut="conv_pw_5_relu", batch=32, val_share=0.4)
+    plain = fit(replace(usual, out=tmp_path / "plain"))
+    augmented = fit(replace(usual, augment=True))
+    trained, missing = "the gap head on a frozen backbone", ["learning_rate", "weight_decay"]
+    assert plain.defaults == ChosenDefaults(trained, missing)
+    assert augmented.defaults == ChosenDefaults(trained, [*missing, "augment_copies"])
+    assert plain.validation.accuracy >= 0.9
+    assert augmented.validation.accuracy >= plain.validation.accuracy - 0.01
 
 
 @pytest.mark.long
@@ -98,7 +132,8 @@ def test_a_frozen_backbone_receives_augmented_frames(settings: FitSettings, tmp_
 def test_a_killed_fit_continues_from_its_checkpoint(
     settings: FitSettings, monkeypatch: pytest.MonkeyPatch, stage: str
 ) -> None:
-    plain = replace(settings, epochs=4, augment=True) if stage == "head" else replace(settings, fine_tune=4)
+    augmented = replace(settings, epochs=4, augment=True, augment_copies=0)
+    plain = augmented if stage == "head" else replace(settings, fine_tune=4)
     with monkeypatch.context() as patch:
         kill_after(patch, 2)
         with pytest.raises(KilledError):
@@ -151,7 +186,7 @@ def test_a_full_disk_is_reported_and_keeps_the_best_epoch(
 ) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=1000))
     with pytest.raises(InputError, match=r"cannot write .*run/head\.weights\.h5: No space left on device"):
-        fit(replace(settings, augment=True))
+        fit(replace(settings, augment=True, augment_copies=0))
     assert sorted(path.name for path in settings.out.iterdir()) == ["begun.json", "history.csv", "model.keras"]
 
 

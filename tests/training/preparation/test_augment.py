@@ -4,16 +4,11 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from stripwatch.training.preparation import augment
-from stripwatch.training.preparation.augment import augment_frames
+from stripwatch.training.preparation.augment import augment_frame, move_raster
 
 pytestmark = pytest.mark.training
 
 Frames = NDArray[np.uint8]
-
-
-@pytest.fixture(autouse=True)
-def seed() -> None:
-    tf.random.set_seed(4)
 
 
 def ramps(frames: int = 16) -> Frames:
@@ -29,7 +24,7 @@ def only(monkeypatch: pytest.MonkeyPatch, **strengths: float) -> None:
 
 
 def changed(frames: Frames) -> Frames:
-    result: Frames = augment_frames(tf.constant(frames)).numpy()
+    result = np.stack([augment_frame(tf.constant(frame), [4, at]).numpy() for at, frame in enumerate(frames)])
     assert result.shape == frames.shape
     assert result.dtype == np.uint8
     return result
@@ -47,6 +42,22 @@ def test_augmented_frames_stay_similar_to_the_original() -> None:
     for frame in found:
         fits = [np.corrcoef(view.ravel(), other.ravel())[0, 1] for view in views(frame) for other in rolled]
         assert max(fits) > 0.95
+
+
+def test_a_seed_always_gives_the_same_change() -> None:
+    frame = tf.constant(ramps(1)[0])
+    first, again, other = (augment_frame(frame, seed).numpy() for seed in ([4, 1], [4, 1], [5, 1]))
+    np.testing.assert_array_equal(first, again)
+    assert (first != other).any()
+
+
+def test_the_raster_moves_with_its_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    only(monkeypatch, _SHIFT=0.1)
+    frame = np.random.default_rng(0).integers(0, 256, (32, 40, 3), np.uint8)
+    for number in range(8):
+        moved = augment_frame(tf.constant(frame), [4, number]).numpy()
+        raster = move_raster(tf.constant(frame[..., :2]), [4, number]).numpy()
+        np.testing.assert_array_equal(raster, moved[..., :2])
 
 
 def test_mirrors_frames_both_ways(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,8 +5,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.training.fitting import feature_cache
-from stripwatch.training.fitting.feature_cache import features_name, keepable, read_features, write_features
+from stripwatch.training.fitting.features import feature_cache
+from stripwatch.training.fitting.features.feature_cache import features_name, keepable, read_features, write_features
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from tests.trained import tiny_configuration

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Configuration
+from stripwatch.training.preparation.augment import AUGMENTATION_VERSION
 from stripwatch.worker.common.atomic_files import rename_when_complete
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -32,6 +33,15 @@ def taps_name(features: str, positions: Sequence[int], statistics: Sequence[str]
     """
     identity = hashlib.sha256(msgspec.json.encode((positions, statistics))).hexdigest()[:8]
     return f"{features.removesuffix('.npy')}-taps-{identity}.npy"
+
+
+def copy_name(features: str, seed: int, copy: int, shared: bool) -> str:
+    """Return the file name for features of a changed copy of each frame, next to the file `features`.
+
+    seed, copy: determine the changes. shared: the file covers all frames, otherwise the training frames only.
+    """
+    identity = hashlib.sha256(msgspec.json.encode((AUGMENTATION_VERSION, seed, copy, shared))).hexdigest()[:8]
+    return f"{features.removesuffix('.npy')}-copy-{identity}.npy"
 
 
 def keepable(model: keras.Model, frames: int) -> bool:

@@ -9,7 +9,13 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
-from stripwatch.training.fitting.feature_cache import Features, read_features, write_features
+from stripwatch.export.runs.run_folder import SplitFrame
+from stripwatch.training.fitting.features.feature_cache import (
+    Features,
+    copy_name,
+    read_features,
+    write_features,
+)
 from stripwatch.training.novelty.taps import Taps, with_pooled_taps
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, join_subsets
@@ -26,11 +32,31 @@ class TapFile:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyFiles:
+    """Files of the features of changed copies, which need not exist yet.
+
+    paths: one for each copy. seed: of the fit; it determines the changes. shared: copies of validation frames are in
+    the files, too, so that fits with another split can use them.
+    """
+
+    paths: tuple[Path, ...]
+    seed: int
+    shared: bool
+
+    @classmethod
+    def of(cls, head: Path, copies: int, seed: int, shared: bool) -> "CopyFiles":
+        """Return the files of this many copies next to the file of the frames' own features, `head`."""
+        paths = (head.with_name(copy_name(head.name, seed, copy, shared)) for copy in range(copies))
+        return cls(tuple(paths), seed, shared)
+
+
+@dataclass(frozen=True, slots=True)
 class FeatureFiles:
-    """Files of cached features, which need not exist yet. taps: None if these are not cached."""
+    """Files of cached features, which need not exist yet. taps, copies: None if these are not cached."""
 
     head: Path
     taps: TapFile | None = None
+    copies: CopyFiles | None = None
 
 
 def cache_features(files: FeatureFiles, model: keras.Model, prepared: PreparedData, progress: Progress) -> None:
@@ -41,7 +67,7 @@ def cache_features(files: FeatureFiles, model: keras.Model, prepared: PreparedDa
     shape, taps_found = model.output_shape[1:], []
     if tap_file is not None:
         model = with_pooled_taps(model, tap_file.taps)
-    every = join_subsets(prepared.train, prepared.validation, _order(prepared))
+    every, _ = every_frame(prepared)
 
     def head_features() -> Iterator[Features]:
         for head, *taps in _predicted(model, every, prepared, progress):
@@ -63,8 +89,14 @@ def read_cached(file: Path, prepared: PreparedData) -> tuple[Features, Features]
     return kept[row[:split_at]], kept[row[split_at:]]
 
 
+def every_frame(prepared: PreparedData) -> tuple[Subset, list[SplitFrame]]:
+    """Return training and validation frames in the order of their names, which makes files independent of the split."""
+    frames, order = prepared.split.train + prepared.split.validation, _order(prepared)
+    return join_subsets(prepared.train, prepared.validation, order), [frames[at] for at in order]
+
+
 def _order(prepared: PreparedData) -> list[int]:
-    """Return the positions of all frames in the order of their names, which makes files independent of the split."""
+    """Return the positions of all frames in the order of their names."""
     frames = prepared.split.train + prepared.split.validation
     return sorted(range(len(frames)), key=lambda at: frames[at].name)
 

@@ -10,12 +10,13 @@ import onnxruntime as ort
 from rich.progress import Progress
 
 from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
+from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
 from stripwatch.worker.contracts.model_record import Fidelity
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, Bundle, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider
+from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider, choose_provider
 from stripwatch.worker.model.session import open_session, output_names
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
@@ -72,6 +73,14 @@ class BenchRow:
 def devices_here() -> tuple[Device, ...]:
     """Return the devices that the installed ONNX Runtime supports, each in the worker's default execution mode."""
     return ("cpu", "cuda") if "CUDAExecutionProvider" in ort.get_available_providers() else ("cpu",)
+
+
+def require_device(device: Device) -> None:
+    """Raise SettingsError if the installed ONNX Runtime does not support a device."""
+    try:
+        choose_provider(EXECUTIONS[device][0])
+    except SettingsError as error:
+        raise SettingsError(f"--device {device}: {error}") from error
 
 
 def bench_bundles(bundles: Sequence[Path], plan: BenchPlan, progress: Progress) -> list[BenchRow]:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeVar, get_args
 
@@ -14,7 +15,7 @@ from stripwatch.export.runs.cli_options import MovedData
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.export.runs.run_folder import RECORD_FILE
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
@@ -113,25 +114,32 @@ def _measure(
 ) -> Iterator[list[BenchRow]]:
     """Yield the rows of all bundle files, measured together, then those of each run.
 
-    Raises InputError or BundleError before any work if an argument is neither a bundle nor a run.
+    Raises an error with everything that is wrong with bundles, runs, their data, and devices, before any work.
     """
-    from stripwatch.export.bench.bundle_bench import bench_bundles
-    from stripwatch.worker.model.bundle_store import resolve_bundle
+    from stripwatch.export.bench.bundle_bench import bench_bundles, require_device
 
     files = [path for path in what if path not in runs]
-    for path in files:
-        resolve_bundle(path)
-    if runs:
+    checks: list[Callable[[], object]] = [partial(_require_bundle, path) for path in files]
+    checks += [partial(require_device, device) for device in plan.devices]
+    if runs and out is not None:
         load_tensorflow()
         require("onnx", "tf2onnx", "sklearn")
+        from stripwatch.export.bench.run_bench import bench_runs, check_runs
+
+        checks.append(partial(check_runs, runs, precisions, out, data))
+    run_checks(checks)
     if out is not None:
         make_folder(out)
     if files:
         yield bench_bundles(files, plan, progress)
     if runs and out is not None:
-        from stripwatch.export.bench.run_bench import bench_runs
-
         yield from bench_runs(runs, precisions, out, data, plan, progress)
+
+
+def _require_bundle(path: Path) -> None:
+    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+
+    load_resolved(resolve_bundle(path))
 
 
 def parse_sizes(text: str) -> tuple[int, ...]:
@@ -151,7 +159,9 @@ def pick(text: str, known: tuple[T, ...], option: str) -> tuple[T, ...]:
     """
     words = [word.strip() for word in text.split(",")]
     if unknown := [word for word in words if word not in known]:
-        raise SettingsError(f"{option}: {unknown[0]!r} is unknown; choose from {', '.join(map(str, known))}")
+        named = ", ".join(map(repr, unknown))
+        verb = "is" if len(unknown) == 1 else "are"
+        raise SettingsError(f"{option}: {named} {verb} unknown; choose from {', '.join(map(str, known))}")
     return tuple(each for each in known if each in words)
 
 

@@ -1,14 +1,17 @@
 """Benchmark of trained runs at several precisions: the accuracy each one costs and the speed it gains."""
 
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 
 from rich.progress import Progress
 
 from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, bench_bundles
 from stripwatch.export.convert.accuracy_gate import GateRejectedError
-from stripwatch.export.convert.export_run import ExportSettings, check_out, convert_run, export_converted
-from stripwatch.worker.common.errors import InputError
+from stripwatch.export.convert.export_run import ExportSettings, convert_run, export_converted, require_new
+from stripwatch.export.runs.frames import find_data
+from stripwatch.export.runs.run_folder import read_run
+from stripwatch.worker.common.errors import InputError, run_checks
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.model.bundle import Precision
 
@@ -25,13 +28,24 @@ def bench_runs(
 
     A precision that the accuracy gate rejects is a row without speeds. Raises what export_run raises.
     """
+    for run in runs:
+        yield list(_bench_run(run, precisions, out, data, plan, progress))
+
+
+def check_runs(runs: Sequence[Path], precisions: Sequence[Precision], out: Path, data: Path | None) -> None:
+    """Raise an error with everything that prevents the export of a run: its files, its images and earlier bundles."""
     files = [_file(out, run, precision) for run in runs for precision in precisions]
     for file in files:
         if files.count(file) > 1:
             raise InputError(f"two runs would be exported to the same file {file}; give their folders different names")
-        check_out(file)
-    for run in runs:
-        yield list(_bench_run(run, precisions, out, data, plan, progress))
+    run_checks([*(partial(_check_run, run, data) for run in runs), *(partial(require_new, file) for file in files)])
+
+
+def _check_run(folder: Path, data: Path | None) -> None:
+    try:
+        find_data(read_run(folder), data)
+    except InputError as error:
+        raise InputError(f"{path_text(folder)}: {error}") from error
 
 
 def _bench_run(

@@ -36,12 +36,12 @@ from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
 from stripwatch.export.convert.verify import verify
 from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.frames import read_pixels
+from stripwatch.export.runs.frames import find_data, read_pixels
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_detector, load_model, view_outputs
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, read_run
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
-from stripwatch.worker.common.path_text import path_of, path_text
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
 from stripwatch.worker.contracts.model_record import Fidelity
@@ -151,7 +151,7 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
     evaluation = read_evaluation(folder, run)
     if evaluation is None and run.anomaly is None:  # the fit of an anomaly model chose its thresholds
         say("note: the run was not evaluated, so all thresholds are 0.5; run 'evaluate' to choose them")
-    root = data or path_of(run.data)
+    root = find_data(run, data)
     model = load_model(folder)
     view, names = exported_view(model, run.configuration.head, detector), view_outputs(run.configuration.head, detector)
     known = score(run, root, _keras_outputs(model, view, names), progress, "Keras")
@@ -207,10 +207,15 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
 
 def check_out(out: Path) -> None:
     """Raise InputError if the output file exists or its folder does not."""
-    if out.exists():
-        raise InputError(f"{out} already exists and bundles are never overwritten; choose another --out")
+    require_new(out)
     if not out.parent.is_dir():
         raise InputError(f"cannot write {out}: the folder {out.parent} does not exist; create it first")
+
+
+def require_new(out: Path) -> None:
+    """Raise InputError if the output file exists."""
+    if out.exists():
+        raise InputError(f"{out} already exists and bundles are never overwritten; choose another --out")
 
 
 def _write_verified(out: Path, bundle: bytes) -> None:

@@ -6,17 +6,19 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from stripwatch.export.runs.files import read_whole
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.text_encoding import decode_utf8
 
 Row = dict[str, str]
 
 
-def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, Row]]]:
+def read_rows(path: Path, problems: Problems | None = None) -> tuple[list[str], Iterator[tuple[str, Row]]]:
     """Return the columns, and an iterator of ("FILE line N", row) over the lines, with stripped cells.
 
-    Commas and, as Excel writes them, semicolons separate cells. Raises InputError or DataError, with the path, if the
-    file cannot be read or is not a table.
+    Commas and, as Excel writes them, semicolons separate cells. Lines with a wrong number of cells are left out and
+    added to `problems`; without it, the iterator raises DataError with all of them at its end. Raises InputError or
+    DataError, with the path, if the file cannot be read or is not a table.
     """
     try:
         text = decode_utf8(read_whole(path))
@@ -32,15 +34,19 @@ def read_rows(path: Path) -> tuple[list[str], Iterator[tuple[str, Row]]]:
     repeated = next((column for column in columns if column and columns.count(column) > 1), None)
     if repeated is not None:
         raise DataError(f"{path} line 1 has the column {repeated} more than once; rename or delete one of them")
-    return columns, _rows(path, reader)
+    return columns, _rows(path, reader, problems)
 
 
-def _rows(path: Path, reader: "csv.DictReader[str]") -> Iterator[tuple[str, Row]]:
+def _rows(path: Path, reader: "csv.DictReader[str]", given: Problems | None) -> Iterator[tuple[str, Row]]:
+    problems = Problems(str(path)) if given is None else given
     try:
         for row in reader:
             where = f"{path} line {reader.line_num}"
             if None in row or None in row.values():
-                raise DataError(f"{where}: the number of cells differs from the number of columns")
-            yield where, {column.strip(): cell.strip() for column, cell in row.items()}
-    except csv.Error as error:
-        raise DataError(f"{path} line {reader.line_num + 1} is not valid CSV: {error}") from error
+                problems.add(f"{where}: the number of cells differs from the number of columns")
+            else:
+                yield where, {column.strip(): cell.strip() for column, cell in row.items()}
+    except csv.Error as error:  # the reader cannot continue
+        problems.add(f"{path} line {reader.line_num + 1} is not valid CSV: {error}")
+    if given is None:
+        problems.check()

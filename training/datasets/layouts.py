@@ -55,19 +55,27 @@ def detect_layout(root: Path, one_class: bool = False) -> str:
     except DataError as error:
         if one_class and (layout := _one_class_layout(root, images)):
             return layout
-        for reason in (folder_reason, prefix_reason):
-            if reason.startswith(_ONE_CLASS):
-                raise DataError(
-                    f"{root} has {reason}; training needs at least two; to train on clean images only, use --task "
-                    "anomaly"
-                ) from error
         raise DataError(
-            f"cannot detect the layout of {root}: it has neither {severstal.CSV_FILE} (severstal) nor "
-            f"{manifest.CSV_FILE} (manifest), is not 'folder' ({folder_reason}), not 'prefix' ({prefix_reason}) and "
-            f"not 'annotated' ({error}); sort the images into one folder per class, or train on clean images only with "
-            "--task anomaly"
+            _unknown(root, images, {"folder": folder_reason, "prefix": prefix_reason}, str(error))
         ) from error
     return "annotated"
+
+
+def _unknown(root: Path, images: list[Path], reasons: dict[str, str], annotated_reason: str) -> str:
+    """Return why the layout is unknown: the reason that applies first, then what to do, then the other layouts."""
+    why = annotated_reason.removeprefix("--boxes ")
+    for reason in reasons.values():
+        if reason.startswith(_ONE_CLASS):
+            return (
+                f"{root} has {reason}; training needs at least two; to train on clean images only, use --task anomaly"
+            )
+    likely, other = ("folder", "prefix") if any(path.parent != root for path in images) else ("prefix", "folder")
+    return (
+        f"cannot detect the layout of {root}: {reasons[likely]}; sort the images into one folder per class, or train "
+        f"on clean images only with --task anomaly. The other layouts do not fit either: {other!r} ({reasons[other]}), "
+        f"'severstal' (no {severstal.CSV_FILE}), 'manifest' (no {manifest.CSV_FILE}), 'annotated' "
+        f"({why})"
+    )
 
 
 def _one_class_layout(root: Path, images: list[Path]) -> str:

@@ -22,13 +22,13 @@ def read_manifest(root: Path) -> Iterator[Sample]:
     not in the manifest are not used. Raises DataError, with all lines concerned, for a missing file or a malformed row.
     """
     path = root / CSV_FILE
-    columns, rows = read_rows(path)
+    problems = Problems(str(path))
+    columns, rows = read_rows(path, problems)
     column = next((column for column in _LABEL_COLUMNS if column in columns), None)
     if "file" not in columns or column is None:
         raise DataError(f"{path} needs the columns file and label, but has {', '.join(columns) or 'none'}")
     labels: dict[str, set[str]] = {}
     coils: dict[str, str | None] = {}
-    problems = Problems(str(path))
     for where, row in rows:
         try:
             name = _checked_name(root, row["file"], where)

@@ -41,13 +41,13 @@ def read_severstal_masks(root: Path) -> dict[str, dict[str, RunLengthMask]]:
     path, folder = root / CSV_FILE, root / IMAGE_FOLDER
     if not folder.is_dir():
         raise DataError(f"the image folder {folder} that belongs to {path} does not exist")
-    columns, rows = read_rows(path)
+    problems = Problems(str(path))
+    columns, rows = read_rows(path, problems)
     if not any(set(wanted) <= set(columns) for wanted in (_COMBINED, _SEPARATE)):
         raise DataError(f"{path} has the columns {', '.join(columns)}; expected {_COMBINED} or {_SEPARATE}")
     masks: dict[str, dict[str, RunLengthMask]] = {
         name_below(root, image): {} for image in find_images(folder) if image.parent == folder
     }
-    problems = Problems(str(path))
     for where, row in rows:
         try:
             _add(masks, root, row, where)

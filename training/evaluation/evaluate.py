@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -18,15 +19,16 @@ from stripwatch.export.results.run_evaluation import (
     Localization,
     write_evaluation,
 )
+from stripwatch.export.runs.frames import find_data
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Run, read_run
-from stripwatch.training.datasets.dataset import AUTO
+from stripwatch.training.datasets.dataset import AUTO, require_folder
 from stripwatch.training.evaluation.anomaly_scores import Kinds, fixed_thresholds, measure_anomalies, read_kinds
 from stripwatch.training.evaluation.calibration import applicable, expected_error, fit_temperature, reliability, scale
 from stripwatch.training.evaluation.error_sheet import draw_error_sheet
 from stripwatch.training.evaluation.evaluation_report import write_report
-from stripwatch.training.evaluation.localization import measure_localization
+from stripwatch.training.evaluation.localization import measure_localization, require_annotations
 from stripwatch.training.evaluation.novelty_evaluation import JudgingRun, NoveltyOptions, measure_novelty
 from stripwatch.training.evaluation.plots import draw_plots
 from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_frames, score_frames
@@ -35,7 +37,7 @@ from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.stress.measurement import STRESS_FRAMES, choose_frames, measure_stress, stressed_model
 from stripwatch.training.stress.plots import draw_stress
-from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
@@ -100,11 +102,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         0.9861
     """
     run = read_run(settings.run)
-    if run.anomaly is not None:
-        _check_anomaly_options(settings)
-    inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
-    for option, path in (("--out", settings.out), ("--cache", settings.cache)):
-        require_outside(option, path, inputs)
+    root = _check(settings, run)
     if warning := no_clean_verdict(run.configuration.label_task, run.labels, run.clean_label):
         say(f"warning: {warning}")
     out = settings.out or settings.run / REPORT_FOLDER
@@ -115,21 +113,20 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
     if run.anomaly is None:
         _check_detector(settings, judging)
     with new_progress() as progress:
-        root = settings.data or path_of(run.data)
-        validation = score_frames(model, run, root, run.split.validation, progress)
-        measured, layout = validation, run.configuration.layout
-        if settings.test is not None:
+        layout, tested = run.configuration.layout, None
+        counts = {"validation": FileCounts(len(run.split.validation), {})}
+        if settings.test is not None:  # before the slow steps
             layout = settings.test_layout
-            frames, counts = read_test_frames(run, settings.test, layout, progress)
-            files = {"test": counts} | files
-            measured = score_frames(model, run, settings.test, frames, progress)
-        else:
-            files = {"validation": FileCounts(len(run.split.validation), {})} | files
+            tested, counts["test"] = read_test_frames(run, settings.test, layout, progress)
+            del counts["validation"]
+        validation = measured = score_frames(model, run, root, run.split.validation, progress)
+        if settings.test is not None and tested is not None:
+            measured = score_frames(model, run, settings.test, tested, progress)
         where = (settings.boxes, layout, progress, settings.boxes_format)
-        places = measure_localization(model, run, measured, *where, test=settings.test is not None)
+        places = measure_localization(model, run, measured, *where, test=tested is not None)
         kinds = read_kinds(run, measured, layout) if run.anomaly is not None else None
         evaluation = msgspec.structs.replace(
-            evaluate(run, validation, measured, settings.recall, places, kinds), files=files
+            evaluate(run, validation, measured, settings.recall, places, kinds), files=counts | files
         )
         novelty = None
         if judging is not None:
@@ -146,6 +143,23 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         with one_step(progress, "drawing the report"):
             write_results(settings.run, out, model, run, measured, evaluation, novelty)
     return evaluation
+
+
+def _check(settings: EvaluateSettings, run: Run) -> Path:
+    """Return the data folder. Raises an error with everything that is wrong with options, folders and files."""
+    inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
+    for option, path in (("--out", settings.out), ("--cache", settings.cache)):
+        require_outside(option, path, inputs)
+    run_checks(
+        [
+            *([partial(_check_anomaly_options, settings)] if run.anomaly is not None else []),
+            *([partial(require_folder, settings.test)] if settings.test is not None else []),
+            *(partial(list_images, folder) for folder in settings.unknown),
+            partial(require_annotations, run, settings.boxes, settings.test is not None),
+            partial(find_data, run, settings.data),
+        ]
+    )
+    return settings.data or path_of(run.data)
 
 
 def _check_anomaly_options(settings: EvaluateSettings) -> None:

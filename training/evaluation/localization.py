@@ -21,7 +21,8 @@ from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, annotations_finder
-from stripwatch.worker.common.path_text import file_below, path_of
+from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.path_text import file_below, path_of, path_text
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.contracts.events import Box as FrameBox
 from stripwatch.worker.images.decode_spec import DecodeSpec
@@ -104,6 +105,18 @@ def measure_localization(
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
     return localize(locate(model, run.configuration.head, part, run.decode, progress), decoder) or None
+
+
+def require_annotations(run: Run, boxes: Path | None, test: bool = False) -> None:
+    """Raise InputError if the annotations that `measure_localization` would read do not exist. test: as there."""
+    if boxes is not None and not boxes.exists():
+        raise InputError(f"--boxes {path_text(boxes)} does not exist")
+    fitted_on = path_of(run.marks.path) if run.marks and run.marks.path and run.heatmap_decoder else None
+    if boxes is None and not test and fitted_on is not None and not fitted_on.exists():
+        raise InputError(
+            f"the annotations {path_text(fitted_on)} of the run do not exist; if they were moved, pass their current "
+            "location with --boxes"
+        )
 
 
 def map_facts(

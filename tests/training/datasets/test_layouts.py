@@ -45,10 +45,13 @@ def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
         (["train/1.jpg", "val/2.jpg"], "contains the folders train, val, which are parts and not classes"),
         (
             ["pits/1.jpg", "scratch/1.jpg", "odd.jpg"],
-            r"'folder' \(.*odd\.jpg is not in a folder named after its class\).* 'prefix' \(.*odd\.jpg is not named",
+            r"layout of [^:]*: \S*odd\.jpg is not in a folder named after its class; sort .*'prefix' \(.*odd\.jpg is",
         ),
         (["a/x_1.jpg", "b/x_1.jpg", "x_2.jpg"], r"a/x_1\.jpg and .*b/x_1\.jpg have the same name"),
-        (["pits/1.jpg", "pits/1.png", "rust/1.jpg"], r"'folder' \(.*pits/1\.jpg and .*1\.png have the same name"),
+        (
+            ["pits/1.jpg", "pits/1.png", "rust/1.jpg"],
+            r"layout of [^:]*: \S*pits/1\.jpg and .*1\.png have the same name",
+        ),
         (
             ["pits_1.jpg", "pits_2.jpg"],
             r"has only one class, pits; training needs at least two; .* use --task anomaly$",
@@ -106,6 +109,10 @@ def test_reads_a_manifest_saved_by_excel(tmp_path: Path) -> None:
             r"line 3: 1\.jpg belongs to coil 'C2' here, but to coil 'C1' above",
         ),
         (["file,label", "1.jpg,a,b"], "line 2: the number of cells differs"),
+        (
+            ["file,label", "1.jpg,a,b", "gone.jpg,a", "2.jpg", '1.jpg,"a"b'],
+            r"4 problems in .*: .*line 2: the number .*line 3: the file .*line 4: the number .*line 5 is not valid",
+        ),
         (["file,label", '1.jpg,"a"b'], "line 2 is not valid CSV"),
         (["file,label", "1.jpg,a", "2.jpg,a"], "only one class, 'a'"),
         (["file,label", "1.jpg,", "2.jpg,"], "only one class, images without a label"),

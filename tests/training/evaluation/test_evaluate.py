@@ -129,7 +129,7 @@ def test_rejects_a_changed_validation_frame(folder: Path, textures: Path, tmp_pa
     shutil.copytree(textures, tmp_path / "data")
     name = read_run(folder).split.validation[0].name
     cv2.imwrite(str(tmp_path / "data" / name), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
-    with pytest.raises(InputError, match=f"{name} has changed since the run"):
+    with pytest.raises(InputError, match=f"were changed after the run .*: {name}; restore them"):
         evaluate_run(EvaluateSettings(folder, data=tmp_path / "data"))
 
 

@@ -183,7 +183,7 @@ def diff(
     summary = {"a": str(a), "b": str(b)} | differ.as_json(difference) | {"sheet": str(sheet) if drawn else None}
     files = {"sheet": sheet} if sheet is not None and drawn else {}
     tables = [differ.differing_table(difference, _LINES_MAX)] if difference.differing else []
-    step = _after_diff(a, b, frames, bool(difference.differing) and sheet is None)
+    step = _after_diff(a, b, frames, bool(difference.differing) and sheet is None, difference.identical)
     finish(Outcome(summary, differ.facts(difference, a, b), tables, [step], files), json_file)
 
 
@@ -215,8 +215,10 @@ def _after_listing(registry: Path, bundles: list[RegistryEntry]) -> list[str]:
     return [command_text("export", "promote", usable[-1].path, registry)] if usable else []
 
 
-def _after_diff(a: Path, b: Path, frames: Path, see_sheet: bool) -> str:
+def _after_diff(a: Path, b: Path, frames: Path, see_sheet: bool, identical: bool) -> str:
     """Return the next step: see the frames with different results, or promote B to the registry of A."""
+    if identical:
+        return command_text("export", "show", b)
     if see_sheet:
         return command_text("export", "diff", a, b, frames, "--sheet", Path("differ.png"))
     if b.is_dir():  # already in a registry

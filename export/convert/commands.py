@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -127,22 +127,26 @@ def run(
     limits = replace(LIMITS[precision], **{name: value for name, value in given.items() if value is not None})
     done = export_run(ExportSettings(folder, out, name, version, golden, data, precision, limits))
     seconds = time.perf_counter() - started
-    summary = {
+    step = command_text("check", "--bundle", out)
+    finish(Outcome(_summary(out, done, seconds), _facts(out, done, seconds), next_steps=[step]), json_file)
+
+
+def _summary(out: Path, done: Exported, seconds: float) -> dict[str, Any]:
+    manifest = done.manifest
+    return {
         "bundle": str(out),
-        "name": done.manifest.name,
-        "version": version,
+        "name": manifest.name,
+        "version": manifest.version,
         "bytes": done.model_bytes,
-        "golden_frames": len(done.manifest.golden),
+        "golden_frames": len(manifest.golden),
         "score_difference": done.parity.score_difference,
         "heatmap_difference": done.parity.heatmap_difference,
         "novelty_difference": done.parity.novelty_difference,
-        "precision": precision,
-        "fidelity": msgspec.to_builtins(done.manifest.fidelity),
+        "precision": manifest.precision,
+        "fidelity": msgspec.to_builtins(manifest.fidelity),
         "seconds": round(seconds, 2),
-        "warnings": [text for text in [done.manifest.no_clean_verdict] if text],
+        "warnings": [text for text in [manifest.no_clean_verdict] if text],
     }
-    step = command_text("check", "--bundle", out)
-    finish(Outcome(summary, _facts(out, done, seconds), next_steps=[step]), json_file)
 
 
 def _facts(out: Path, done: Exported, seconds: float) -> dict[str, str]:

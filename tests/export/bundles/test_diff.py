@@ -34,6 +34,12 @@ def test_a_bundle_agrees_with_itself_under_another_decode_spec(plain: Path, fram
     assert 0 < summary["score_difference"] < 0.1
 
 
+def test_a_bundle_is_identical_to_itself(plain: Path, frames: Path) -> None:
+    found = compare(plain, plain, frames, "cpu")
+    assert found.identical
+    assert as_json(found)["score_difference"] == 0
+
+
 def test_another_threshold_changes_the_verdict_but_not_the_label(plain: Path, frames: Path, tmp_path: Path) -> None:
     strict = replace(tiny_contract(), thresholds={label: Threshold(0.99, 0.5) for label in tiny_contract().labels})
     found = compare(plain, write_bundle(tmp_path / "strict.onnx", strict), frames)

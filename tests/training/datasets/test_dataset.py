@@ -3,7 +3,8 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.training.datasets.dataset import read_dataset
+from stripwatch.export.runs.run_folder import FitTask
+from stripwatch.training.datasets.dataset import for_task, no_clean_warning, read_dataset
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.path_text import file_below
@@ -104,3 +105,22 @@ def test_counts_used_and_skipped_files_by_reason_with_the_first_names(tmp_path: 
         "2 used, 6 skipped: type .pdf: 4 (0.pdf, 1.pdf, 2.pdf, ...), left by the operating system: 1 (pits/Thumbs.db), "
         "not used in layout 'manifest': 1 (3.jpg)"
     )
+
+
+@pytest.mark.parametrize(
+    ("names", "task", "clean_label", "warning"),
+    [
+        (("pits_1.jpg", "rust_1.jpg"), "multiclass", None, "add images of clean strip"),
+        (("ok_1.jpg", "rust_1.jpg"), "multiclass", None, "'ok' seems to be clean strip: fit again with --clean-label"),
+        (("ok_1.jpg", "rust_1.jpg"), "multiclass", "ok", None),
+        (("pits_1.jpg", "rust_1.jpg"), "multilabel", None, "every image has a label, so the model sees no clean strip"),
+        (("ok_1.jpg", "rust_1.jpg"), "multilabel", "ok", None),
+    ],
+)
+def test_warns_if_no_image_is_clean_strip(
+    tmp_path: Path, names: tuple[str, ...], task: FitTask, clean_label: str | None, warning: str | None
+) -> None:
+    dataset, clean = for_task(read_dataset(touch(tmp_path, *names)), task, clean_label)
+    found = no_clean_warning(dataset, task, clean)
+    assert (found is None) is (warning is None)
+    assert (warning or "") in (found or "")

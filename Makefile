@@ -95,6 +95,6 @@ lock: $(TEST_READY)
 	$(PINS) requirements/label-studio.in -o requirements/label-studio.txt  # separate: its own environment, for tests only
 
 clean:
-	rm -rf .venv .kafka .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .kafka .label-studio .cache .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	rm -rf build dist src/*.egg-info
 	find . -name __pycache__ -prune -exec rm -rf {} +

@@ -23,7 +23,18 @@ pytest_plugins = ["tests.brokers.plugin"]
 
 _TESTS = Path(__file__).parent
 _REAL = [  # tests that start processes, or wait for a broker, a browser or the clock
-    *("benchmarks", "brokers", "deploy", "e2e", "faults", "gpu", "soak", "test_fuzz.py", "test_wheel.py"),
+    *(
+        "benchmarks",
+        "brokers",
+        "deploy",
+        "e2e",
+        "faults",
+        "gpu",
+        "label_studio",
+        "soak",
+        "test_fuzz.py",
+        "test_wheel.py",
+    ),
     *("docs/test_python_example.py", "test_api.py", "test_cli.py", "test_working_directory.py", "training/test_cli.py"),
     *("training/experiments", "training/fitting/test_devices.py", "worker/bench", "worker/broker", "worker/coils"),
     *("worker/commands", "worker/common", "worker/config/test_security.py", "worker/dashboard", "worker/monitoring"),

@@ -1,5 +1,6 @@
 """A tiny data set and runs fitted on it once per session, shared by the training and export tests."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,11 +22,13 @@ FRAME_PX = 96
 INPUT_PX = 64  # smaller than a frame, so that decoding shrinks it; gives 2x2 cells at the end of MobileNet
 
 
-def write_textures(folder: Path, frames_a_label: int = FRAMES_A_LABEL) -> None:
-    """Images of three classes of noisy surface, named CLASS_NUMBER.png."""
+def write_textures(
+    folder: Path, frames_a_label: int = FRAMES_A_LABEL, labels: Sequence[str] = LABELS, seed: int = 7
+) -> None:
+    """Images of classes of noisy surface, named CLASS_NUMBER.png."""
     folder.mkdir(parents=True, exist_ok=True)
-    rng = np.random.default_rng(7)
-    for label in LABELS:
+    rng = np.random.default_rng(seed)
+    for label in labels:
         for number in range(1, frames_a_label + 1):
             cv2.imwrite(str(folder / f"{label}_{number}.png"), _texture(label, rng))
 

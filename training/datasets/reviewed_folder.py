@@ -22,7 +22,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.csv_rows import read_rows
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError, InputError
-from stripwatch.worker.common.path_text import name_below
+from stripwatch.worker.common.path_text import file_below, name_below
 from stripwatch.worker.contracts.events import Candidate
 from stripwatch.worker.contracts.frame_headers import ANOMALY, NAMELESS
 
@@ -187,6 +187,13 @@ def read_collected(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     if not (root / CSV_FILE).is_file():
         raise InputError(f"{root} has no {CSV_FILE}; pass a folder created by 'collect --bootstrap-servers'")
     return read_folder(root)
+
+
+def collected_folders(root: Path, names: Iterable[str]) -> list[Path]:
+    """Return the collected folders that were read next to a data folder, from the names of its frames."""
+    beside = (file_below(root, name) for name in names if name.startswith("../"))
+    found = (next((each for each in path.parents if (each / CSV_FILE).is_file()), None) for path in beside)
+    return list(dict.fromkeys(folder for folder in found if folder is not None))
 
 
 def write_entries(root: Path, entries: Iterable[ReviewedFrame]) -> None:

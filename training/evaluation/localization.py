@@ -17,6 +17,7 @@ from stripwatch.training.annotations.annotations import Annotations, relabelled
 from stripwatch.training.annotations.reading import OWN_ANNOTATIONS, read_annotations
 from stripwatch.training.datasets.dataset import AUTO, for_task, read_dataset
 from stripwatch.training.datasets.formats.marks import LabelledBox
+from stripwatch.training.datasets.reviewed_folder import collected_folders
 from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.networks.receptive_field import cell_grid
 from stripwatch.training.preparation.input_pipeline import read_batches
@@ -94,7 +95,8 @@ def measure_localization(
             say(f"note: --boxes is ignored because head {run.configuration.head} has no heatmaps")
         return None
     anomaly = run.configuration.task == "anomaly"  # annotations have labels of defects that the model does not know
-    found = read_dataset(scored.root, layout, merge_labels=run.configuration.merge_labels, one_class=anomaly)
+    also = collected_folders(scored.root, (frame.name for frame in scored.frames))
+    found = read_dataset(scored.root, layout, also, run.configuration.merge_labels, one_class=anomaly)
     dataset, clean = for_task(found, run.configuration.task, run.clean_label)
     if boxes is None and run.marks and run.marks.path and not (test and found.layout in OWN_ANNOTATIONS):
         boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format

@@ -9,10 +9,11 @@ import pytest
 
 from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import read_dataset
-from stripwatch.training.datasets.reviewed_folder import BOXES_FILE, CSV_FILE, read_entries
+from stripwatch.training.datasets.reviewed_folder import BOXES_FILE, CSV_FILE, collected_folders, read_entries
 from stripwatch.training.labeling.handover.hand_over import hand_over
 from stripwatch.training.labeling.take_back import take_back
 from stripwatch.worker.common.errors import DataError, InputError
+from tests.tiny import encode_frame
 from tests.training.labeling.exports import (
     annotated,
     choice,
@@ -26,6 +27,8 @@ from tests.training.labeling.exports import (
 from tests.training.labeling.review_frames import drag, files
 
 Task = dict[str, Any]
+
+BOXED = ("frames-9-0-65e60bb0", "frames-9-1-65e60bb0")
 
 
 @pytest.fixture
@@ -73,6 +76,28 @@ def test_labels_and_boxes_of_a_half_done_export_come_back(out: Path) -> None:
     (marks,) = read_annotations(dataset, None).marks.values()
     ((box,),) = [marks.boxes]
     assert (box.label, box.left, box.top, box.right, box.bottom) == ("pits", 12, 8, 36, 24)
+
+
+def test_boxes_of_the_plant_and_of_the_review_folder_are_used_together(out: Path, tmp_path: Path) -> None:
+    first, second, *_ = tasks_of(out)
+    done = annotated(first, choice("pits"), rectangle("pits")), annotated(second, choice("clean"), rectangle("clean"))
+    take_back(out, export(out, *done))
+    images = tmp_path / "images"
+    images.mkdir()
+    for name in ("clean_1", "pits_1"):
+        (images / f"{name}.png").write_bytes(encode_frame(0.5))
+    (images / "pits_1.json").write_text(
+        '{"imagePath": "pits_1.png", "imageWidth": 48, "imageHeight": 32, "version": "5", "flags": {},'
+        '"shapes": [{"label": "pits", "shape_type": "rectangle", "points": [[2, 2], [8, 8]]}]}'
+    )
+    dataset = read_dataset(images, also=[out])
+    assert collected_folders(images, (sample.name for sample in dataset.samples)) == [images / ".." / "review"]
+    both = read_annotations(dataset, images, clean_label="clean")
+    assert sorted(Path(name).name for name in both.marks) == sorted([*(f"{n}.png" for n in BOXED), "pits_1.png"])
+    assert both.format == "labelme and coco"
+    assert not any("are not annotated" in note for note in both.notes)
+    assert len(read_annotations(dataset, None).marks) == 2
+    assert len(read_annotations(dataset, out / BOXES_FILE).marks) == 2, "the same file is not read twice"
 
 
 def test_the_same_file_again_changes_nothing(out: Path) -> None:

@@ -15,8 +15,10 @@ from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
+from stripwatch.training.preparation.finding import counted, make_finding, some
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
 from stripwatch.worker.common.errors import DataError
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.common.terminal.file_counts import FileCounts
 
@@ -78,4 +80,19 @@ def read_test_frames(run: Run, root: Path, layout: str, progress: Progress) -> t
                 f"{nearest_text(unknown[0], run.labels)}"
             )
     task = progress.add_task("reading", total=len(dataset.samples))
-    return read_frames(dataset, run.decode, lambda: progress.advance(task))[0], found.files
+    frames = read_frames(dataset, run.decode, lambda: progress.advance(task))[0]
+    _warn_of_training_frames(run, root, frames)
+    return frames, found.files
+
+
+def _warn_of_training_frames(run: Run, root: Path, frames: Sequence[SplitFrame]) -> None:
+    """Print a warning if test frames are files of the training part. The survey also finds near duplicates."""
+    trained = {frame.sha256: frame.name for frame in run.split.train}
+    pairs = [(trained[frame.sha256], frame.name) for frame in frames if frame.sha256 in trained]
+    if pairs:
+        what = (
+            f"{len(pairs):,} of {counted(len(frames), 'image')} in {path_text(root)} are training images of the model, "
+            f"so the figures are optimistic: {some([f'{name} is {own}' for own, name in pairs])}"
+        )
+        advice = "Remove them; survey --test also finds near duplicates."
+        say(make_finding("leak-to-test", what, [name for _, name in pairs], remedy=advice).line)

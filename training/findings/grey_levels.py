@@ -54,17 +54,16 @@ def _outliers(data: CheckedData, known: Sequence[tuple[int, FrameFacts]], statis
     values = np.full(len(data.frames.samples), np.nan)
     for at, each in known:
         values[at] = max(getattr(each.statistics, statistic), _FLOOR)
-    low: set[int] = set()
-    high: set[int] = set()
+    found: dict[int, float] = {}
     pools = [members for members in data.members.values() if len(members) >= _CLASS_IMAGES_MIN]
     small = [at for members in data.members.values() if len(members) < _CLASS_IMAGES_MIN for at in members]
     for members, judged in [*((each, each) for each in pools), (list(range(len(values))), small)]:
         scores = outlier_scores(values[judged], values[members])
-        low.update(at for at, score in zip(judged, scores, strict=True) if score < 0)
-        high.update(at for at, score in zip(judged, scores, strict=True) if score > 0)
-    if low or high:
-        names = data.names(sorted(low | high))
-        parts = [f"{len(found):,} {word}" for found, word in zip((low, high), _WORDS[statistic], strict=True) if found]
+        found |= {at: score for at, score in zip(judged, scores.tolist(), strict=True) if score}
+    if found:
+        names = data.names(sorted(found, key=lambda at: -abs(found[at])))
+        counts = sum(score < 0 for score in found.values()), sum(score > 0 for score in found.values())
+        parts = [f"{count:,} {word}" for count, word in zip(counts, _WORDS[statistic], strict=True) if count]
         what = f"{statistic} outliers among the images of their class ({', '.join(parts)}): {some(names)}"
         yield make_finding(f"{statistic}-outliers", what, names)
 

@@ -37,14 +37,14 @@ _STYLE = """
 .error .badge, .badge.error { background: #b42318 } .warning .badge, .badge.warning { background: #9a4f00 }
 .note .badge, .badge.note { background: #4a5565 } .finding code { color: #3d4856; font-size: .85rem }
 .shots { display: flex; flex-wrap: wrap; gap: .8rem; align-items: flex-start } .shots figure { width: auto; margin: 0 }
-.shots img { display: block; height: 8.5rem; width: auto; max-width: 100%; object-fit: contain; background: #eef1f4 }
+.shots img { display: block; max-height: 8.5rem; max-width: 100%; height: auto; width: auto }
 .shots figcaption { max-width: 16rem; color: #3d4856; margin-top: .2rem } .wide figcaption { max-width: none }
 .pair { display: flex; flex-wrap: wrap; gap: .3rem; border: 1px solid #e3e7ec; border-radius: 6px; padding: .4rem }
-.sheet img { height: 6rem } .sheet { gap: .35rem } .sheet figcaption { display: none }
+.sheet img { max-height: 6rem } .sheet { gap: .35rem } .sheet figcaption { display: none }
 .bars td { text-align: left } .bars td + td { text-align: right; white-space: nowrap }
 .bars td:last-child { width: 100%; text-align: left } .bars i { display: block; height: .8rem; background: #0072B2 }
-.bars td:first-child { overflow-wrap: anywhere; min-width: 6rem }
-.plots { display: flex; flex-wrap: wrap; gap: 1rem } .plots img { flex: 0 1 26rem; min-width: 0; max-width: 100% }
+.bars td:first-child { overflow-wrap: anywhere; min-width: 8rem }
+.plots { display: flex; flex-wrap: wrap; gap: 1rem } .plots img { flex: 0 1 23rem; min-width: 0; max-width: 100% }
 .finding .legend { font-size: .85rem; margin-top: .5rem } .agreed { color: #005b8e } .other { color: #a84300 }
 details { margin-top: .5rem } summary { cursor: pointer; color: #0b5394 }
 details ul { columns: 18rem; font-size: .85rem; overflow-wrap: anywhere; padding-left: 1.2rem }

@@ -1,9 +1,11 @@
 import csv
 import json
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -12,6 +14,7 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.survey.survey import SurveySettings, run_survey
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.images.decode import decode
 from tests.trained import LABELS, tiny_fit
@@ -165,3 +168,32 @@ def test_the_record_has_the_provenance_of_the_run(fitted_run: Path, textures: Pa
     assert record["decode"]["height_px"] == 64
     names = [frame["name"] for part in record["split"].values() for frame in part]
     assert sorted(names) == sorted(path.name for path in textures.iterdir())
+
+
+def test_a_fit_names_all_errors_of_the_data_at_once(textures: Path, random_weights: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(textures, folder)
+    shutil.copy(folder / "spots_1.png", folder / "plain_999.png")
+    for number in (2, 3):
+        (folder / f"spots_{number}.png").write_bytes(b"no picture")
+    with pytest.raises(DataError) as raised:
+        fit(tiny_fit(folder, tmp_path / "run", weights=str(random_weights)))
+    text = str(raised.value)
+    assert "2 files cannot be used: " in text
+    assert "plain_999.png (plain) and spots_1.png (spots) are the same picture with different labels" in text
+    assert not (tmp_path / "run" / "run.json").exists()
+
+
+def test_a_fit_repeats_the_warnings_of_the_survey(
+    textures: Path, random_weights: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "data"
+    shutil.copytree(textures, folder)
+    blank = cv2.imencode(".png", np.full((96, 96), 90, np.uint8))[1].tobytes()
+    (folder / "spots_999.png").write_bytes(blank)
+    expected = [each.line for each in run_survey(SurveySettings(folder, clean_label="plain")).findings]
+    capsys.readouterr()
+    fit(tiny_fit(folder, tmp_path / "run", weights=str(random_weights), clean_label="plain", epochs=1))
+    printed = [line for line in capsys.readouterr().err.splitlines() if re.fullmatch(r"warning: .*]", line)]
+    assert printed == [line for line in expected if line.startswith("warning: ")]
+    assert any("1 image is blank, with one grey value: spots_999.png" in line for line in printed)

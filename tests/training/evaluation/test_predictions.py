@@ -1,0 +1,25 @@
+import shutil
+from pathlib import Path
+
+import pytest
+from rich.progress import Progress
+
+from stripwatch.export.runs.run_folder import read_run
+from stripwatch.training.evaluation.predictions import read_test_frames
+
+pytestmark = pytest.mark.training
+
+
+def test_warns_of_test_images_that_the_model_was_trained_on(
+    fitted_run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = read_run(fitted_run)
+    trained, validated = run.split.train[0], run.split.validation[-1]
+    assert trained.label != validated.label
+    for number, frame in enumerate((trained, validated)):
+        shutil.copy(Path(run.data) / frame.name, tmp_path / f"{frame.label}_{number}.png")
+    frames, _ = read_test_frames(run, tmp_path, "auto", Progress(disable=True))
+    assert len(frames) == 2
+    printed = capsys.readouterr().err
+    assert f"warning: 1 of 2 images in {tmp_path} are training images of the model, so" in printed
+    assert f"{trained.label}_0.png is {trained.name}; remove them; survey --test" in printed

@@ -46,7 +46,8 @@ class ReviewedFrame:
     the live page, empty for none; the label is also empty for "not a defect" if the model has no label for that.
     reason: why the worker sent the frame for review. novelty, novelty_threshold: its novelty score, and the value above
     which a frame is novel. boxes: boxes of the model as JSON, with label and score, in pixels. handed_over: labelling
-    tool that got the frame last, and when. All from `reason` on are empty where they are not stated.
+    tool that got the frame last, and when. no_defect: label of the model that means "no defect". All from `reason` on
+    are empty where they are not stated.
     """
 
     id: str
@@ -68,6 +69,7 @@ class ReviewedFrame:
     novelty_threshold: str = ""
     boxes: str = ""
     handed_over: str = ""
+    no_defect: str = ""
 
     @property
     def is_nameless(self) -> bool:

@@ -170,6 +170,7 @@ def _entry(reviewed: ReviewRecord, content: bytes) -> ReviewedFrame:
         novelty=_number(reviewed.novelty),
         novelty_threshold=_number(reviewed.novelty_threshold),
         boxes=reviewed.boxes,
+        no_defect=reviewed.no_defect,
     )
 
 

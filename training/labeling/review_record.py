@@ -23,7 +23,7 @@ class ReviewRecord:
     file. guess: predicted label. score: of that label, 0 to 1. scores: of all labels, as JSON. correction: the decision
     of a person, if there is one. reason: why a person should look at the frame, "" where it is not stated. novelty,
     novelty_threshold: novelty score and the value above which a frame is novel; None where they are not stated. boxes:
-    of the model, as JSON, "" where they are not stated.
+    of the model, as JSON. no_defect: label that means "no defect". Both are "" where they are not stated.
     """
 
     id: str
@@ -42,6 +42,7 @@ class ReviewRecord:
     novelty: float | None = None
     novelty_threshold: float | None = None
     boxes: str = ""
+    no_defect: str = ""
 
 
 def read_review(record: Record) -> ReviewRecord:
@@ -79,6 +80,7 @@ def read_review(record: Record) -> ReviewRecord:
         novelty=own.novelty,
         novelty_threshold=own.novelty_threshold,
         boxes=own.boxes or "",
+        no_defect=(own.no_defect or "").strip(),
     )
 
 

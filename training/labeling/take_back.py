@@ -78,6 +78,7 @@ def take_back(out: Path, export: Path, new_labels: bool = False, no_defect: str 
         "missing": _missing(entries, files, out),
         "moved": moved,
         "boxes_changed": changed_boxes,
+        "other_boxes": len(matching.other_boxes),
         "frames_with_boxes": len(boxes),
         **sorted_summary(out),
     }
@@ -103,7 +104,8 @@ class _Decided:
 class _Matching:
     """Finds the frames of an export in a folder, and checks their labels and boxes.
 
-    unknown: frames that are not in the folder. without_label: frames that a person saw but gave no label.
+    unknown: frames that are not in the folder. without_label: frames that a person saw but gave no label. other_boxes:
+    frames with boxes of another label than their own.
     """
 
     def __init__(
@@ -116,6 +118,7 @@ class _Matching:
         self._no_defect = no_defect
         self.unknown: list[str] = []
         self.without_label: list[str] = []
+        self.other_boxes: list[str] = []
 
     def match(self, returned: Returned, problems: Problems) -> list[_Decided]:
         """Return the frames with their labels. What is not valid is added to the problems."""
@@ -149,6 +152,10 @@ class _Matching:
                 check_label(each, self._known, where)
             except DataError as error:
                 problems.add(str(error))
+        if label == entry.no_defect:
+            decision.marks.shapes.clear()  # what is left of the prediction
+        if {shape.label for shape in decision.marks.shapes} - {label}:
+            self.other_boxes.append(decision.frame)
         guess = "" if entry.is_nameless else entry.guess
         return _Decided(
             entry.name, guess, replace(decision, label=label), self._placed(entry, decision, where, problems)
@@ -231,6 +238,10 @@ def _say_names(returned: Returned, matching: _Matching) -> None:
     groups = (
         (returned.conflicts, "frames stay where they are, because their labels contradict each other"),
         (matching.without_label, "frames were annotated but have no label; add --no-defect LABEL if they are clean"),
+        (
+            matching.other_boxes,
+            "frames have boxes of other labels than their own; check them in the tool",
+        ),
         (matching.unknown, "frames are not in the folder and are left out"),
     )
     for names, what in groups:

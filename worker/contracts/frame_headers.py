@@ -76,6 +76,13 @@ class ReviewHeaders(msgspec.Struct, frozen=True):
             "header existed."
         ),
     ] = None
+    no_defect: Annotated[
+        str | None,
+        Meta(
+            description='Label that means "no defect"; absent if the bundle has none, and on records of versions '
+            "before this header existed."
+        ),
+    ] = None
 
 
 class OriginHeaders(msgspec.Struct, frozen=True):

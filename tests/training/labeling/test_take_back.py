@@ -145,6 +145,27 @@ def test_people_who_disagree_leave_the_frame_where_it_is(out: Path, capfd: pytes
     assert len(json.loads((out / BOXES_FILE).read_text())["annotations"]) == 1, "the boxes of the latest annotation"
 
 
+def test_what_is_left_of_a_wrong_prediction_does_not_become_truth(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    out = collected(tmp_path / "review", no_defect="clean")
+    first, second, third, fourth = tasks_of(out)
+    untouched_box = rectangle("clean") | {"origin": "prediction"}
+    done = export(
+        out,
+        annotated(first, choice("clean"), rectangle("pits")),
+        annotated(second, choice("pits"), untouched_box),
+        annotated(third, choice("pits"), rectangle("_unnamed") | {"origin": "prediction"}),
+        annotated(fourth, choice("pits"), rectangle("pits", 0), rectangle("clean")),
+    )
+    summary = take_back(out, done)
+    assert (summary["other_boxes"], summary["frames_with_boxes"]) == (1, 2)
+    assert "1 frames have boxes of other labels than their own" in capfd.readouterr().err
+    content = json.loads((out / BOXES_FILE).read_text())
+    names = {each["id"]: each["name"] for each in content["categories"]}
+    assert [names[each["category_id"]] for each in content["annotations"]] == ["pits", "pits", "clean"]
+
+
 def test_two_tasks_of_one_frame_are_compared_as_well(out: Path) -> None:
     first, *_ = tasks_of(out)
     summary = take_back(out, export(out, annotated(first, choice("pits")), annotated(first, choice("clean"))))

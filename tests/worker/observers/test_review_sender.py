@@ -176,4 +176,11 @@ def test_the_boxes_of_an_unsure_frame_or_of_the_defects_of_an_anomaly_model_are_
     place = b'"box_px":{"x":12,"y":8,"width":24,"height":16}}]'
     assert first["stripwatch_boxes"] == b'[{"label":"pits","score":0.6,' + place
     assert second["stripwatch_boxes"] == b'[{"label":"pits","score":0.98,' + place
-    assert "stripwatch_boxes" not in third
+    assert not {"stripwatch_boxes", "stripwatch_no_defect"} & third.keys()
+
+
+def test_the_label_that_means_no_defect_is_sent() -> None:
+    made, frame = Made(), make_frame(1, IMAGE)
+    made.offer(frame, model=make_model(policy=MODEL.policy, info=struct_replace(MODEL.info, no_defect="clean")))
+    assert made.finish() == {"sent": 1}
+    assert dict(made.producer.records[0]["headers"])["stripwatch_no_defect"] == b"clean"

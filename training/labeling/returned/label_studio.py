@@ -9,7 +9,7 @@ from typing import Any
 from stripwatch.training.datasets.formats.label_studio import image_name, image_of, marks_of, regions_of
 from stripwatch.training.datasets.formats.marks import ImageMarks
 from stripwatch.training.datasets.formats.problems import Problems
-from stripwatch.training.labeling.handover.handed_frame import NEW
+from stripwatch.training.labeling.handover.handed_frame import NEW, UNNAMED
 from stripwatch.training.labeling.handover.label_studio import LABEL, NEW_LABEL
 from stripwatch.training.labeling.returned.person_label import PersonLabel, Returned, label_of_shapes, name_shapes
 from stripwatch.worker.contracts.timestamps import parse_rfc3339, rfc3339
@@ -112,13 +112,25 @@ def _annotation(image: str, results: list[dict[str, Any]], stated: dict[str, Any
     at = rfc3339(parse_rfc3339(stated.get("updated_at") or stated["created_at"]))
     if stated.get("was_cancelled"):
         return _Annotation("", by, at, ImageMarks(image, where), postponed=True)
-    marks, label, problem = marks_of(image, results, where), "", ""
+    label = problem = ""
     try:
-        label = _choice(results) or label_of_shapes(marks)
+        label = _choice(results)
     except ValueError as error:
         problem = str(error)
+    marks = marks_of(image, [each for each in results if not _is_leftover(each, label)], where)
+    try:
+        label = label or label_of_shapes(marks)
+    except ValueError as error:
+        problem = problem or str(error)
     name_shapes(marks, label)
     return _Annotation(label, by, at, marks, is_truth=bool(stated.get("ground_truth")), problem=problem)
+
+
+def _is_leftover(result: dict[str, Any], label: str) -> bool:
+    """Return whether a result is a box of the model that nobody touched, with another label than the frame."""
+    if not label or result.get("origin") != "prediction" or result["type"] == "choices":
+        return False
+    return not {label, UNNAMED} & set(result["value"].get(result["type"]) or [label])
 
 
 def _choice(results: list[dict[str, Any]]) -> str:

@@ -115,6 +115,7 @@ def review_headers(event: Result, frame: Frame, kind: str = "review") -> Headers
         novelty=event.novelty,
         novelty_threshold=None if event.novelty is None else model.novelty_threshold,
         boxes=_boxes_text(event),
+        no_defect=model.no_defect,
     )
     return frame_copy_headers(frame, kind, _content_type(frame), own)
 

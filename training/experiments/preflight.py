@@ -82,7 +82,7 @@ def find_faults(fits: Sequence[PlannedFit]) -> list[Fault]:
     import keras
 
     from stripwatch.training.datasets.dataset import read_dataset
-    from stripwatch.training.fitting.fit import check_fit
+    from stripwatch.training.fitting.fit_plan import check_fit
 
     faults: list[Fault] = []
     data = None
@@ -107,7 +107,7 @@ def main() -> None:
 
 
 def _check_options(fit: PlannedFit) -> None:
-    from stripwatch.training.fitting.fit import check_settings
+    from stripwatch.training.fitting.fit_plan import check_settings
 
     _with_name(fit, lambda: check_settings(parse_fit(fit)))
 

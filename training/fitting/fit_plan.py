@@ -1,0 +1,186 @@
+"""Everything that is decided about a fit before the first frame is read."""
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+
+import keras
+import tensorflow as tf
+
+from stripwatch.export.runs.claim_folder import require_free
+from stripwatch.export.runs.provenance import commit
+from stripwatch.export.runs.run_folder import (
+    ChosenDefaults,
+    Configuration,
+    FitPrecision,
+)
+from stripwatch.training.annotations.annotations import Annotations
+from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
+from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset, require_folder
+from stripwatch.training.fitting.devices import choose_precision, device_scope, limit_threads
+from stripwatch.training.fitting.features.feature_cache import keepable
+from stripwatch.training.fitting.fit_settings import (
+    FitSettings,
+    check,
+    chosen_defaults,
+    describe_training,
+    to_configuration,
+)
+from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
+from stripwatch.training.networks.backbone import build_backbone, require_weights
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
+from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.worker.common.errors import InputError, run_checks
+from stripwatch.worker.common.folders import require_outside
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.images.image_files import CONTENT_TYPES
+
+
+@dataclass(frozen=True, slots=True)
+class FitPlan:
+    """Everything that is decided before the first frame is read.
+
+    kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
+    they are constant and fit into memory. chosen: options that were not given. notes: messages for the person who
+    trains.
+    """
+
+    settings: FitSettings
+    dataset: DataSet
+    annotations: AnnotationSet | None
+    spec: DecodeSpec
+    classifier: Classifier
+    kept: keras.Model
+    configuration: Configuration
+    from_features: bool
+    chosen: ChosenDefaults
+    commit: str | None
+    notes: list[str]
+
+    @property
+    def marks(self) -> Mapping[str, Annotations] | None:
+        """Return the annotations by image name, or None if none are used."""
+        return None if self.annotations is None else self.annotations.marks
+
+
+def check_settings(settings: FitSettings) -> None:
+    """Raise an error with everything that is wrong with the settings, without the data and the layers of the network.
+
+    Raises SettingsError or InputError for invalid settings, missing files and a run folder that is in use.
+    """
+    run_checks(
+        [
+            partial(check, settings),
+            partial(find_network, settings.network),
+            partial(require_weights, settings.weights),
+            *(partial(require_folder, folder) for folder in (settings.data, *settings.also)),
+            partial(_require_files, settings),
+            partial(require_free, settings.out, settings.resume),
+        ]
+    )
+
+
+def _require_files(settings: FitSettings) -> None:
+    for option, path in (("--boxes", settings.boxes), ("--split", settings.split)):
+        if path is not None and not os.path.exists(path):  # noqa: PTH110 - false for a name that is too long
+            raise InputError(f"{option} {path} does not exist")
+
+
+def check_fit(settings: FitSettings, found: DataSet) -> None:
+    """Raise what a fit would raise before its first epoch, except for what depends on the content of the images.
+
+    found: the data set as read by `read_dataset`.
+    """
+    check_settings(settings)
+    _plan_for(settings, found)
+
+
+def plan_fit(settings: FitSettings) -> FitPlan:
+    """Check the settings and the data set, and build the network. Raises what `fit` raises before its first epoch."""
+    for option, path in (("--out", settings.out), ("--cache", settings.cache)):
+        require_outside(option, path, [settings.data, *settings.also])
+    check_settings(settings)
+    found = read_dataset(settings.data, settings.layout, settings.also, settings.merge_labels)
+    for note in found.notes:
+        say(note)
+    plan = _plan_for(settings, found)
+    for note in plan.notes:
+        say(note)
+    return plan
+
+
+def _plan_for(settings: FitSettings, found: DataSet) -> FitPlan:
+    dataset, clean_label = for_task(found, settings.task, settings.clean_label)
+    settings = replace(settings, clean_label=clean_label)
+    notes: list[str] = []
+    wants_marks = settings.head == "dense" or settings.boxes is not None
+    annotations = _read_marks(settings, dataset, notes) if wants_marks else None
+    limit_threads()
+    precision = choose_precision(settings.precision)
+    spec, classifier = _build(settings, dataset, precision)
+    notes += _scale_notes(spec, dataset)
+    fitted = _fitted_layers(settings, classifier.backbone)
+    if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
+        check_memory(fitted, settings.batch, free_bytes())
+    kept = classifier.whole if precision == "float32" else _build(settings, dataset, "float32")[1].whole
+    from_features = _from_features(settings, classifier, len(dataset.samples), notes)
+    copies = settings.copies if from_features else 0
+    configuration, chosen = to_configuration(settings, dataset.layout, precision, copies), chosen_defaults(settings)
+    notes.append(describe_training(configuration, chosen))
+    return FitPlan(
+        settings, dataset, annotations, spec, classifier, kept, configuration, from_features, chosen, commit(), notes
+    )
+
+
+def _from_features(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> bool:
+    """Return whether the head is fitted on features that are computed once."""
+    if not settings.frozen or (settings.augment and not settings.copies):
+        return False
+    fits = keepable(classifier.features, frames * (1 + settings.copies))
+    if not fits:
+        of = f"all frames and {settings.copies} changed copies of each" if settings.copies else "all frames"
+        notes.append(f"note: the features of {of} do not fit into memory, so the frames are read in each epoch")
+    return fits
+
+
+def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> AnnotationSet:
+    found = read_annotations(dataset, settings.boxes, settings.boxes_format, settings.clean_label)
+    notes += found.notes
+    return found
+
+
+def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> tuple[DecodeSpec, Classifier]:
+    network = find_network(settings.network)
+    spec = settings.decode_spec(network.side_px)
+    labels, clean = dataset.labels, settings.clean_label
+    outputs = OutputSpec(len(labels), settings.label_task, labels.index(clean) if clean in labels else None)
+    with device_scope(precision):
+        backbone = build_backbone(
+            network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut
+        )
+        parts = build_classifier(
+            network, backbone, outputs, settings.dropout, settings.frozen, settings.head, spec.channels
+        )
+    return spec, parts
+
+
+def _scale_notes(spec: DecodeSpec, dataset: DataSet) -> list[str]:
+    """Return a note if scaled decoding is selected and some files are not JPEG."""
+    others = sum(CONTENT_TYPES.get(Path(sample.name).suffix.lower()) != "image/jpeg" for sample in dataset.samples)
+    if spec.jpeg_scale == 1 or not others:
+        return []
+    return [
+        f"note: {others} of {len(dataset.samples)} files are not JPEG, but --decode {spec.name} only shrinks JPEG "
+        "files; train on files in the format that the cameras send"
+    ]
+
+
+def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:
+    """Return the layers of the backbone whose weights the fit changes. Raises what find_start raises."""
+    if not settings.frozen:
+        return list(backbone.layers)
+    return list(backbone.layers[find_start(backbone, settings.fine_tune_from) :]) if settings.fine_tune else []

@@ -39,7 +39,7 @@ def read_batches(
 def shuffled_batches(
     part: Subset, spec: DecodeSpec, batch: int, seed: int, augment: bool, cells: CellTargets | None = None
 ) -> tf.data.Dataset:
-    """Return the batches of read_batches in a new, seeded order in each epoch. augment: change each frame anew."""
+    """Return the batches of read_batches in another seeded order in each epoch. augment: change the frames, too."""
     count, load = len(part.files), _loader(part, spec, cells is not None)
     order = tf.data.Dataset.range(count).shuffle(count, seed=seed)
     if augment:

@@ -51,7 +51,9 @@ class Thumbnails:
 
     def labels(self, name: str) -> str:
         """Return the labels of an image, for captions."""
-        return ", ".join(self._labels.get(name, ())) or "no label"
+        if name not in self._labels:
+            return "not in the data set"  # a test image
+        return ", ".join(self._labels[name]) or "no label"
 
     def _make(self, name: str, boxes: bool) -> Thumbnail | None:
         try:

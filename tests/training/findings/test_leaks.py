@@ -87,6 +87,22 @@ def test_test_images_that_are_copies_are_reported(tmp_path: Path) -> None:
     assert "leak-to-test" not in codes(SurveySettings(tmp_path / "data", test=tmp_path / "test"))
 
 
+def write_manifest(folder: Path, seed: int, coil: str) -> None:
+    write_textures(folder, 2, seed=seed)
+    rows = [f"{path.name},{path.name.split('_')[0]},{coil}" for path in sorted(folder.iterdir())]
+    (folder / "manifest.csv").write_text("\n".join(["file,label,coil", *rows]))
+
+
+def test_every_test_image_of_a_known_coil_is_counted_and_listed(tmp_path: Path) -> None:
+    write_manifest(tmp_path / "data", 0, "C1")
+    write_manifest(tmp_path / "test", 1, "C1")
+    settings = SurveySettings(tmp_path / "data", test=tmp_path / "test")
+    (found,) = (each for each in run_survey(settings).findings if each.code == "leak-to-test")
+    assert found.text.startswith("6 of 6 images in ")
+    names = {path.name for path in (tmp_path / "test").glob("*.png")}
+    assert {test for _, test in found.pairs} == {f"../test/{name}" for name in names}
+
+
 @pytest.mark.parametrize(
     ("name", "part"),
     [
@@ -101,7 +117,7 @@ def test_recognizes_the_part_of_an_image(name: str, part: tuple[str | None, str]
     assert part_of(name) == part
 
 
-def test_a_file_of_a_run_is_no_request(tmp_path: Path) -> None:
+def test_the_record_of_a_run_is_not_a_request(tmp_path: Path) -> None:
     path = tmp_path / "run.json"
     path.write_bytes(msgspec.json.encode({"split": Split([SplitFrame("a", "b", "c")], [])}))
     assert not is_fit_request(path)

@@ -7,6 +7,7 @@ labelmap.txt or _classes.csv (`masks.class_values`), each value is a class.
 
 from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import Any
 
 import cv2
 import numpy as np
@@ -78,11 +79,16 @@ def _read_values(path: Path) -> Values:
         raise DataError(f"{path} cannot be read as an image")
     if pixels.ndim == 2:
         return pixels.astype(np.int32)
-    if pixels.shape[2] == 4 and (pixels[..., :3] == pixels[0, 0, :3]).all():
+    if pixels.shape[2] == 4 and (pixels[..., :3] == pixels[0, 0, :3]).all() and not _is_opaque(pixels):
         return pixels[..., 3].astype(np.int32)  # drawn on a transparent layer
     blue, green, red = (pixels[..., at].astype(np.int32) for at in range(3))
     coloured = colour_value(0, 0, 1) - 1 + (red << 16) + (green << 8) + blue
     return np.where((red == green) & (green == blue), red, coloured).astype(np.int32)
+
+
+def _is_opaque(pixels: NDArray[Any]) -> bool:
+    """Return whether the alpha channel says nothing, as in a black mask of a clean image."""
+    return bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
 
 
 def _one_shape(values: Values, path: Path) -> list[Shape]:

@@ -49,7 +49,7 @@ def hand_over(out: Path, tool: Tool, again: bool = False, image_url: str = "") -
     frames, unreadable = [], 0
     chosen = [name for name in waiting if again or name not in before]
     if chosen:
-        make_folder(folder / "images")
+        _mark(folder, tool)
     for name in chosen:
         try:
             frames.append(_frame(entries[name], waiting[name], folder / "images", labels))
@@ -64,7 +64,7 @@ def hand_over(out: Path, tool: Tool, again: bool = False, image_url: str = "") -
             if tool == "label-studio"
             else coco.write_coco(plan, folder)
         )
-        _note(out, folder, tool, plan, entries)
+        _note(out, tool, plan, entries)
     summary = {
         "out": str(out),
         "tool": tool,
@@ -103,10 +103,18 @@ def _within(each: Candidate, width_px: int, height_px: int, labels: list[str]) -
     return Candidate(label, each.score, Box(left, top, right - left, bottom - top))
 
 
-def _note(out: Path, folder: Path, tool: Tool, plan: HandoverPlan, entries: dict[str, ReviewedFrame]) -> None:
-    """Note which frames the tool got, and mark the folder, so that its images are not read as frames."""
+def _mark(folder: Path, tool: Tool) -> None:
+    """Create the folder for the tool with a file that keeps its images from being read as frames.
+
+    The file is written before the images: without it, an interrupted handover would leave each image in two folders.
+    """
+    make_folder(folder / "images")
+    atomic_write(folder / HANDOVER_FILE, f"Written by stripwatch train collect --to {tool}\n".encode())
+
+
+def _note(out: Path, tool: Tool, plan: HandoverPlan, entries: dict[str, ReviewedFrame]) -> None:
+    """Note which frames the tool got."""
     at = plan.at.isoformat(timespec="seconds")
-    atomic_write(folder / HANDOVER_FILE, f"Written by stripwatch train collect --to {tool} at {at}\n".encode())
     for frame in plan.frames:
         entries[frame.entry.name] = replace(frame.entry, handed_over=f"{tool} {at}")
     write_entries(out, entries.values())

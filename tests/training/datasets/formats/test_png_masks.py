@@ -30,6 +30,16 @@ def test_one_colour_on_black_and_one_on_transparent_are_masks(tmp_path: Path) ->
     np.testing.assert_array_equal(read_mask(written(tmp_path / "2.png", layer)), INSIDE)
 
 
+@pytest.mark.parametrize(
+    ("colour", "alpha", "inside"), [((0, 0, 0), 255, False), ((255, 255, 255), 255, True), ((255, 255, 255), 0, False)]
+)
+def test_a_mask_of_one_colour_with_alpha_is_empty_if_it_is_black_or_transparent(
+    tmp_path: Path, colour: tuple[int, int, int], alpha: int, inside: bool
+) -> None:
+    pixels = np.full((20, 30, 4), (*colour, alpha), np.uint8)
+    assert (read_mask(written(tmp_path / "1.png", pixels)) == inside).all()
+
+
 def test_smoothed_edges_are_cut_at_half(tmp_path: Path) -> None:
     smooth = cv2.GaussianBlur(INSIDE.astype(np.uint8) * 255, (3, 3), 0)
     np.testing.assert_array_equal(read_mask(written(tmp_path / "1.png", smooth)), INSIDE)

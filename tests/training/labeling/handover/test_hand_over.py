@@ -12,6 +12,7 @@ from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.formats.coco import read_coco
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.reviewed_folder import read_entries
+from stripwatch.training.labeling.handover import label_studio
 from stripwatch.training.labeling.handover.hand_over import hand_over
 from stripwatch.training.labeling.handover.label_studio import labelling_interface
 from stripwatch.training.labeling.sort_frames import accept_sorted
@@ -117,6 +118,18 @@ def test_images_for_the_tool_are_not_read_as_frames(out: Path) -> None:
     assert (summary["moved"], summary["labels"]) == (4, {"clean": 2, "pits": 2})
     assert len(read_dataset(out).samples) == 4
     assert len(list((out / "_label-studio" / "images").iterdir())) == 4, "they stay where the tasks expect them"
+
+
+def test_an_interrupted_handover_can_be_repeated(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupt(*_: object) -> str:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patched:
+        patched.setattr(label_studio, "write_tasks", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            hand_over(out, "label-studio")
+    assert len(list((out / "_label-studio" / "images").iterdir())) == 4
+    assert hand_over(out, "label-studio").summary["handed_over"] == 4
 
 
 def test_a_16_bit_frame_is_shown_as_8_bit_png_of_the_same_size(tmp_path: Path) -> None:

@@ -16,14 +16,14 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 _NAMED_MAX = 3
 
 
-def find_data(run: Run, moved: Path | None) -> Path:
+def find_data(run: Run, moved: Path | None, training: bool = True) -> Path:
     """Return the data folder of a run, after a check of its files, so that a long command does not fail at its end.
 
-    Every file must exist, and the validation frames must be unchanged. The training frames are checked when they are
-    read.
+    Every file must exist, and the validation frames must be unchanged. The contents of training frames are checked when
+    they are read.
 
-    moved: current location of the folder; None for the location that the run states. Raises InputError, with the number
-    of files and the first names.
+    moved: current location of the folder; None for the location that the run states. training: the command reads the
+    training frames, too. Raises InputError, with the number of files and the first names.
     """
     root = moved or path_of(run.data)
     if not root.is_dir():
@@ -33,7 +33,8 @@ def find_data(run: Run, moved: Path | None) -> Path:
             f"the data folder {path_text(root)} of the run does not exist; if it was moved, pass its current location "
             "with --data"
         )
-    frames, validation = run.split.train + run.split.validation, run.split.validation
+    validation = run.split.validation
+    frames = [*(run.split.train if training else []), *validation]
     missing = [frame.name for frame in frames if not file_below(root, frame.name).is_file()]
     if missing:
         raise InputError(

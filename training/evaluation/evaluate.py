@@ -150,13 +150,14 @@ def _check(settings: EvaluateSettings, run: Run) -> Path:
     inputs = [each for each in (settings.data, settings.test, *settings.unknown) if each is not None]
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, inputs)
+    leaves_out = settings.leave_one_out and run.novelty is not None  # only this reads the training frames
     run_checks(
         [
             *([partial(_check_anomaly_options, settings)] if run.anomaly is not None else []),
             *([partial(require_folder, settings.test)] if settings.test is not None else []),
             *(partial(list_images, folder) for folder in settings.unknown),
             partial(require_annotations, run, settings.boxes, settings.test is not None),
-            partial(find_data, run, settings.data),
+            partial(find_data, run, settings.data, training=leaves_out),
         ]
     )
     return settings.data or path_of(run.data)

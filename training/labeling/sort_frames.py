@@ -96,7 +96,8 @@ def check_label(label: str, known: set[str] | None, where: str) -> None:
         )
     if not may_be_folder(label):
         raise DataError(
-            f"{where}: {label!r} is not a valid label; labels are folder names that do not begin with '.' or '_'"
+            f"{where}: {label!r} is not a valid label; labels are folder names without slashes that do not begin with "
+            "'.' or '_'"
         )
     if known is not None and label not in known:
         near = difflib.get_close_matches(label, known, n=1)

@@ -237,7 +237,11 @@ def _say_names(returned: Returned, matching: _Matching) -> None:
     """Name the frames that need the attention of a person."""
     groups = (
         (returned.conflicts, "frames stay where they are, because their labels contradict each other"),
-        (matching.without_label, "frames were annotated but have no label; add --no-defect LABEL if they are clean"),
+        (
+            matching.without_label,
+            "frames were annotated but have no label; choose one in the tool, or add --no-defect LABEL if those "
+            "without boxes are clean",
+        ),
         (
             matching.other_boxes,
             "frames have boxes of other labels than their own; check them in the tool",

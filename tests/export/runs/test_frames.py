@@ -40,6 +40,11 @@ def test_names_all_missing_images_at_once(run: Run, tmp_path: Path) -> None:
         find_data(run, None)
 
 
+def test_training_images_may_be_missing_if_they_are_not_read(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "data" / "a.png").unlink()
+    assert find_data(run, None, training=False) == tmp_path / "data"
+
+
 def test_names_all_changed_validation_images_at_once(run: Run, tmp_path: Path) -> None:
     for name in ("a.png", "c.png", "d.png"):
         (tmp_path / "data" / name).write_bytes(b"new")

@@ -300,7 +300,7 @@ def test_a_coco_file_labels_frames_by_their_boxes(out: Path, capfd: pytest.Captu
     assert folders(out) == {0: "pits", 1: "_unsorted/pits", 2: "pits", 3: "_unsorted/clean"}
     said = capfd.readouterr().err
     assert "has boxes of clean and pits, and nothing states which of them is its label" in said
-    assert "1 frames were annotated but have no label; add --no-defect LABEL if they are clean" in said
+    assert "1 frames were annotated but have no label; choose one in the tool, or add --no-defect LABEL if" in said
     assert take_back(out, done, no_defect="clean")["without_label"] == 0
     assert folders(out)[3] == "clean"
     before = state(out)

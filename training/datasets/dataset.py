@@ -9,7 +9,7 @@ from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
-from stripwatch.training.datasets.mask_check import check_annotation_folders, check_masks
+from stripwatch.training.datasets.mask_check import check_annotation_folders, check_lossy_masks, check_masks
 from stripwatch.training.datasets.parts import parts_note
 from stripwatch.training.datasets.reviewed_folder import BOXES_FILE
 from stripwatch.training.datasets.samples import Sample
@@ -109,11 +109,13 @@ def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     if not samples:
         raise InputError(no_images_text(found))
     if layout in ("folder", "prefix"):
-        check_annotation_folders(root, [sample.name for sample in samples])
+        names = [sample.name for sample in samples]
+        check_annotation_folders(root, names)
+        check_lossy_masks(root, names)
         check_masks(found)
     used = {sample.name for sample in samples}
-    names = [name for path in found.files if (name := name_below(root, path)) not in used]
-    unused = tuple(SkippedFile(name, f"not used in layout {layout!r}") for name in names)
+    others = [name for path in found.files if (name := name_below(root, path)) not in used]
+    unused = tuple(SkippedFile(name, f"not used in layout {layout!r}") for name in others)
     notes = [*found.notes, *parts_note([sample.name for sample in samples])]
     if unused:
         notes.append(

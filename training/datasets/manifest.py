@@ -26,7 +26,10 @@ def read_manifest(root: Path) -> Iterator[Sample]:
     columns, rows = read_rows(path, problems)
     column = next((column for column in _LABEL_COLUMNS if column in columns), None)
     if "file" not in columns or column is None:
-        raise DataError(f"{path} needs the columns file and label, but has {', '.join(columns) or 'none'}")
+        raise DataError(
+            f"{path} needs the columns file and label, in small letters and separated by commas or semicolons, but has "
+            f"{', '.join(columns) or 'none'}"
+        )
     labels: dict[str, set[str]] = {}
     coils: dict[str, str | None] = {}
     for where, row in rows:
@@ -41,6 +44,8 @@ def read_manifest(root: Path) -> Iterator[Sample]:
         if coils.setdefault(name, coil) != coil:
             problems.add(f"{where}: {name} belongs to coil {coil!r} here, but to coil {coils[name]!r} above")
     problems.check()
+    if not labels:
+        raise DataError(f"{path} lists no images; add a row for each image")
     return (Sample(name, tuple(sorted(kept)), coils[name]) for name, kept in labels.items())
 
 

@@ -1,7 +1,7 @@
 """Check that masks and annotations in a data folder are not confused with classes."""
 
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 import cv2
@@ -9,7 +9,7 @@ import numpy as np
 
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import file_below, path_text
-from stripwatch.worker.images.folders.mask_files import annotation_folder
+from stripwatch.worker.images.folders.mask_files import LOSSLESS, annotation_folder, masked_name
 from stripwatch.worker.images.image_files import ImageFolder
 
 _CHECKED_PER_FOLDER = 3
@@ -23,11 +23,31 @@ def check_annotation_folders(root: Path, names: Iterable[str]) -> None:
         path = file_below(root, name)
         folder = annotation_folder(root, path.parent)
         if folder is not None:
+            if path.suffix.lower() not in LOSSLESS and not _is_photograph(path):
+                raise DataError(_lossy_text(path))
             raise DataError(
                 f"the folder {path_text(folder)} is named like annotations, but {path_text(path.name)} is not the mask "
                 "of another image. If it is a class, rename the folder or list the images in manifest.csv; otherwise "
                 "move it out of the data folder"
             )
+
+
+def check_lossy_masks(root: Path, names: Collection[str]) -> None:
+    """Raise DataError if a sample in a format with losses is the mask of another one by its name and its content."""
+    stems = {file_below(root, name).with_suffix("") for name in names}
+    for name in names:
+        path = file_below(root, name)
+        base = masked_name(path.stem)
+        lossy = path.suffix.lower() not in LOSSLESS
+        if lossy and base != path.stem and path.with_name(base) in stems and not _is_photograph(path):
+            raise DataError(_lossy_text(path))
+
+
+def _lossy_text(path: Path) -> str:
+    return (
+        f"{path_text(path)} looks like the mask of another image, but {path.suffix} files change the values of pixels. "
+        "Export masks as PNG, or move them out of the data folder"
+    )
 
 
 def check_masks(found: ImageFolder) -> None:

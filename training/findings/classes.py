@@ -14,6 +14,7 @@ _GROUPS_MIN = 10
 _PLACEHOLDERS = frozenset(
     {"unknown", "unsorted", "unlabeled", "unlabelled", "untitled", "todo", "to do", "tmp", "temp", "misc", "unsure"}
     | {"not sure", "miscellaneous", "various", "new folder", "neuer ordner", "backup", "copy", "?"}
+    | {"img", "image", "imag", "dsc", "dscn", "dscf", "photo", "picture", "screenshot", "snapshot"}  # names of cameras
 )
 
 

@@ -64,8 +64,8 @@ KINDS: dict[str, Kind] = {
     ),
     "placeholder-labels": Kind(
         "warning",
-        "A class is named like a folder of images that nobody has sorted, such as `unknown` or `temp`. A model learns "
-        "it like a kind of defect.",
+        "A class is named like a folder of images that nobody has sorted, such as `unknown` or `temp`, or like the "
+        "files of a camera, such as `IMG`. A model learns it like a kind of defect.",
         "Sort its images into the other classes, or remove them.",
     ),
     "imbalanced-classes": Kind(

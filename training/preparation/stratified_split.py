@@ -66,13 +66,25 @@ def _deal(
         best = needs.index(max(needs))
         bins[best].append(group)
         filled[best].update(group.keys)
-    for label in sorted({label for found in labels for label in found}):
-        if not _spread(label, bins) and every:
-            raise DataError(
-                f"class {label!r} cannot be in each of {len(shares)} parts: near duplicates and images of one coil "
-                f"stay together, which leaves {_holding(label, dealt)} groups; add images, or use fewer parts"
-            )
+    lacking = [label for label in sorted({label for found in labels for label in found}) if not _spread(label, bins)]
+    if lacking and every:
+        raise DataError(_lacking_text({label: _holding(label, dealt) for label in lacking}, len(shares)))
     return [sorted(frame for group in members for frame in group.frames) for members in bins]
+
+
+def _lacking_text(groups: dict[str, int], parts: int) -> str:
+    """Return the message for classes that cannot be in each part. groups: number of groups with each class."""
+    counts = {label: f"{count} {'group' if count == 1 else 'groups'}" for label, count in groups.items()}
+    (first, count), *others = counts.items()
+    if others:
+        which = f"classes {', '.join(f'{label!r} ({text})' for label, text in counts.items())}"
+    else:
+        which, count = f"class {first!r}", f", which leaves {count}"
+    remedy = "add images" if parts == 2 else "add images, or use fewer parts"
+    return (
+        f"{which} cannot be in each of {parts} parts: near duplicates and images of one coil stay together"
+        f"{'' if others else count}; {remedy}"
+    )
 
 
 def _need(group: _Group, wanted: dict[Labels, float], filled: Counter[Labels]) -> float:

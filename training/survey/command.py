@@ -99,7 +99,8 @@ def survey(
     summary = summarize(report)
     files = {} if out is None else {"page": out / PAGE_FILE, "survey": out / "survey.json", "contact sheets": out}
     facts = _facts(summary) | {"files": report.dataset.files.text, "findings": _counts(report.findings)}
-    steps = [_fit_command(settings, report)]
+    refused = any(finding.level == "error" for finding in report.findings)
+    steps = [] if refused else [_fit_command(settings, report)]
     notes = [finding.line for finding in report.findings]
     finish(Outcome(summary, facts, [_classes(report)], steps, files, notes=notes), json_file)
     _fail(report.findings, fail_on)

@@ -101,7 +101,7 @@ def test_reads_a_manifest_saved_by_excel(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("lines", "message"),
     [
-        (["name,label", "1.jpg,a"], r"manifest\.csv needs the columns file and label, but has name, label"),
+        (["name,label", "1.jpg,a"], r"manifest\.csv needs the columns file and label, .* but has name, label"),
         (["file,label", "1.jpg,a", "gone.jpg,b"], r"manifest\.csv line 3: the file .*gone\.jpg does not exist"),
         (["file,label", "../1.jpg,a"], r"line 2: '\.\./1\.jpg' is not a path inside the data folder"),
         (
@@ -116,7 +116,8 @@ def test_reads_a_manifest_saved_by_excel(tmp_path: Path) -> None:
         (["file,label", '1.jpg,"a"b'], "line 2 is not valid CSV"),
         (["file,label", "1.jpg,a", "2.jpg,a"], "only one class, 'a'"),
         (["file,label", "1.jpg,", "2.jpg,"], "only one class, images without a label"),
-        ([""], "needs the columns file and label, but has none"),
+        ([""], "needs the columns file and label, in small letters .* but has none"),
+        (["file,label"], r"manifest\.csv lists no images; add a row for each image"),
     ],
 )
 def test_rejects_a_malformed_manifest_and_names_the_line(tmp_path: Path, lines: list[str], message: str) -> None:

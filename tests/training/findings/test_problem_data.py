@@ -85,6 +85,13 @@ def unsorted_images(root: Path) -> None:
     (root / "Un-sorted").rename(root / "unsorted")
 
 
+def files_of_a_camera(root: Path) -> None:
+    for at in range(COUNT):
+        store(root / f"clean_{at}.png", pixels(100 + at))
+        store(root / f"pits_{at}.png", pixels(200 + at))
+        store(root / f"IMG_{at}.png", pixels(300 + at))
+
+
 def a_rare_class(root: Path) -> None:
     for at in range(64):
         store(root / "clean" / f"{at}.png", pixels(at))
@@ -243,6 +250,7 @@ PROBLEMS = [
     ),
     Problem(few_coils, warnings=("few-groups",), text=r"pits \(12 images, 3 groups\)"),
     Problem(unsorted_images, warnings=("placeholder-labels",), text=r"the class 'unsorted' \(12 images\) is named"),
+    Problem(files_of_a_camera, warnings=("placeholder-labels",), text=r"the class 'IMG' \(12 images\) is named"),
     Problem(a_rare_class, warnings=("imbalanced-classes",), text="clean has 64 images, pits has 3; add images of"),
     Problem(
         frames_without_strip,

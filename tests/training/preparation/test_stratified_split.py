@@ -66,6 +66,12 @@ def test_rejects_a_label_with_one_picture() -> None:
     assert set(parts.train) >= {2, 3}
 
 
+def test_names_all_labels_that_have_too_few_groups() -> None:
+    labels, groups = [("a",), ("b",), ("b",), ("c",), ("c",)], [1, 2, 2, 3, 4]
+    with pytest.raises(DataError, match=r"classes 'a' \(1 group\), 'b' \(1 group\) cannot be in each of 2 parts"):
+        split_frames(labels, groups, 0.5, 0)
+
+
 @st.composite
 def coils(draw: st.DrawFn) -> tuple[list[tuple[str, ...]], list[int]]:
     """Generate frames with any labels, in groups with mixed labels."""

@@ -77,6 +77,10 @@ def find_annotations(path: Path, wanted: str, is_image: Callable[[Path], bool]) 
             found[kind].append(each)
     if "yolo" in found and not any(each.stat().st_size for each in found["yolo"]) and wanted != "yolo":
         del found["yolo"]  # empty .txt files alone may be anything
+    if "yolo" in found:
+        beside = {each.parent for each in found["yolo"]}
+        texts = [each for each in files if each.parent in beside and each.suffix.lower() == ".txt"]
+        found["yolo"] += filter(yolo.is_malformed_yolo, texts)
     if wanted == AUTO and len([kind for kind in found if kind in FORMATS]) > 1:
         found.pop("masks", None)  # pictures next to other annotations may be anything
     return _choose(path, root, found, wanted, files)

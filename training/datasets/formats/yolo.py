@@ -19,16 +19,31 @@ from stripwatch.worker.common.text_encoding import decode_utf8
 
 _LISTS = ("classes.txt", "obj.names", "labels.txt", "_darknet.labels")
 OTHER_TXT = frozenset({*_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt", "trainval.txt", "notes.txt"})
+# A name instead of a number, decimal commas, or too few numbers: a mistake if it is next to YOLO files.
+_ATTEMPT = re.compile(rb"\s*\S+?([\s,;]+[-+.,\deE]+){2,}\s*")
 _LINE = re.compile(rb"\s*\d+(\.0+)?(\s+[-+.\deE]+|\s+nan|\s+inf){4,}\s*", re.IGNORECASE)
 
 
 def is_yolo(path: Path) -> bool:
     """Return whether a .txt file begins like a YOLO file, or is empty, as for a clean image."""
-    if path.name.lower() in OTHER_TXT or path.name.lower().startswith("readme"):
+    if _is_other(path):
         return False
-    lines = read_whole(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
-    first = next((line for line in lines if line.strip()), b"")
+    first = _first_line(path)
     return not first or _LINE.fullmatch(first) is not None
+
+
+def is_malformed_yolo(path: Path) -> bool:
+    """Return whether a .txt file that is next to YOLO files begins like one with a mistake."""
+    return not (_is_other(path) or is_yolo(path)) and _ATTEMPT.fullmatch(_first_line(path)) is not None
+
+
+def _is_other(path: Path) -> bool:
+    return path.name.lower() in OTHER_TXT or path.name.lower().startswith("readme")
+
+
+def _first_line(path: Path) -> bytes:
+    lines = read_whole(path).removeprefix(codecs.BOM_UTF8).split(b"\n")
+    return next((line for line in lines if line.strip()), b"")
 
 
 def read_yolo(root: Path, files: Sequence[Path], problems: Problems, data: Path) -> Iterator[ImageMarks]:

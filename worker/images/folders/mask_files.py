@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 # A mask is stored without loss, because a pixel may not change its class.
-_LOSSLESS = frozenset({".png", ".bmp", ".tif", ".tiff"})
+LOSSLESS = frozenset({".png", ".bmp", ".tif", ".tiff"})
 _FOLDERS = frozenset(
     {
         "ground_truth",
@@ -57,7 +57,7 @@ def find_masks(root: Path, files: Iterable[Path]) -> list[Path]:
     stems = {stem for found in named.values() for stem in found}
     masks = [path for folder, paths in outside.items() for path in paths if _base(path) in named[folder]]
     masks += [path for paths in inside.values() for path in paths if path.stem.lower() in stems or _base(path) in stems]
-    return [path for path in masks if path.suffix.lower() in _LOSSLESS]
+    return [path for path in masks if path.suffix.lower() in LOSSLESS]
 
 
 def masked_name(stem: str) -> str:

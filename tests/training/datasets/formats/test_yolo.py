@@ -2,9 +2,10 @@ from pathlib import Path
 
 import pytest
 
+from stripwatch.training.datasets.formats.detect import AUTO, find_annotations
 from stripwatch.training.datasets.formats.marks import Shape
 from stripwatch.training.datasets.formats.problems import Problems
-from stripwatch.training.datasets.formats.yolo import is_yolo, read_yolo, yaml_names
+from stripwatch.training.datasets.formats.yolo import is_malformed_yolo, is_yolo, read_yolo, yaml_names
 from stripwatch.worker.common.errors import DataError
 
 
@@ -76,3 +77,32 @@ def test_needs_the_names_of_the_classes(tmp_path: Path) -> None:
 def test_recognizes_yolo_files_by_their_content(tmp_path: Path, name: str, text: str, expected: bool) -> None:
     (tmp_path / name).write_text(text)
     assert is_yolo(tmp_path / name) is expected
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("1 0,5 0,5 0,2 0,2", True),
+        ("rust 0.5 0.5 0.2 0.2", True),
+        ("1 0.5 0.5", True),
+        ("1;0.5;0.5;0.2;0.2", True),
+        ("1 0.5 0.5 0.2 0.2", False),
+        ("", False),
+        ("photographed on 3 November", False),
+        ("exposure 20", False),
+    ],
+)
+def test_recognizes_a_line_with_a_mistake(text: str, expected: bool, tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text(text)
+    assert is_malformed_yolo(tmp_path / "a.txt") is expected
+
+
+def test_a_malformed_file_among_others_is_a_problem_and_not_an_image_without_annotation(tmp_path: Path) -> None:
+    (tmp_path / "classes.txt").write_text("pits\nrust\n")
+    for name, text in {"a": "1 0.5 0.5 0.2 0.2", "b": "1 0,5 0,5 0,2 0,2", "c": "Strip of line 2"}.items():
+        (tmp_path / f"{name}.txt").write_text(text)
+    problems = Problems("labels")
+    marks = find_annotations(tmp_path, AUTO, lambda _: True).read(problems, tmp_path)
+    assert len(marks) == 2
+    (problem,) = problems.found
+    assert "b.txt line 1 is not a YOLO annotation: could not convert string to float: '0,5'" in problem

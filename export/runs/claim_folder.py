@@ -16,7 +16,9 @@ from stripwatch.export.runs.run_folder import (
 from stripwatch.worker.common.atomic_files import PART
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import make_folder
+from stripwatch.worker.images.folders.tool_files import why_left
 
+_MACOS_FILE = ".DS_Store"
 _STATE_PART = f"part{STATE_SUFFIX}"  # a checkpoint that is being written
 
 
@@ -58,9 +60,10 @@ def claim_folder(folder: Path, resume: bool = False) -> None:
 
 
 def _names(folder: Path) -> list[str]:
-    """Return the names in a folder, sorted; none if it does not exist."""
+    """Return the names in a folder, sorted, without what file managers leave; none if it does not exist."""
     try:
-        return sorted(path.name for path in folder.iterdir())
+        found = sorted(path.name for path in folder.iterdir())
+        return [name for name in found if name != _MACOS_FILE and why_left(name, is_folder=False) is None]
     except FileNotFoundError:
         return []
     except OSError as error:

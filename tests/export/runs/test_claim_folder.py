@@ -57,6 +57,13 @@ def test_resume_without_a_begun_file_clears_the_folder(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
+def test_files_of_a_file_manager_are_neither_foreign_nor_removed(tmp_path: Path) -> None:
+    for name in (".DS_Store", "Thumbs.db", "desktop.ini", "begun.json", "model.keras"):
+        (tmp_path / name).touch()
+    claim_folder(tmp_path, resume=True)
+    assert len(list(tmp_path.iterdir())) == 5
+
+
 def test_leaves_a_finished_run_and_foreign_files_untouched(
     tmp_path: Path, tmp_path_factory: pytest.TempPathFactory
 ) -> None:

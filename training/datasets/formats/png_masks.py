@@ -98,6 +98,11 @@ def _one_shape(values: Values, path: Path) -> list[Shape]:
 
 def _inside(values: Values, path: Path) -> Mask:
     found = np.unique(values)
+    if len(found) == 1 and found[0] != 0:
+        raise DataError(
+            f"{path} has no background, since every pixel has the value {value_text(int(found[0]))}. Draw the defect "
+            "on a background of 0, or mark a defect that fills the image with a box"
+        )
     if len(found) == 1 or (len(found) == 2 and found[0] == 0):
         return np.asarray(values > 0)
     if found[0] == 0 and found[-1] <= np.iinfo(np.uint16).max:

@@ -1,0 +1,66 @@
+"""Data sets that are described by a table."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from tests.training.datasets.habits.files import two_classes
+
+SEVERSTAL_PX = (256, 1600)
+
+
+def strip(path: Path, value: int) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pixels = np.full(SEVERSTAL_PX, value, np.uint8)
+    pixels[100:150, value * 5 :][:, :300] = 255 - value
+    cv2.imwrite(str(path), pixels)
+
+
+def severstal(root: Path, *lines: str) -> None:
+    for value, name in ((10, "a"), (60, "b"), (200, "c")):
+        strip(root / "train_images" / f"{name}.jpg", value)
+    (root / "train.csv").write_text("\n".join(lines) + "\n")
+
+
+def severstal_with_an_index(root: Path) -> None:
+    severstal(root, ",ImageId,ClassId,EncodedPixels", "0,a.jpg,1,1 3", "1,a.jpg,3,9 9", "2,b.jpg,4,5 6")
+
+
+def severstal_in_another_order(root: Path) -> None:
+    severstal(root, "EncodedPixels;ClassId;ImageId;defects", "1 3;1.0;a.jpg;2", "9 9;3.0;a.jpg;2", "5 6;4.0;b.jpg;1")
+
+
+def severstal_with_clean_rows(root: Path) -> None:
+    rows = ["a.jpg,1,1 3", "a.jpg,3,9 9", "a.jpg,2,nan", "b.jpg,4,5 6", "b.jpg,,", "c.jpg,0,", "c.jpg,nan,NaN"]
+    severstal(root, "ImageId,ClassId,EncodedPixels", *rows)
+
+
+def severstal_with_problems(root: Path) -> None:
+    rows = [
+        "a.jpg,1,1 3",
+        "z.jpg,1,1 3",
+        "a.jpg,7,1 3",
+        "b.jpg,0,1 3",
+        "c.jpg,1,3",
+        "c.jpg,2,409600 9",
+        "c.jpg,3,9 9 1 1",
+    ]
+    severstal(root, "ImageId,ClassId,EncodedPixels", *rows)
+
+
+def manifest(root: Path, *lines: str) -> None:
+    two_classes(root)
+    (root / "manifest.csv").write_text("\n".join(lines) + "\n")
+
+
+def a_quoted_header(root: Path) -> None:
+    manifest(root, '"file"x,label', "pits/1.png,pits")
+
+
+def a_column_twice(root: Path) -> None:
+    manifest(root, "file,label,label", "pits/1.png,pits,rust")
+
+
+def missing_files(root: Path) -> None:
+    manifest(root, "file,label", "pits/1.png,pits", "a" * 300 + ".png,rust", "gone.png,rust", "../1.png,rust")

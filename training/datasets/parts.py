@@ -7,6 +7,11 @@ PART_NAMES = frozenset({"train", "training", "val", "valid", "validation", "test
 _AROUND = frozenset({"images", "image", "imgs", "img", "jpegimages", "data", "datas", "dataset"})
 
 
+def is_around_classes(folder: str) -> bool:
+    """Return whether a folder has a name that is usual for all images of a data set, such as "images"."""
+    return folder.lower() in _AROUND
+
+
 def class_depth(names: Iterable[str]) -> int:
     """Return which folder of the paths is the class, from 0: the first one that is not a part or around all classes.
 

@@ -11,6 +11,7 @@ from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.findings.classes import check_classes
 from stripwatch.training.findings.duplicates import check_duplicates, check_fixed_split, check_parts
 from stripwatch.training.findings.files import check_files
+from stripwatch.training.findings.folders import check_folders
 from stripwatch.training.findings.grey_levels import check_grey_levels
 from stripwatch.training.findings.splits import check_validation
 from stripwatch.training.preparation.finding import Finding
@@ -19,7 +20,7 @@ from stripwatch.training.preparation.frame_set import FrameSet
 from stripwatch.training.preparation.split_file import is_fit_request
 from stripwatch.worker.common.terminal.console import say
 
-_CHECKS = (check_classes, check_duplicates, check_parts, check_boxes, check_grey_levels, check_files)
+_CHECKS = (check_folders, check_classes, check_duplicates, check_parts, check_boxes, check_grey_levels, check_files)
 
 
 def check_data(data: CheckedData) -> Iterator[Finding]:

@@ -68,6 +68,13 @@ KINDS: dict[str, Kind] = {
         "files of a camera, such as `IMG`. A model learns it like a kind of defect.",
         "Sort its images into the other classes, or remove them.",
     ),
+    "repeated-subfolders": Kind(
+        "warning",
+        "Folders below several classes have the same names, such as `line1/pits` and `line2/pits`. In layout "
+        "`folder` the first folder is the class, so a model learns to tell the lines apart and not the defects.",
+        "If the folders below are the classes, move the images into one folder per class, or list them in "
+        "manifest.csv with the columns file and label.",
+    ),
     "imbalanced-classes": Kind(
         "warning",
         "The largest class has more than 20 times as many images as the smallest.",
@@ -249,6 +256,18 @@ KINDS: dict[str, Kind] = {
         "note",
         "The data set was split by others into folders such as train and val.",
         "`fit` reads it as one set and makes its own split.",
+    ),
+    "subfolders": Kind(
+        "note",
+        "Folders of classes have folders below them, such as `NOK/pits` or `pits/coil_7`, which layout `folder` does "
+        "not distinguish.",
+        "If the folders below are classes, move the images into one folder per class, or list them in manifest.csv; if "
+        "they are coils, manifest.csv can state them in a column coil, so that `fit` keeps each coil in one part.",
+    ),
+    "empty-classes": Kind(
+        "note",
+        "A folder next to those of the classes has no files, so a model does not know this class.",
+        "Add images, or remove the folder.",
     ),
     "skipped-files": Kind("note", "Files or folders are not read as images.", ""),
     "unused-images": Kind("note", "Image files are not used in this layout.", ""),

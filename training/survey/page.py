@@ -19,7 +19,10 @@ _NAMES_MAX = 500
 _SIZES_MAX = 10
 _WITH_BOXES = ("boxes", "annotations")
 # Findings about nearly all files of a class, where a few images do not show what is meant.
-_WITHOUT_SHOTS = frozenset({"unreadable-files", "skipped-files", "unused-images", "small-classes", "few-groups"})
+_WITHOUT_SHOTS = frozenset(
+    {"unreadable-files", "skipped-files", "unused-images", "small-classes", "few-groups"}
+    | {"repeated-subfolders", "subfolders", "unused-annotations"}
+)
 _PLOT_NOTE = (
     "Each box holds the middle half of the images of a class, with the median as a line. Points are images far from "
     "the others."

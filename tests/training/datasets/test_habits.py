@@ -165,7 +165,7 @@ HABITS = [
         an_empty_annotation_folder,
         boxes="boxes",
         refused="boxes has no annotations that can be read .* no files",
-        findings=("unusable-annotations",),
+        findings=("empty-classes", "unusable-annotations"),
     ),
     Habit(
         annotations_of_other_images,

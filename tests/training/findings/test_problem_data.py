@@ -19,6 +19,7 @@ from stripwatch.training.preparation.finding_kinds import KINDS
 from stripwatch.training.preparation.prepared_data import SplitPlan, prepare_data
 from stripwatch.training.survey.survey import SurveySettings, run_survey
 from stripwatch.worker.common.errors import StripwatchError
+from stripwatch.worker.contracts.model.clean_labels import likely_clean
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from tests.training.annotations.exif_images import with_orientation
 
@@ -90,6 +91,32 @@ def files_of_a_camera(root: Path) -> None:
         store(root / f"clean_{at}.png", pixels(100 + at))
         store(root / f"pits_{at}.png", pixels(200 + at))
         store(root / f"IMG_{at}.png", pixels(300 + at))
+
+
+def classes_below_lines(root: Path) -> None:
+    for number, line in enumerate(("line1", "line2")):
+        for kind, label in enumerate(("clean", "pits")):
+            for at in range(COUNT):
+                store(root / line / label / f"{at}.png", pixels(100 * (2 * number + kind) + at))
+
+
+def kinds_of_defects_below_one_class(root: Path) -> None:
+    plain(root)
+    for at in range(COUNT):
+        store(root / "pits" / ("deep" if at % 2 else "flat") / f"{at}.png", pixels(300 + at))
+
+
+def parts_below_classes(root: Path) -> None:
+    plain(root)
+    for number, label in enumerate(("clean", "pits")):
+        for part in ("train", "val", "images"):
+            store(root / label / part / "77.png", pixels(400 + 10 * number + len(part)))
+
+
+def a_folder_without_images(root: Path) -> None:
+    plain(root)
+    for folder in ("scratch/2026", ".cache", "thumbs", "labels"):
+        (root / folder).mkdir(parents=True)
 
 
 def a_rare_class(root: Path) -> None:
@@ -251,6 +278,22 @@ PROBLEMS = [
     Problem(few_coils, warnings=("few-groups",), text=r"pits \(12 images, 3 groups\)"),
     Problem(unsorted_images, warnings=("placeholder-labels",), text=r"the class 'unsorted' \(12 images\) is named"),
     Problem(files_of_a_camera, warnings=("placeholder-labels",), text=r"the class 'IMG' \(12 images\) is named"),
+    Problem(
+        classes_below_lines,
+        warnings=("repeated-subfolders", "no-clean-images"),
+        text=r"folders below it do not count: line1 \(clean, pits\), line2 \(clean, pits\); if the folders .*manifest",
+    ),
+    Problem(
+        kinds_of_defects_below_one_class,
+        notes=("subfolders",),
+        text=r"do not count: pits \(deep, flat\); if the folders below are classes, .*column coil",
+    ),
+    Problem(parts_below_classes),
+    Problem(
+        a_folder_without_images,
+        notes=("empty-classes",),
+        text="1 folder next to the classes is empty: scratch; add images, or remove the folder",
+    ),
     Problem(a_rare_class, warnings=("imbalanced-classes",), text="clean has 64 images, pits has 3; add images of"),
     Problem(
         frames_without_strip,
@@ -314,7 +357,7 @@ def fit_checks(root: Path, problem: Problem) -> None:
     found = read_dataset(root)
     annotations = None if problem.boxes is None else read_annotations(found, root / problem.boxes)
     task: FitTask = "multiclass"
-    dataset, clean_label = for_task(found, task, "clean")
+    dataset, clean_label = for_task(found, task, next(iter(likely_clean(found.labels)), None))
     check = FitCheck(dataset, task, clean_label, annotations)
     prepare_data(dataset, DecodeSpec(64, 64), SplitPlan(0.2, 0), lambda: None, check=check)
 

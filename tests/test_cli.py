@@ -229,6 +229,15 @@ def test_ctrl_c_gives_a_one_line_error(monkeypatch: pytest.MonkeyPatch, capsys: 
     assert capsys.readouterr().err == "error: interrupted\n"
 
 
+def test_a_full_disk_behind_stdout_gives_a_one_line_error() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stripwatch", "--help"], cwd=ROOT, stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == InputError.exit_code
+    assert done.stderr == "error: cannot write the output of the command: No space left on device\n"
+
+
 def test_a_group_accepts_options_like_any_command() -> None:
     group = typer.main.get_group(stripwatch.cli.app)
     assert isinstance(group, LazyGroup)

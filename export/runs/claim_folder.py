@@ -1,5 +1,9 @@
 """Claim of a run folder by a fit, which never overwrites a finished run or an interrupted fit."""
 
+import fcntl
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from stripwatch.export.runs.files import is_temporary
@@ -16,6 +20,7 @@ from stripwatch.export.runs.run_folder import (
 from stripwatch.worker.common.atomic_files import PART
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import make_folder
+from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.images.folders.tool_files import why_left
 
 _MACOS_FILE = ".DS_Store"
@@ -42,6 +47,29 @@ def require_free(folder: Path, resume: bool = False) -> None:
             f"{folder} contains an interrupted fit; add --resume to continue it with the same options, choose another "
             "--out, or remove the folder"
         )
+
+
+@contextmanager
+def claimed_folder(folder: Path, resume: bool = False) -> Iterator[None]:
+    """Claim a run folder during the block, so that no second fit writes to it. Raises what claim_folder raises.
+
+    The lock ends with its process, so a killed fit leaves none behind.
+    """
+    require_free(folder, resume)
+    make_folder(folder)
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        os.close(descriptor)
+        raise InputError(f"another fit writes to {folder}; wait until it ends, or choose another --out") from error
+    except OSError as error:
+        say(f"note: {folder} cannot be locked ({error.strerror}); do not start a second fit with the same --out")
+    try:
+        claim_folder(folder, resume)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def claim_folder(folder: Path, resume: bool = False) -> None:

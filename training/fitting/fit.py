@@ -12,7 +12,7 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
-from stripwatch.export.runs.claim_folder import claim_folder
+from stripwatch.export.runs.claim_folder import claimed_folder
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_folder import (
@@ -79,7 +79,13 @@ def fit(settings: FitSettings) -> Run:
     started = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)
     plan = plan_fit(settings)
-    claim_folder(settings.out, settings.resume)
+    with claimed_folder(settings.out, settings.resume):
+        return _fit(plan, started)
+
+
+def _fit(plan: FitPlan, started: float) -> Run:
+    """Fit, measure the saved model, and write the run folder. started: time of `perf_counter` when the fit began."""
+    settings = plan.settings
     with new_progress() as progress:
         job = _begin(plan, progress)
         with explain_oom(settings.batch):
@@ -89,7 +95,7 @@ def fit(settings: FitSettings) -> Run:
         heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
         novelty = _fit_novelty(settings, model, job)
     targets = job.data.validation.targets
-    validation = measure_scores(plan.dataset.labels, targets, scores, settings.task)
+    validation = measure_scores(plan.dataset.labels, targets, scores, settings.label_task)
     run = _record(plan, job.data, fitted, validation, heatmaps, novelty, time.perf_counter() - started)
     checkpoint.clear(settings.out)
     write_run(settings.out, run)

@@ -12,7 +12,7 @@ import sklearn
 import tensorflow as tf
 from rich.progress import Progress
 
-from stripwatch.export.runs.claim_folder import claim_folder, require_free
+from stripwatch.export.runs.claim_folder import claimed_folder, require_free
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
@@ -86,8 +86,13 @@ def fit_anomaly(settings: FitSettings) -> Run:
     started = time.perf_counter()
     keras.utils.set_random_seed(settings.seed)
     plan = _plan(settings)
+    with claimed_folder(plan.settings.out):
+        return _fit(plan, started)
+
+
+def _fit(plan: _Plan, started: float) -> Run:
+    """Fit, save and validate the model, and write the run folder. started: `perf_counter` when the fit began."""
     settings = plan.settings
-    claim_folder(settings.out)
     with new_progress() as progress, explain_oom(settings.batch):
         prepared = _prepare(plan, progress)
         features = feature_model(plan.places, plan.network, plan.spec.channels)

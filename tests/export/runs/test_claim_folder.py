@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from stripwatch.export.runs.claim_folder import claim_folder, is_interrupted, require_free
+from stripwatch.export.runs.claim_folder import claim_folder, claimed_folder, is_interrupted, require_free
 from stripwatch.export.runs.run_folder import read_run, write_run
 from stripwatch.worker.common.errors import InputError
 from tests.export.runs.records import MODEL, RUN
@@ -62,6 +62,17 @@ def test_files_of_a_file_manager_are_neither_foreign_nor_removed(tmp_path: Path)
         (tmp_path / name).touch()
     claim_folder(tmp_path, resume=True)
     assert len(list(tmp_path.iterdir())) == 5
+
+
+def test_a_second_fit_in_the_same_folder_is_refused_while_the_first_one_runs(tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    with claimed_folder(run):
+        (run / "begun.json").touch()
+        with pytest.raises(InputError, match=r"another fit writes to .*run; wait until it ends"), claimed_folder(run):
+            pass
+        assert (run / "begun.json").exists()
+    with claimed_folder(run):
+        assert list(run.iterdir()) == []
 
 
 def test_leaves_a_finished_run_and_foreign_files_untouched(

@@ -5,6 +5,7 @@
 
 import errno
 import importlib
+import os
 import re
 import sys
 from collections.abc import Mapping, Sequence
@@ -23,6 +24,7 @@ from stripwatch.worker.common.version import __version__
 
 PROGRAM = "stripwatch"
 _INTERRUPTED = 130
+_OUTPUT_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EIO})  # without a name, those of stdout
 COMMAND_CLASS = "command_class"  # attribute of a command's function, for a subclass of Command
 _given: list[str] = []  # words of the command line that is running
 _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
@@ -206,6 +208,9 @@ def _run(app: typer.Typer, program: str) -> NoReturn:
     except StripwatchError as error:
         _fail(str(error), error.exit_code)
     except OSError as error:
+        if error.errno in _OUTPUT_ERRORS and error.filename is None:
+            _drop_output()
+            _fail(f"cannot write the output of the command: {error.strerror}", InputError.exit_code)
         if error.errno != errno.ENAMETOOLONG or not error.filename:
             raise
         _fail(f"cannot use {error.filename}: {error.strerror}", InputError.exit_code)
@@ -219,6 +224,11 @@ def _run(app: typer.Typer, program: str) -> NoReturn:
     if code == _INTERRUPTED:  # typer returns this code after Ctrl-C
         _fail("interrupted", _INTERRUPTED)
     sys.exit(code if isinstance(code, int) else 0)
+
+
+def _drop_output() -> None:
+    """Discard what is left to write to stdout, which Python would otherwise try again when it exits."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _with_hint(message: str, program: str) -> str:

@@ -143,18 +143,20 @@ def _check_apart(folder: Path, others: Sequence[Path]) -> None:
             )
 
 
-def for_task(dataset: DataSet, task: FitTask, clean_label: str | None) -> tuple[DataSet, str | None]:
+def for_task(
+    dataset: DataSet, task: FitTask, clean_label: str | None, clean_required: bool = True
+) -> tuple[DataSet, str | None]:
     """Return the data set as used for this task, and the label of the model that means "no defect", or None.
 
     clean_label: the requested label. multiclass: each image has exactly one label; images without one get clean_label,
     or "clean". multilabel: clean_label is removed from images, so that no label means "no defect". anomaly: every image
     that is not clean gets the label "anomaly"; without clean_label, images without a label or with a usual name of a
-    clean class are clean.
-    Raises SettingsError if no image has clean_label or it is not known which images are clean, DataError, with the
-    names, if images have too many labels.
+    clean class are clean. clean_required: an image must have clean_label, or no label.
+    Raises SettingsError if no image has a required clean_label or it is not known which images are clean, DataError,
+    with the names, if images have too many labels.
     """
     unlabelled = any(not sample.labels for sample in dataset.samples)
-    if clean_label is not None and clean_label not in dataset.labels and not unlabelled:
+    if clean_required and clean_label is not None and clean_label not in dataset.labels and not unlabelled:
         raise SettingsError(
             f"--clean-label {clean_label!r} is not a label; choose from {', '.join(dataset.labels)}"
             f"{nearest_text(clean_label, dataset.labels)}"

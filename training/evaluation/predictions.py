@@ -11,7 +11,7 @@ from rich.progress import Progress
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Run, SplitFrame
-from stripwatch.training.datasets.dataset import for_task, read_dataset
+from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.datasets.formats.problems import nearest_text
 from stripwatch.training.evaluation.scores import Matrix
 from stripwatch.training.preparation.digests import data_sha256
@@ -71,18 +71,28 @@ def read_test_frames(run: Run, root: Path, layout: str, progress: Progress) -> t
     found = read_dataset(root, layout, merge_labels=run.configuration.merge_labels, one_class=one_class)
     for note in found.notes:
         say(note)
-    dataset, _ = for_task(found, run.configuration.task, run.clean_label)
-    for sample in dataset.samples:
-        unknown = sorted(set(sample.labels) - set(run.labels))
-        if unknown:
-            raise DataError(
-                f"{root / sample.name} has the label {unknown[0]!r}; the model only knows {', '.join(run.labels)}"
-                f"{nearest_text(unknown[0], run.labels)}"
-            )
+    dataset, _ = for_task(found, run.configuration.task, run.clean_label, clean_required=False)
+    _check_known(run, root, dataset)
     task = progress.add_task("reading", total=len(dataset.samples))
     frames = read_frames(dataset, run.decode, lambda: progress.advance(task))[0]
     _warn_of_training_frames(run, root, frames)
     return frames, found.files
+
+
+def _check_known(run: Run, root: Path, dataset: DataSet) -> None:
+    """Raise DataError, with all labels that the run does not know and one image of each."""
+    first: dict[str, str] = {}
+    for sample in dataset.samples:
+        for label in sample.labels:
+            if label not in run.labels:
+                first.setdefault(label, sample.name)
+    if first:
+        named = ", ".join(
+            f"{label!r}{nearest_text(label, run.labels)} ({root / name})" for label, name in sorted(first.items())
+        )
+        raise DataError(
+            f"test images have labels that the model does not know: {named}; it knows {', '.join(run.labels)}"
+        )
 
 
 def _warn_of_training_frames(run: Run, root: Path, frames: Sequence[SplitFrame]) -> None:

@@ -107,6 +107,16 @@ def test_counts_used_and_skipped_files_by_reason_with_the_first_names(tmp_path: 
     )
 
 
+def test_images_of_a_test_need_not_include_the_clean_label(tmp_path: Path) -> None:
+    found = read_dataset(touch(tmp_path, "pits_1.png", "rust_1.png"))
+    with pytest.raises(SettingsError, match="--clean-label 'clean' is not a label"):
+        for_task(found, "multiclass", "clean")
+    for task in ("multiclass", "multilabel"):
+        dataset, _ = for_task(found, task, "clean", clean_required=False)
+        assert dataset.labels == ["pits", "rust"]
+    assert for_task(found, "anomaly", "clean", clean_required=False)[0].samples[0].labels == ("anomaly",)
+
+
 @pytest.mark.parametrize(
     ("names", "task", "clean_label", "warning"),
     [

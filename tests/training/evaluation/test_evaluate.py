@@ -119,9 +119,12 @@ def test_reads_test_frames_in_a_layout(folder: Path, tmp_path: Path) -> None:
 def test_rejects_a_class_that_the_model_does_not_know(folder: Path, tmp_path: Path) -> None:
     for label in ("plain", "rust"):
         cv2.imwrite(str(tmp_path / f"{label}_1.png"), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
-    with pytest.raises(
-        DataError, match=r"rust_1\.png has the label 'rust'; the model only knows plain, spots, stripes"
-    ):
+    cv2.imwrite(str(tmp_path / "stripe_1.png"), np.zeros((FRAME_PX, FRAME_PX), np.uint8))
+    message = (
+        r"labels that the model does not know: 'rust' \(.*rust_1\.png\), 'stripe'; did you mean 'stripes'\? "
+        r"\(.*stripe_1\.png\); it knows plain, spots, stripes"
+    )
+    with pytest.raises(DataError, match=message):
         evaluate_run(EvaluateSettings(folder, test=tmp_path))
 
 

@@ -22,7 +22,7 @@ from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.simulator.dataset_writer import write_dataset
 from tests.trained import tiny_fit
-from tests.training.conftest import run_cli
+from tests.training.conftest import run_cli, touch
 
 pytestmark = pytest.mark.training
 SIDE_PX = 96
@@ -193,7 +193,11 @@ def test_rejects_too_few_clean_images(settings: Callable[[Path], FitSettings], t
         ("--cache", {"cache": Path("cache")}),
     ],
 )
-def test_evaluation_rejects_options_without_a_meaning(option: str, changes: dict[str, Any], run_folder: Path) -> None:
+def test_evaluation_rejects_options_without_a_meaning(
+    option: str, changes: dict[str, Any], run_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    touch(tmp_path, "others/1.png")
     with pytest.raises(SettingsError, match=f"^{option} has no meaning for an anomaly model"):
         evaluate_run(EvaluateSettings(run_folder, **changes))
 

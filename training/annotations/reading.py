@@ -36,11 +36,14 @@ OWN_ANNOTATIONS = frozenset({"annotated", "kolektor", "mvtec", "severstal"})
 
 @dataclass(frozen=True, slots=True)
 class AnnotationSet:
-    """Annotations by image name. format: of their files. notes: messages about what was changed or not used."""
+    """Annotations by image name. format: of their files. notes: messages about what was changed or not used.
+    files: that were read.
+    """
 
     marks: dict[str, Annotations]
     format: str
     notes: list[str] = field(default_factory=list)
+    files: tuple[Path, ...] = ()
 
 
 def read_annotations(
@@ -70,6 +73,7 @@ def read_annotations(
         marks,
         " and ".join(dict.fromkeys(each.format for each in found)),
         [note for each in found for note in each.notes] + _missing_notes(dataset, marks, clean_label),
+        tuple(file for each in found for file in each.files),
     )
 
 
@@ -128,7 +132,7 @@ class _Matching:
         found = {name: each for name, marks in matched.items() if (each := self._convert(name, marks)) is not None}
         self._note_unknown_labels()
         self._problems.check()
-        return AnnotationSet(found, self._files.format, self._notes(found))
+        return AnnotationSet(found, self._files.format, self._notes(found), tuple(self._files.files))
 
     def _find(self, marks: ImageMarks) -> str | None:
         try:

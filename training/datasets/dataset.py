@@ -1,12 +1,13 @@
 """Labelled data sets, independent of their layout on disk."""
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
+from stripwatch.training.datasets.formats.detect import annotation_files
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_lossy_masks, check_masks
@@ -14,14 +15,15 @@ from stripwatch.training.datasets.parts import parts_note
 from stripwatch.training.datasets.reviewed_folder import BOXES_FILE
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
-from stripwatch.worker.common.path_text import name_below, path_text
-from stripwatch.worker.common.terminal.file_counts import FileCounts, count_files
+from stripwatch.worker.common.path_text import file_below, name_below, path_text
+from stripwatch.worker.common.terminal.file_counts import UNREADABLE, FileCounts, count_files
 from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.images.image_files import SkippedFile, no_images_text, scan_folder, skipped_by_reason
 from stripwatch.worker.model.bundle import LABELS_MAX
 
 AUTO = "auto"
 CLEAN = "clean"
+UNUSED_ANNOTATIONS = "annotations without --boxes"  # reason of SkippedFile
 _CLEAN_NAMES = ("clean", "good", "ok", "normal")  # "good" as in MVTec AD
 
 
@@ -33,7 +35,8 @@ class DataSet:
     skipped: other files in the folders. notes: messages about files that are not used, and labels that look alike.
     alike: groups of labels that look alike and were not merged, with the number of images.
     merged: labels that look alike were merged. unused: image files that the layout does not use. reviewed_boxes: files
-    of the boxes that people drew on collected frames.
+    of the boxes that people drew on collected frames. annotation_files: annotation files that are used; the others are
+    among the skipped ones.
     """
 
     root: Path
@@ -46,11 +49,29 @@ class DataSet:
     merged: bool = False
     unused: tuple[SkippedFile, ...] = ()
     reviewed_boxes: tuple[Path, ...] = ()
+    annotation_files: tuple[str, ...] = ()
 
     @property
     def files(self) -> FileCounts:
         """Return how many files are used, and which are not, by reason."""
-        return count_files(len(self.samples), skipped_by_reason((*self.skipped, *self.unused)))
+        return self.count()
+
+    def count(self, unreadable: Sequence[str] = ()) -> FileCounts:
+        """Return how many files are used, and which are not, by reason. unreadable: names of images."""
+        skipped = {**skipped_by_reason((*self.skipped, *self.unused)), UNREADABLE: unreadable}
+        return count_files(len(self.samples) - len(unreadable), skipped, len(self.annotation_files))
+
+    def with_annotations(self, paths: Iterable[Path]) -> "DataSet":
+        """Return the data set with annotation files as used. paths: files, or folders of such files."""
+        used = {path.resolve() for path in paths}
+        found = []
+        for each in self.skipped:
+            file = file_below(self.root, each.name).resolve()
+            if each.why == UNUSED_ANNOTATIONS and not used.isdisjoint((file, *file.parents)):
+                found.append(each)
+        names = tuple(each.name for each in found)
+        skipped = tuple(each for each in self.skipped if each not in found)
+        return replace(self, skipped=skipped, annotation_files=(*self.annotation_files, *names))
 
 
 def read_dataset(
@@ -82,6 +103,7 @@ def read_dataset(
     dataset = DataSet(
         *(root, samples, labels, layout, skipped, tuple(notes), tuple(alike), merge_labels, unused),
         reviewed_boxes=tuple(file for folder in collected if (file := folder / BOXES_FILE).is_file()),
+        annotation_files=tuple(name for folder in folders for name in folder.annotation_files),
     )
     _check_labels(dataset, one_class)
     return dataset
@@ -89,13 +111,14 @@ def read_dataset(
 
 @dataclass(frozen=True, slots=True)
 class _Folder:
-    """One data folder. layout: the layout it was read with."""
+    """One data folder. layout: the layout it was read with. annotation_files: names of those that are used."""
 
     layout: str
     samples: list[Sample]
     skipped: tuple[SkippedFile, ...]
     notes: list[str]
     unused: tuple[SkippedFile, ...]
+    annotation_files: tuple[str, ...]
 
 
 def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
@@ -116,12 +139,16 @@ def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     used = {sample.name for sample in samples}
     others = [name for path in found.files if (name := name_below(root, path)) not in used]
     unused = tuple(SkippedFile(name, f"not used in layout {layout!r}") for name in others)
-    notes = [*found.notes, *parts_note([sample.name for sample in samples])]
+    annotations = [name_below(root, path) for path in annotation_files(root)]
+    of_layout = [name for name in annotations if layout == "annotated" or (layout, name) == (COLLECTED, BOXES_FILE)]
+    others_skipped = tuple(each for each in found.skipped if each.name not in set(annotations))
+    without_boxes = (SkippedFile(name, UNUSED_ANNOTATIONS) for name in annotations if name not in set(of_layout))
+    notes = [*replace(found, skipped=others_skipped).notes, *parts_note([sample.name for sample in samples])]
     if unused:
         notes.append(
             f"note: {len(unused)} of {len(found.files)} image files in {root} are not used in layout {layout!r}"
         )
-    return _Folder(layout, samples, found.skipped, notes, unused)
+    return _Folder(layout, samples, (*others_skipped, *without_boxes), notes, unused, tuple(of_layout))
 
 
 def require_folder(path: Path) -> None:

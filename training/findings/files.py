@@ -1,10 +1,13 @@
 """Checks of properties of files that a model could learn instead of the defects: size, format, colour, bit depth."""
 
+import os
 from collections import Counter
 from collections.abc import Hashable, Iterator, Sequence
+from pathlib import PurePosixPath
 
 from scipy.stats import fisher_exact
 
+from stripwatch.training.datasets.dataset import UNUSED_ANNOTATIONS
 from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.preparation.digests import FrameDigest
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
@@ -35,7 +38,8 @@ def check_files(data: CheckedData) -> Iterator[Finding]:
 
 def _skipped(data: CheckedData) -> Iterator[Finding]:
     dataset = data.frames.dataset
-    for code, found in (("skipped-files", dataset.skipped), ("unused-images", dataset.unused)):
+    others = [each for each in dataset.skipped if each.why != UNUSED_ANNOTATIONS]
+    for code, found in (("skipped-files", others), ("unused-images", dataset.unused)):
         if found:
             reasons = Counter(each.why for each in found).most_common()
             text = ", ".join(f"{why}: {count:,}" for why, count in reasons)
@@ -43,6 +47,12 @@ def _skipped(data: CheckedData) -> Iterator[Finding]:
             yield make_finding(
                 code, f"{what} ({text}): {some([each.name for each in found])}", [each.name for each in found]
             )
+    names = [each.name for each in dataset.skipped if each.why == UNUSED_ANNOTATIONS]
+    if names:
+        path = dataset.root / PurePosixPath(os.path.commonpath(names) if len(names) > 1 else names[0])
+        files = counted(len(names), "annotation file is", "annotation files are")
+        advice = f"pass --boxes {path_text(path)} to check the annotations, and to fit --head dense to train on them"
+        yield make_finding("unused-annotations", f"{files} not used: {some(names)}", names, remedy=advice)
 
 
 def _sizes(data: CheckedData, digests: Sequence[FrameDigest]) -> Iterator[Finding]:

@@ -123,7 +123,8 @@ def _plan(settings: FitSettings) -> _Plan:
     _say_parts(dataset, str(clean_label))
     marks = None
     if settings.boxes is not None:
-        boxes = read_annotations(found, settings.boxes, settings.boxes_format).marks
+        read = read_annotations(found, settings.boxes, settings.boxes_format)
+        boxes, dataset = read.marks, dataset.with_annotations(read.files)
         marks = AnnotationFacts(path_text(settings.boxes.resolve()), annotations_sha256(boxes), len(boxes))
     limit_threads()
     network = find_network(settings.network)

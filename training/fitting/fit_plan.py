@@ -119,6 +119,7 @@ def _plan_for(settings: FitSettings, found: DataSet) -> FitPlan:
     notes: list[str] = []
     wants_marks = settings.head == "dense" or settings.boxes is not None
     annotations = _read_marks(settings, dataset, notes) if wants_marks else None
+    dataset = dataset.with_annotations(annotations.files if annotations else ())
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)

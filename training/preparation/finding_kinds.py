@@ -270,5 +270,10 @@ KINDS: dict[str, Kind] = {
         "Add images, or remove the folder.",
     ),
     "skipped-files": Kind("note", "Files or folders are not read as images.", ""),
+    "unused-annotations": Kind(
+        "note",
+        "Annotation files in the data folder are not read, because `--boxes` was not given or names other files.",
+        "Pass `--boxes PATH` to check them, and to `fit --head dense` to train on them.",
+    ),
     "unused-images": Kind("note", "Image files are not used in this layout.", ""),
 }

@@ -98,7 +98,7 @@ def survey(
         write_survey(report, out)
     summary = summarize(report)
     files = {} if out is None else {"page": out / PAGE_FILE, "survey": out / "survey.json", "contact sheets": out}
-    facts = _facts(summary) | {"files": report.dataset.files.text, "findings": _counts(report.findings)}
+    facts = _facts(summary) | {"files": report.files.text, "findings": _counts(report.findings)}
     refused = any(finding.level == "error" for finding in report.findings)
     steps = [] if refused else [_fit_command(settings, report)]
     notes = [finding.line for finding in report.findings]

@@ -81,7 +81,7 @@ def _facts(found: Survey) -> str:
     rows = {
         "data": path_text(found.dataset.root.resolve()),
         "layout": found.dataset.layout,
-        "files": found.dataset.files.text,
+        "files": found.files.text,
         "sizes": ", ".join(sizes[:_SIZES_MAX]) + more,
         "bits": "; ".join(group.text for group in found.depth_groups),
     }

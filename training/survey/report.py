@@ -94,5 +94,5 @@ def summarize(found: Survey) -> dict[str, Any]:
         "alike_labels": [list(group) for group in found.dataset.alike],
         "unreadable": len(found.unreadable),
         "files_skipped": len(found.dataset.skipped),
-        "files": msgspec.to_builtins(found.dataset.files),
+        "files": msgspec.to_builtins(found.files),
     }

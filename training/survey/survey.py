@@ -30,6 +30,7 @@ from stripwatch.training.preparation.sample_depths import (
 from stripwatch.training.preparation.split_file import read_split
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.model.clean_labels import likely_clean
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -106,6 +107,12 @@ class Survey:
         return dict(sorted(counts.items()))
 
     @property
+    def files(self) -> FileCounts:
+        """Return how many files are used, and which are not, by reason."""
+        readable = {sample.name for sample in self.samples}
+        return self.dataset.count([each.name for each in self.dataset.samples if each.name not in readable])
+
+    @property
     def warnings(self) -> list[str]:
         """Return the texts of the findings that are warnings."""
         return [f"warning: {finding.text}" for finding in self.findings if finding.level == "warning"]
@@ -133,6 +140,8 @@ def run_survey(settings: SurveySettings) -> Survey:
     one_class = settings.task == "anomaly"
     dataset = read_dataset(settings.data, settings.layout, merge_labels=settings.merge_labels, one_class=one_class)
     annotations, unusable = _annotations(settings, dataset)
+    read = [settings.boxes] if annotations is None and settings.boxes else annotations.files if annotations else ()
+    dataset = dataset.with_annotations(read)
     spec = msgspec.structs.replace(COMPARED_SIZE, bit_depth=settings.bit_depth)
     with new_progress() as progress:
         task = progress.add_task("reading", total=len(dataset.samples))

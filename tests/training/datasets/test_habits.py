@@ -86,6 +86,7 @@ class Habit:
     """make: writes the data set. classes: images per class. skipped: number of skipped entries by reason.
     refused: pattern of the error of both commands. notes: patterns of messages of both commands. merged: images per
     class with --merge-labels. boxes: --boxes, below the data folder. annotations: format, images, boxes and masks.
+    annotation_files: number of them that are used, without masks.
     layout: detected layout, if it is not the point of the others. use: --layout. findings: codes of what survey finds,
     apart from USUAL, skipped and unused files.
     """
@@ -98,6 +99,7 @@ class Habit:
     merged: dict[str, int] = field(default_factory=dict)
     boxes: str | None = None
     annotations: tuple[str, int, int, int] | None = None
+    annotation_files: int = 0
     layout: str = ""
     use: str = "auto"
     findings: tuple[str, ...] = ()
@@ -147,12 +149,13 @@ HABITS = [
         TWO,
         boxes="Annotations",
         annotations=("voc", 2, 2, 0),
+        annotation_files=2,
         notes=(
             r"boxes or polygons that extended .* clipped: 1 \(rust/3\.png\)",
             r"that are not annotated: 2 \(pits",
         ),
     ),
-    Habit(voc_next_to_images, TWO, boxes=".", annotations=("voc", 2, 2, 0)),
+    Habit(voc_next_to_images, TWO, boxes=".", annotations=("voc", 2, 2, 0), annotation_files=2),
     Habit(
         voc_with_problems,
         boxes="xml",
@@ -176,9 +179,9 @@ HABITS = [
     Habit(
         coco,
         TWO,
-        {"type .json": 1},
         boxes="annotations",
         annotations=("coco", 3, 1, 2),
+        annotation_files=1,
         notes=(r"annotations of images that are not in the data set: 1 \(elsewhere/9\.png\)",),
     ),
     Habit(
@@ -186,10 +189,11 @@ HABITS = [
         {"pits": 2, "rust": 1},
         boxes="data.yaml",
         annotations=("yolo", 3, 2, 1),
+        annotation_files=3,
         findings=("class-in-one-group", "empty-annotations"),
     ),
-    Habit(label_studio, TWO, {"type .json": 1}, boxes=".", annotations=("label-studio", 1, 1, 0)),
-    Habit(labelme, TWO, boxes="pits", annotations=("labelme", 1, 0, 1)),
+    Habit(label_studio, TWO, boxes=".", annotations=("label-studio", 1, 1, 0), annotation_files=1),
+    Habit(labelme, TWO, boxes="pits", annotations=("labelme", 1, 0, 1), annotation_files=1),
     Habit(masks_in_a_folder, TWO, {"mask of another image": 2}, boxes="masks", annotations=("masks", 1, 0, 1)),
     Habit(
         two_annotation_formats,
@@ -197,6 +201,8 @@ HABITS = [
         refused=r"several formats: 1 voc file, such as xml/pits_1\.xml; 3 yolo files, such as .* Choose one with",
         findings=("class-in-one-group", "unusable-annotations"),
     ),
+    Habit(coco, TWO, {"annotations without --boxes": 1}, findings=("unused-annotations",)),
+    Habit(voc_next_to_images, TWO, {"annotations without --boxes": 2}, findings=("unused-annotations",)),
     Habit(
         mvtec,
         {"clean": 3, "broken_large": 1, "contamination": 1},
@@ -215,11 +221,19 @@ HABITS = [
         findings=("class-in-one-group", "parts-not-used"),
     ),
     Habit(kolektor_1, refused=r"layout folder \(kos01, kos02\) or kolektor \(each .* choose one with --layout"),
-    Habit(gc10_det, {"1": 1, "2": 1, "3": 1}, layout="folder", use="folder", findings=("class-in-one-group",)),
+    Habit(
+        gc10_det,
+        {"1": 1, "2": 1, "3": 1},
+        {"annotations without --boxes": 3},
+        layout="folder",
+        use="folder",
+        findings=("class-in-one-group", "unused-annotations"),
+    ),
     Habit(
         gc10_det,
         {"1_chongkong": 1, "2_hanfeng": 1, "3_yueyawan": 1},
         annotations=("voc", 3, 3, 0),
+        annotation_files=3,
         layout="annotated",
         findings=("class-in-one-group",),
     ),
@@ -228,6 +242,7 @@ HABITS = [
         {"crazing": 2, "rolled-in_scale": 2},
         boxes=".",
         annotations=("voc", 4, 4, 0),
+        annotation_files=4,
         layout="folder",
         findings=("parts-not-used",),
     ),
@@ -242,6 +257,7 @@ HABITS = [
         {"pits": 1, "rust": 2, "clean": 1},
         {"README": 2},
         annotations=("yolo", 3, 3, 0),
+        annotation_files=3,
         layout="annotated",
         notes=("1 of 4 image files in .* are not used in layout 'annotated'",),
         findings=("boxes-with-two-labels", "parts-not-used"),
@@ -249,8 +265,8 @@ HABITS = [
     Habit(
         coco_in_parts,
         {"pits": 1, "clean": 1},
-        {"type .json": 2},
         annotations=("coco", 2, 1, 0),
+        annotation_files=2,
         layout="annotated",
         findings=("class-in-one-group", "parts-not-used", "tiny-boxes"),
     ),
@@ -259,6 +275,7 @@ HABITS = [
         {"pits": 1, "rust": 1},
         {"mask of another image": 1, "type .txt": 1},
         annotations=("voc", 2, 2, 0),
+        annotation_files=2,
         layout="annotated",
         notes=("1 of 3 image files in .* are not used in layout 'annotated'",),
         findings=("class-in-one-group",),
@@ -267,6 +284,7 @@ HABITS = [
         gc10_det_from_kaggle,
         {"9_zhehen": 1, "3_yueyawan": 2},
         annotations=("voc", 3, 3, 0),
+        annotation_files=3,
         layout="annotated",
         findings=("class-in-one-group",),
     ),
@@ -275,6 +293,7 @@ HABITS = [
         {"crazing": 3, "rolled-in_scale": 2, "patches": 1},
         boxes=".",
         annotations=("voc", 5, 5, 0),
+        annotation_files=5,
         layout="folder",
         notes=(r"the parts train, validation are read as one data set",),
         findings=("boxes-of-other-labels", "class-in-one-group", "parts-not-used"),
@@ -292,7 +311,7 @@ HABITS = [
         notes=("the parts test, train, val are read as one data set, and fit makes its own split",),
         findings=("parts-not-used",),
     ),
-    Habit(cvat, TWO, {"type .xml": 1}, boxes="annotations.xml", annotations=("cvat", 2, 1, 1)),
+    Habit(cvat, TWO, boxes="annotations.xml", annotations=("cvat", 2, 1, 1), annotation_files=1),
     Habit(
         cvat_without_extent,
         boxes=".",
@@ -302,8 +321,8 @@ HABITS = [
     Habit(
         choices_of_label_studio,
         {"pits": 1, "clean": 1},
-        {"type .json": 1},
         annotations=("label-studio", 2, 0, 0),
+        annotation_files=1,
         layout="annotated",
         findings=("class-in-one-group",),
     ),
@@ -320,7 +339,7 @@ HABITS = [
         refused=r"1\.png has 3 values, such as 0, 1, 2; .* add labelmap\.txt or _classes\.csv",
         findings=("unusable-annotations",),
     ),
-    Habit(yolo_with_rotated_boxes, TWO, boxes="data.yaml", annotations=("yolo", 1, 0, 1)),
+    Habit(yolo_with_rotated_boxes, TWO, boxes="data.yaml", annotations=("yolo", 1, 0, 1), annotation_files=1),
     Habit(images_without_labels, refused="cannot detect the layout .*; sort .*'annotated'"),
     Habit(severstal_with_an_index, STRIPS, annotations=MASKED),
     Habit(severstal_in_another_order, STRIPS, annotations=MASKED),
@@ -351,9 +370,10 @@ def classes_of(dataset: DataSet) -> dict[str, int]:
 def fit_reads(root: Path, habit: Habit) -> tuple[DataSet, AnnotationSet | None]:
     """Read the data as fit does."""
     dataset = read_dataset(root, habit.use)
-    if habit.boxes is not None:
-        return dataset, read_annotations(dataset, root / habit.boxes)
-    return dataset, read_annotations(dataset, None) if habit.annotations else None
+    if habit.boxes is None and habit.annotations is None:
+        return dataset, None
+    annotations = read_annotations(dataset, None if habit.boxes is None else root / habit.boxes)
+    return dataset.with_annotations(annotations.files), annotations
 
 
 def survey_reports(root: Path, habit: Habit) -> Survey:
@@ -413,6 +433,7 @@ def test_survey_and_fit_read_the_same_images(habit: Habit, tmp_path: Path) -> No
     assert (summary["classes"], summary["unreadable"]) == (habit.classes, 0)
     assert summary["files_skipped"] == sum(habit.skipped.values())
     assert summary["files"]["used"] == len(dataset.samples)
+    assert summary["files"].get("annotations", 0) == len(dataset.annotation_files) == habit.annotation_files
     reasons = {why: each["files"] for why, each in summary["files"]["skipped"].items() if "not used" not in why}
     assert reasons == habit.skipped
     counts = summary["annotations"]

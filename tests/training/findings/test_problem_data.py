@@ -17,6 +17,7 @@ from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.preparation.finding_kinds import KINDS
 from stripwatch.training.preparation.prepared_data import SplitPlan, prepare_data
+from stripwatch.training.survey.report import summarize
 from stripwatch.training.survey.survey import SurveySettings, run_survey
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.contracts.model.clean_labels import likely_clean
@@ -383,6 +384,15 @@ def test_survey_finds_the_problem_and_fit_repeats_it(
     fit_checks(tmp_path, problem)
     printed = [line for line in capsys.readouterr().err.splitlines() if re.fullmatch(r"warning: .*]", line)]
     assert printed == [finding.line for finding in findings if finding.level == "warning"]
+
+
+def test_unreadable_files_are_skipped_and_not_used(tmp_path: Path) -> None:
+    truncated(tmp_path)
+    found = run_survey(SurveySettings(tmp_path))
+    assert found.files.text.startswith(
+        "17 used, 7 skipped: cannot be read: 7 (pits/1.png, pits/2.png, pits/3.png, ...)"
+    )
+    assert summarize(found)["files"]["used"] == summarize(found)["images"] == 17
 
 
 def test_every_kind_of_finding_has_a_plain_name_and_a_sentence() -> None:

@@ -11,7 +11,7 @@ from stripwatch.training.datasets.formats.json_files import load_json
 from stripwatch.training.datasets.formats.marks import ImageMarks
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.worker.common.atomic_files import read_whole
-from stripwatch.worker.common.errors import DataError, InputError, SettingsError
+from stripwatch.worker.common.errors import DataError, InputError, SettingsError, StripwatchError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.image_files import CONTENT_TYPES, scan_files
 
@@ -86,6 +86,32 @@ def find_annotations(path: Path, wanted: str, is_image: Callable[[Path], bool]) 
     return _choose(path, root, found, wanted, files)
 
 
+def annotation_files(root: Path) -> list[Path]:
+    """Return the files in a folder that are certainly annotations by their content, sorted, without masks.
+
+    Files that cannot be read are left out.
+    """
+    found: dict[str, list[Path]] = defaultdict(list)
+    for each in scan_files(root):
+        try:
+            if kind := _certain_format(each):
+                found[kind].append(each)
+        except StripwatchError:
+            continue
+    if not any(each.stat().st_size for each in found["yolo"]):
+        del found["yolo"]  # empty .txt files alone may be anything
+    return sorted(each for files in found.values() for each in files)
+
+
+def _certain_format(path: Path) -> str | None:
+    if path.suffix.lower() == ".xml" and _xml_root(path) not in (voc.ROOT, cvat.ROOT):
+        return None
+    if path.suffix.lower() == ".jsonl" and path.name != truth.FILE:
+        return None
+    kind = _format_of(path, lambda _: True)
+    return kind if kind in FORMATS else None
+
+
 def _choose(path: Path, root: Path, found: dict[str, list[Path]], wanted: str, files: list[Path]) -> AnnotationFiles:
     known = {kind: paths for kind, paths in found.items() if kind in FORMATS}
     if wanted != AUTO:
@@ -125,9 +151,13 @@ def _format_of(path: Path, is_image: Callable[[Path], bool]) -> str | None:
 
 
 def _xml_format(path: Path) -> str:
+    return "cvat" if _xml_root(path) == cvat.ROOT else "voc"
+
+
+def _xml_root(path: Path) -> str:
     text = re.sub(rb"<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>]*>", b"", read_whole(path)[:4096], flags=re.DOTALL)
     root = _XML_ROOT.search(text)
-    return "cvat" if root and root[1].decode() == cvat.ROOT else "voc"
+    return root[1].decode() if root else ""
 
 
 def _json_format(path: Path) -> str | None:

@@ -11,6 +11,8 @@ from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.text_encoding import decode_utf8
 
+FILE = "truth.jsonl"
+
 
 class _Corner(msgspec.Struct, frozen=True):
     x: int

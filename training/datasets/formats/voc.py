@@ -13,6 +13,8 @@ from stripwatch.worker.common.atomic_files import read_whole
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
 
+ROOT = "annotation"  # element
+
 
 def read_voc(root: Path, files: Iterable[Path], problems: Problems) -> Iterator[ImageMarks]:
     """Read VOC files. The image is the one with the name of the file, in any folder."""

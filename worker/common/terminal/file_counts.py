@@ -19,11 +19,12 @@ class SkippedFiles(msgspec.Struct, frozen=True):
     first: list[str]
 
 
-class FileCounts(msgspec.Struct, frozen=True):
-    """How many files were used, and which were skipped, by reason."""
+class FileCounts(msgspec.Struct, frozen=True, omit_defaults=True):
+    """How many files were used, and which were skipped, by reason. annotations: used annotation files."""
 
     used: int
     skipped: dict[str, SkippedFiles]
+    annotations: int = 0
 
     @property
     def text(self) -> str:
@@ -33,13 +34,16 @@ class FileCounts(msgspec.Struct, frozen=True):
             f"{why}: {each.files} ({', '.join(each.first)}{', ...' if each.files > len(each.first) else ''})"
             for why, each in self.skipped.items()
         )
-        return f"{self.used:,} used, {total:,} skipped" + (f": {reasons}" if reasons else "")
+        files = "annotation file" if self.annotations == 1 else "annotation files"
+        annotations = f" and {self.annotations:,} {files}" if self.annotations else ""
+        return f"{self.used:,} used{annotations}, {total:,} skipped" + (f": {reasons}" if reasons else "")
 
 
-def count_files(used: int, skipped: Mapping[str, Sequence[str]]) -> FileCounts:
-    """Return the counts for a number of used files and the names of the skipped ones by reason."""
+def count_files(used: int, skipped: Mapping[str, Sequence[str]], annotations: int = 0) -> FileCounts:
+    """Return the counts for a number of used files, of used annotation files, and the skipped ones by reason."""
     named = sorted(((why, names) for why, names in skipped.items() if names), key=lambda item: -len(item[1]))
-    return FileCounts(used, {why: SkippedFiles(len(names), list(names[:_NAMED_MAX])) for why, names in named})
+    first = {why: SkippedFiles(len(names), list(names[:_NAMED_MAX])) for why, names in named}
+    return FileCounts(used, first, annotations)
 
 
 def with_counts(

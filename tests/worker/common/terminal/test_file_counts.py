@@ -6,6 +6,7 @@ def test_names_the_first_files_of_each_reason_the_most_frequent_first() -> None:
     assert list(counts.skipped) == ["type .pdf", "hidden"]
     assert counts.text == "1,200 used, 5 skipped: type .pdf: 4 (1.pdf, 2.pdf, 3.pdf, ...), hidden: 1 (.a)"
     assert FileCounts(3, {}).text == "3 used, 0 skipped"
+    assert count_files(3, {}, annotations=1).text == "3 used and 1 annotation file, 0 skipped"
 
 
 def test_counts_are_at_the_end_of_the_table_and_in_the_json_object() -> None:

@@ -9,7 +9,8 @@ from stripwatch.export.runs.run_folder import ANOMALY_LABEL, FitTask
 from stripwatch.training.datasets.alike_labels import alike_notes, find_alike, merge_alike
 from stripwatch.training.datasets.formats.detect import annotation_files
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
-from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout
+from stripwatch.training.datasets.layouts import COLLECTED, LAYOUTS, detect_layout, other_tables_text
+from stripwatch.training.datasets.manifest import manifest_notes
 from stripwatch.training.datasets.mask_check import check_annotation_folders, check_lossy_masks, check_masks
 from stripwatch.training.datasets.parts import parts_note
 from stripwatch.training.datasets.reviewed_folder import BOXES_FILE
@@ -144,6 +145,8 @@ def _read_folder(root: Path, layout: str, one_class: bool) -> _Folder:
     others_skipped = tuple(each for each in found.skipped if each.name not in set(annotations))
     without_boxes = (SkippedFile(name, UNUSED_ANNOTATIONS) for name in annotations if name not in set(of_layout))
     notes = [*replace(found, skipped=others_skipped).notes, *parts_note([sample.name for sample in samples])]
+    if layout == "manifest":
+        notes += [f"note: {text}" for _, text, _ in manifest_notes(root)]
     if unused:
         notes.append(
             f"note: {len(unused)} of {len(found.files)} image files in {root} are not used in layout {layout!r}"
@@ -276,7 +279,7 @@ def _check_labels(dataset: DataSet, one_class: bool) -> None:
         only = repr("|".join(kinds.pop())) if labels else "images without a label"
         raise DataError(
             f"{dataset.root} has only one class, {only}; training needs at least two; to train on clean "
-            "images only, use --task anomaly"
+            f"images only, use --task anomaly{other_tables_text(dataset.root)}"
         )
     if len(labels) > LABELS_MAX:
         raise DataError(f"{dataset.root} has {len(labels)} classes; a bundle supports at most {LABELS_MAX}")

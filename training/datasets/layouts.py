@@ -19,6 +19,8 @@ _CSV_FILES = {
     "manifest": manifest.CSV_FILE,
     COLLECTED: reviewed_folder.CSV_FILE,
 }
+_TABLES = frozenset({".csv", ".tsv", ".xlsx", ".xls", ".ods"})
+CAMERA_NAMES = frozenset({"img", "image", "imag", "dsc", "dscn", "dscf", "photo", "picture", "screenshot", "snapshot"})
 _ONE_CLASS = "only one class, "
 
 
@@ -40,6 +42,8 @@ def detect_layout(root: Path, one_class: bool = False) -> str:
         return "annotated"
     if categories := mvtec.find_categories(root):
         raise DataError(f"{root} contains categories of MVTec AD ({_few(categories)}); pass one of them as data folder")
+    if one_class and _named_by_cameras(root, images):
+        return "flat"
     by_folder, folder_reason = _try(_folder_labels, root, images)
     by_prefix, prefix_reason = _try(_prefix_labels, root, images)
     possible = {"folder": by_folder, "prefix": {} if by_prefix == by_folder else by_prefix}
@@ -68,14 +72,25 @@ def _unknown(root: Path, images: list[Path], reasons: dict[str, str], annotated_
         if reason.startswith(_ONE_CLASS):
             return (
                 f"{root} has {reason}; training needs at least two; to train on clean images only, use --task anomaly"
+                f"{other_tables_text(root)}"
             )
     likely, other = ("folder", "prefix") if any(path.parent != root for path in images) else ("prefix", "folder")
     return (
         f"cannot detect the layout of {root}: {reasons[likely]}; sort the images into one folder per class, or train "
         f"on clean images only with --task anomaly. The other layouts do not fit either: {other!r} ({reasons[other]}), "
         f"'severstal' (no {severstal.CSV_FILE}), 'manifest' (no {manifest.CSV_FILE}), 'annotated' "
-        f"({why})"
+        f"({why}){other_tables_text(root)}"
     )
+
+
+def other_tables_text(root: Path) -> str:
+    """Return what to do with tables in a data folder that have other names than those of the layouts, or ""."""
+    known = {*_CSV_FILES.values(), "_classes.csv"}
+    names = sorted(path.name for path in root.iterdir() if path.suffix.lower() in _TABLES and path.name not in known)
+    if not names:
+        return ""
+    one = names[0] if len(names) == 1 else _few(names)
+    return f"; if {one} has the labels, save it as {manifest.CSV_FILE} with the columns file and label"
 
 
 def _one_class_layout(root: Path, images: list[Path]) -> str:
@@ -87,6 +102,14 @@ def _one_class_layout(root: Path, images: list[Path]) -> str:
         except DataError:
             continue
     return "flat" if all(path.parent == root for path in images) else ""
+
+
+def _named_by_cameras(root: Path, images: list[Path]) -> bool:
+    """Return whether all images are in the folder itself and named like IMG_0001.jpg."""
+    matches = [_PREFIX.fullmatch(path_text(path.stem)) for path in images]
+    return all(path.parent == root for path in images) and all(
+        match is not None and match["label"].lower() in CAMERA_NAMES for match in matches
+    )
 
 
 def _read_prefix(root: Path) -> Iterator[Sample]:

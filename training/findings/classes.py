@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 from stripwatch.training.datasets.alike_labels import alike_notes
 from stripwatch.training.datasets.dataset import no_clean_warning
+from stripwatch.training.datasets.layouts import CAMERA_NAMES
 from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
 from stripwatch.worker.contracts.model.clean_labels import label_key
@@ -14,7 +15,7 @@ _GROUPS_MIN = 10
 _PLACEHOLDERS = frozenset(
     {"unknown", "unsorted", "unlabeled", "unlabelled", "untitled", "todo", "to do", "tmp", "temp", "misc", "unsure"}
     | {"not sure", "miscellaneous", "various", "new folder", "neuer ordner", "backup", "copy", "?"}
-    | {"img", "image", "imag", "dsc", "dscn", "dscf", "photo", "picture", "screenshot", "snapshot"}  # names of cameras
+    | CAMERA_NAMES
 )
 
 

@@ -8,6 +8,7 @@ from pathlib import PurePosixPath
 from scipy.stats import fisher_exact
 
 from stripwatch.training.datasets.dataset import UNUSED_ANNOTATIONS
+from stripwatch.training.datasets.manifest import manifest_notes
 from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.preparation.digests import FrameDigest
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
@@ -24,6 +25,9 @@ _ANY_DEPTH = DecodeSpec(1, 1)
 def check_files(data: CheckedData) -> Iterator[Finding]:
     """Yield findings about sizes, formats, colour, bit depth and orientation, and whether they depend on the class."""
     yield from _skipped(data)
+    if data.frames.dataset.layout == "manifest":
+        for code, what, names in manifest_notes(data.frames.dataset.root):
+            yield make_finding(code, what, names)
     digests = data.frames.digests
     if not digests:
         return

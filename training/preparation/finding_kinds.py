@@ -270,6 +270,12 @@ KINDS: dict[str, Kind] = {
         "Add images, or remove the folder.",
     ),
     "skipped-files": Kind("note", "Files or folders are not read as images.", ""),
+    "repeated-rows": Kind(
+        "note",
+        "Images have several rows in `manifest.csv` whose labels differ. They have all of these labels.",
+        "If each image has one label, keep the right row.",
+    ),
+    "empty-rows": Kind("note", "Rows of `manifest.csv` without any text, as Excel writes them, are skipped.", ""),
     "unused-annotations": Kind(
         "note",
         "Annotation files in the data folder are not read, because `--boxes` was not given or names other files.",

@@ -56,7 +56,13 @@ from tests.training.datasets.habits.public import (
 from tests.training.datasets.habits.tables import (
     a_column_twice,
     a_quoted_header,
+    a_spreadsheet,
+    a_table_with_another_name,
+    absolute_paths,
+    empty_rows_of_excel,
     missing_files,
+    names_without_folders,
+    rows_with_two_labels,
     severstal_in_another_order,
     severstal_with_an_index,
     severstal_with_clean_rows,
@@ -354,6 +360,35 @@ HABITS = [
     Habit(
         missing_files,
         refused=r"3 problems in .*manifest\.csv: .*line 3: .*line 4: .*gone\.png does not .*line 5: '\.\./1",
+    ),
+    Habit(
+        names_without_folders,
+        refused=r"3 problems .*line 2: the file .*/1\.png does not exist; did you mean 'pits/1\.png'\?; .*line 3: .*"
+        r"/2\.PNG does not exist; did you mean 'pits/2\.png'\?; .*line 5: .*; did you mean 'rust/4\.png'\?$",
+    ),
+    Habit(
+        absolute_paths,
+        refused=r"line 2: '/.*1\.png' is an absolute path; use the path relative to the data folder; did you mean "
+        r"'pits/1\.png'\?; .*line 3: 'C:.* absolute .* mean 'pits/2\.png'\?; .*line 4: .* to the data folder$",
+    ),
+    Habit(
+        empty_rows_of_excel,
+        TWO,
+        notes=(r"note: 2 empty rows of .*manifest\.csv skipped",),
+        findings=("empty-rows",),
+    ),
+    Habit(
+        rows_with_two_labels,
+        {"pits": 2, "rust": 3},
+        notes=(r"note: 1 image has rows with different labels in .*manifest\.csv, so it has several labels: pits/1",),
+        findings=("repeated-rows",),
+    ),
+    Habit(
+        a_table_with_another_name,
+        refused=r"only one class, img; .*; if labels\.csv has the labels, save it as manifest\.csv with the columns",
+    ),
+    Habit(
+        a_spreadsheet, refused=r"cannot detect the layout of .*; if labels\.xlsx has the labels, save it as manifest"
     ),
 ]
 

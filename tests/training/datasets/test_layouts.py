@@ -248,6 +248,16 @@ def test_a_single_class_that_may_be_a_defect_is_not_taken_as_clean(tmp_path: Pat
     assert {sample.labels for sample in changed.samples} == {("clean",)}
 
 
+@pytest.mark.parametrize("names", [["IMG_0001.jpg", "IMG_0002.jpg"], ["img_1.jpg", "DSC_2.jpg"]])
+def test_files_of_a_camera_are_clean_images_of_an_anomaly_model_and_not_a_class(
+    names: list[str], tmp_path: Path
+) -> None:
+    touch(tmp_path, *names)
+    dataset = read_dataset(tmp_path, one_class=True)
+    assert dataset.layout == "flat"
+    assert for_task(dataset, "anomaly", None)[1] == "clean"
+
+
 def test_the_usual_names_of_clean_images_are_recognized(tmp_path: Path) -> None:
     touch(tmp_path, "Good/1.jpg", "pits/1.jpg")
     changed, clean_label = for_task(read_dataset(tmp_path), "anomaly", None)

@@ -5,7 +5,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from tests.training.datasets.habits.files import two_classes
+from tests.training.datasets.habits.files import picture, two_classes
 
 SEVERSTAL_PX = (256, 1600)
 
@@ -60,6 +60,38 @@ def a_quoted_header(root: Path) -> None:
 
 def a_column_twice(root: Path) -> None:
     manifest(root, "file,label,label", "pits/1.png,pits,rust")
+
+
+def rows(form: str = "{}/{}.png,{}") -> list[str]:
+    return [form.format(label, at, label) for label, at in (("pits", 1), ("pits", 2), ("rust", 3), ("rust", 4))]
+
+
+def names_without_folders(root: Path) -> None:
+    manifest(root, "file,label", "1.png,pits", "pits/2.PNG,pits", "rust\\3.png,rust", "pits/4.png,rust")
+
+
+def absolute_paths(root: Path) -> None:
+    manifest(root, "file,label", f"{root}/pits/1.png,pits", "C:\\data\\pits\\2.png,pits", "/elsewhere/9.png,rust")
+
+
+def empty_rows_of_excel(root: Path) -> None:
+    manifest(root, "file;label;coil", *rows("{}/{}.png;{};"), ";;", ";;;;", "")
+
+
+def rows_with_two_labels(root: Path) -> None:
+    manifest(root, "file,label", *rows(), "pits/1.png,rust", "pits/2.png,pits")
+
+
+def a_table_with_another_name(root: Path) -> None:
+    for at in range(3):
+        picture(root / "img" / f"{at}.png")
+    (root / "labels.csv").write_text("file,label\nimg/0.png,pits\nimg/1.png,rust\n")
+
+
+def a_spreadsheet(root: Path) -> None:
+    for at in range(3):
+        picture(root / f"frame {at}.png")
+    (root / "labels.xlsx").write_bytes(b"PK")
 
 
 def missing_files(root: Path) -> None:

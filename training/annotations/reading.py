@@ -1,7 +1,7 @@
 """Read annotations, match them with the images of a data set, and check them."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from stripwatch.training.datasets.formats.marks import (
 )
 from stripwatch.training.datasets.formats.problems import Problems, nearest_text
 from stripwatch.training.datasets.formats.rle_masks import Mask, RunLengthMask, encode_mask
+from stripwatch.training.datasets.reviewed_folder import unused_frames
 from stripwatch.training.datasets.severstal import HEIGHT_PX, WIDTH_PX, read_severstal_masks
 from stripwatch.worker.common.errors import DataError, SettingsError
 from stripwatch.worker.common.path_text import file_below
@@ -62,7 +63,7 @@ def read_annotations(
         raise SettingsError("--boxes is missing; pass a folder with annotations, or a file such as truth.jsonl")
     found = [_read(dataset, boxes, boxes_format)] if boxes or dataset.layout in OWN_ANNOTATIONS else []
     found += [
-        _Matching(dataset, AnnotationFiles(file.parent, "coco", [file]), file, strict=False).read()
+        _Matching(dataset, AnnotationFiles(file.parent, "coco", [file]), file, unused_frames(file.parent)).read()
         for file in dataset.reviewed_boxes
         if boxes is None or file.resolve() != boxes.resolve()
     ]
@@ -100,14 +101,18 @@ def _read(dataset: DataSet, boxes: Path | None, boxes_format: str) -> Annotation
 class _Matching:
     """Matches the annotations of one set of files with the images of a data set.
 
-    strict: at least one annotation must belong to an image of the data set.
+    left_out: names without suffix of collected frames that are not used for training, whose annotations are not
+    mentioned. None for other images, of which at least one must be annotated.
     """
 
-    def __init__(self, dataset: DataSet, files: AnnotationFiles, boxes: Path, strict: bool = True) -> None:
+    def __init__(
+        self, dataset: DataSet, files: AnnotationFiles, boxes: Path, left_out: Collection[str] | None = None
+    ) -> None:
         self._dataset = dataset
         self._files = files
         self._boxes = boxes
-        self._strict = strict
+        self._strict = left_out is None
+        self._left_out = left_out or ()
         self._problems = Problems(str(boxes))
         self._index = ImageIndex(sample.name for sample in dataset.samples)
         self._labels = {sample.name: sample.labels for sample in dataset.samples}
@@ -142,7 +147,7 @@ class _Matching:
             return None
         if name is None and marks.required:
             self._problems.add(f"{marks.where}: the data set has no image named {Path(marks.image).name}")
-        elif name is None:
+        elif name is None and Path(marks.image).stem not in self._left_out:
             self._unused.append(marks.image)
         return name
 

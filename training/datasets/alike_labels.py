@@ -44,14 +44,14 @@ def alike_notes(groups: Iterable[Mapping[str, int]], merged: bool) -> list[str]:
             notes.append(f"note: the classes {names} are merged into {first!r}")
         else:
             notes.append(
-                f"warning: the class names {names} look alike{_difference(group)} but are different classes; "
+                f"warning: the class names {names} look alike{spelling_difference(group)} but are different classes; "
                 f"pass --merge-labels to merge them into {first!r}, or rename the folders or labels"
             )
     return notes
 
 
-def _difference(group: Iterable[str]) -> str:
-    """Return what a reader cannot see: blanks at the end, or accents that are stored in two ways."""
+def spelling_difference(group: Iterable[str]) -> str:
+    """Return what a reader cannot see: blanks at the end, or accents that are stored in two ways. "" for neither."""
     labels = list(group)
     if any(label != label.strip() for label in labels):
         return " (blanks at the beginning or end)"

@@ -20,6 +20,7 @@ import msgspec
 
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample, find_images
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import file_below, name_below
@@ -32,6 +33,7 @@ HANDOVER_FILE = "stripwatch-handover.txt"  # in a folder that a labelling tool g
 UNSORTED, SKIP = "_unsorted", "_skip"
 NOVEL = "_novel"  # not a valid label, so that these frames cannot be accepted before a person has sorted them
 NO_FOLDER = "_other"  # for labels that are not valid folder names
+FILE_TIME = "file"  # in the column corrected_time
 _SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,199}")
 _LABEL_CHARS_MAX = 100
 
@@ -46,7 +48,8 @@ class ReviewedFrame:
     the live page, empty for none; the label is also empty for "not a defect" if the model has no label for that.
     reason: why the worker sent the frame for review. novelty, novelty_threshold: its novelty score, and the value above
     which a frame is novel. boxes: boxes of the model as JSON, with label and score, in pixels. handed_over: labelling
-    tool that got the frame last, and when. no_defect: label of the model that means "no defect". All from `reason` on
+    tool that got the frame last, and when. no_defect: label of the model that means "no defect". corrected_time: "file"
+    if corrected_at is the time of the file that stated the label, because COCO states no times. All from `reason` on
     are empty where they are not stated.
     """
 
@@ -70,6 +73,12 @@ class ReviewedFrame:
     boxes: str = ""
     handed_over: str = ""
     no_defect: str = ""
+    corrected_time: str = ""
+
+    @property
+    def is_dated(self) -> bool:
+        """Return whether a person corrected the frame at a known time."""
+        return bool(self.corrected_at) and self.corrected_time != FILE_TIME
 
     @property
     def is_nameless(self) -> bool:
@@ -176,11 +185,15 @@ def read_entries(root: Path) -> dict[str, ReviewedFrame]:
 def read_folder(root: Path) -> tuple[dict[str, ReviewedFrame], FrameFiles]:
     """Return the rows of collected.csv and the index of the files.
 
-    Raises what read_entries raises, and DataError for a frame in two folders.
+    Raises what read_entries raises, and DataError, with all of them, for frames in two folders.
     """
-    entries, files = read_entries(root), FrameFiles(root)
+    entries, files, problems = read_entries(root), FrameFiles(root), Problems(str(root))
     for name in entries:
-        files.find(name)
+        try:
+            files.find(name)
+        except DataError as error:
+            problems.add(str(error))
+    problems.check()
     return entries, files
 
 
@@ -196,6 +209,11 @@ def collected_folders(root: Path, names: Iterable[str]) -> list[Path]:
     beside = (file_below(root, name) for name in names if name.startswith("../"))
     found = (next((each for each in path.parents if (each / CSV_FILE).is_file()), None) for path in beside)
     return list(dict.fromkeys(folder for folder in found if folder is not None))
+
+
+def unused_frames(root: Path) -> set[str]:
+    """Return the names of the frames that are not used for training: not sorted yet, or excluded by a person."""
+    return {path.stem for path in find_images(root) if name_below(root, path).startswith("_")}
 
 
 def write_entries(root: Path, entries: Iterable[ReviewedFrame]) -> None:

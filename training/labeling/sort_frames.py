@@ -1,6 +1,5 @@
 """Labelling of collected frames, by sorted folders or by a table, into the folders that `fit` reads."""
 
-import difflib
 from collections import Counter
 from collections.abc import Sequence
 from contextlib import suppress
@@ -10,17 +9,16 @@ from typing import Any
 import msgspec
 
 from stripwatch.training.datasets.csv_rows import read_rows
+from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.reviewed_folder import (
-    NOVEL,
     SKIP,
     UNSORTED,
-    ReviewedFrame,
-    may_be_folder,
     read_collected,
     read_entries,
     write_entries,
 )
 from stripwatch.training.datasets.samples import find_images
+from stripwatch.training.labeling.label_check import LabelCheck
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import name_below
@@ -33,80 +31,71 @@ Moves = dict[Path, str]  # file to move, and name of the target folder
 def accept_sorted(out: Path, new_labels: bool) -> dict[str, Any]:
     """Accept each folder of _unsorted as the label of its frames, and move them. Returns a summary.
 
-    new_labels: accept labels that the model does not know. Raises InputError or DataError before any file is moved.
+    new_labels: accept labels that the model does not know. Raises InputError or DataError, with all problems, before
+    any file is moved.
     """
-    entries, _ = read_collected(out)
-    known = known_labels(entries, new_labels)
+    entries, files = read_collected(out)
+    check, problems = LabelCheck(entries, files, new_labels), Problems(str(out / UNSORTED))
     moves: Moves = {}
     for path in find_images(out / UNSORTED):
         label = path.relative_to(out / UNSORTED).parts[0]
-        check_label(label if path.parent != out / UNSORTED else "", known, str(path))
+        if path.parent == out / UNSORTED:
+            problems.add(f"{path} is not in the folder of a label; move it to one, or to {UNSORTED}/{SKIP}")
+            continue
         moves[path] = label
-    return _finish(out, moves)
+    for label in dict.fromkeys(moves.values()):
+        check.note(label, str(out / UNSORTED / label))
+    check.report(problems)
+    return _finish(out, moves, problems)
 
 
 def label_from(table: Path, out: Path, new_labels: bool) -> dict[str, Any]:
     """Label frames by a CSV file with the columns id and label, and move them. Returns a summary.
 
     A frame with an empty label stays where it is; one with the label _skip is excluded from training. new_labels:
-    accept labels that the model does not know. Raises InputError or DataError, with the line, before any file is moved.
+    accept labels that the model does not know. Raises InputError or DataError, with all problems and their lines,
+    before any file is moved.
     """
     entries, files = read_collected(out)
-    known = known_labels(entries, new_labels)
-    by_id = {entry.id: entry for entry in entries.values()}
     columns, rows = read_rows(table)
     if "id" not in columns or "label" not in columns:
         raise DataError(f"{table} needs the columns id and label, but has {', '.join(columns) or 'none'}")
+    check, problems = LabelCheck(entries, files, new_labels), Problems(str(table))
     moves: Moves = {}
     label_of: dict[str, str] = {}
+    places = {entry.id: files.find(entry.name) for entry in entries.values()}
     for where, row in rows:
         label = row["label"]
         if not label:
             continue
-        path = files.find(by_id[row["id"]].name) if row["id"] in by_id else None
+        path = places.get(row["id"])
         if path is None:
-            raise DataError(f"{where}: {out} has no frame {row['id']!r}")
-        check_label(label, known, where)
+            problems.add(f"{where}: {out} has no frame {row['id']!r}")
+            continue
+        check.note(label, where)
         folder = path.relative_to(out).parts[0]
         before = label_of.setdefault(row["id"], label if folder.startswith("_") else folder)
         if before != label:
-            raise DataError(
+            problems.add(
                 f"{where}: {row['id']!r} has the label {label!r} here, but is already labelled {before!r}; a frame has "
                 "only one label"
             )
-        if folder != label:
+        elif folder != label:
             moves[path] = label
-    return _finish(out, moves)
+    check.report(problems)
+    return _finish(out, moves, problems)
 
 
-def known_labels(entries: dict[str, ReviewedFrame], new_labels: bool) -> set[str] | None:
-    """Return the labels of the models that published the frames, or None if any label is accepted."""
-    return None if new_labels else {label for entry in entries.values() for label in entry.labels}
-
-
-def check_label(label: str, known: set[str] | None, where: str) -> None:
-    """Raise DataError, with the nearest name, for a label that is not valid or not known. known: None accepts any."""
-    if label == SKIP:
-        return
-    if label == NOVEL:
-        raise DataError(
-            f"{where} is not sorted yet: move each frame in {UNSORTED}/{NOVEL} to the folder of its class in "
-            f"{UNSORTED}, to a new folder if it shows a new kind of defect (then use --new-labels), or to "
-            f"{UNSORTED}/{SKIP}"
-        )
-    if not may_be_folder(label):
-        raise DataError(
-            f"{where}: {label!r} is not a valid label; labels are folder names without slashes that do not begin with "
-            "'.' or '_'"
-        )
-    if known is not None and label not in known:
-        near = difflib.get_close_matches(label, known, n=1)
-        hint = f"did you mean {near[0]!r}?" if near else f"known labels are {', '.join(sorted(known))}."
-        raise DataError(f"{where}: the model has no label {label!r}; {hint} Use --new-labels to accept it")
-
-
-def _finish(out: Path, moves: Moves) -> dict[str, Any]:
-    """Move the files, update collected.csv, and return a summary."""
+def _finish(out: Path, moves: Moves, problems: Problems) -> dict[str, Any]:
+    """Move the files if there are no problems, update collected.csv, and return a summary."""
+    targets: dict[Path, Path] = {}
+    for path, label in moves.items():
+        target = out / label / path.name
+        if target.exists():
+            problems.add(_occupied_text(path, target))
+        elif (other := targets.setdefault(target, path)) != path:
+            problems.add(f"cannot move both {other} and {path} to {target}; rename or remove one of them")
+    problems.check()
     for path, label in moves.items():
         move_frame(path, out / label)
     remove_empty(out / UNSORTED)
@@ -121,8 +110,11 @@ def remove_empty(root: Path) -> None:
             folder.rmdir()
 
 
-def sorted_summary(out: Path) -> dict[str, Any]:
-    """Return the number of frames by label, and of those that are not sorted or not used for training."""
+def sorted_summary(out: Path, others: Sequence[SkippedFile] = ()) -> dict[str, Any]:
+    """Return the number of frames by label, and of those that are not sorted or not used for training.
+
+    others: frames outside the folder that a command passed over; they are counted as skipped.
+    """
     found = scan_folder(out)
     names = [name_below(out, path) for path in found.files]
     folders = [name.partition("/")[0] for name in names]
@@ -131,7 +123,7 @@ def sorted_summary(out: Path) -> dict[str, Any]:
         "labels": dict(sorted(labels.items())),
         "unsorted": folders.count(UNSORTED),
         "skipped": folders.count(SKIP),
-        "file_counts": msgspec.to_builtins(_counts(names, found.skipped)),
+        "file_counts": msgspec.to_builtins(_counts(names, [*found.skipped, *others])),
     }
 
 
@@ -151,9 +143,13 @@ def move_frame(path: Path, folder: Path) -> Path:
     make_folder(folder)
     target = folder / path.name
     if target.exists():
-        raise InputError(f"cannot move {path} to {target}: the target already exists; rename or remove one of them")
+        raise InputError(_occupied_text(path, target))
     try:
         path.rename(target)
     except OSError as error:
         raise InputError(f"cannot move {path} to {target}: {error.strerror}") from error
     return target
+
+
+def _occupied_text(path: Path, target: Path) -> str:
+    return f"cannot move {path} to {target}: the target already exists; rename or remove one of them"

@@ -18,6 +18,7 @@ from stripwatch.worker.common.terminal.file_counts import FileCounts, with_count
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 
 _EXPORT = Path("EXPORT.json")
+_NAMED_MAX = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,14 +89,34 @@ class Steps:
 
 def _instructions(steps: Steps, given: Handover) -> list[str]:
     """Return what to do next, as lines for a person."""
+    before, earlier = given.summary["handed_over_before"], _named(given.summary["earlier_files"])
     if not given.files:
-        before = given.summary["handed_over_before"]
-        again = f"; {before} were handed over before, --again includes them" if before else ""
+        again = f"; {before} were handed over before ({earlier}), --again includes them" if before else ""
         return [f"No frame was handed over: none needs a label{again}."]
+    return [*_earlier_lines(steps, given, earlier), *_import_lines(steps, given)]
+
+
+def _named(files: list[str]) -> str:
+    return ", ".join(files[:_NAMED_MAX]) + (", ..." if len(files) > _NAMED_MAX else "")
+
+
+def _earlier_lines(steps: Steps, given: Handover, earlier: str) -> list[str]:
+    """Return what the files of earlier handovers are for, if there are any."""
+    if not earlier:
+        return []
+    if steps.again:
+        return [f"The new file contains all frames without a label; do not import the earlier files as well: {earlier}"]
+    before = given.summary["handed_over_before"]
+    return [
+        f"The new file does not contain the {before} frames that were handed over before; import the earlier files as "
+        f"well if you have not done so: {earlier}"
+    ]
+
+
+def _import_lines(steps: Steps, given: Handover) -> list[str]:
+    folder = given.summary["folder"]
     if steps.to == "coco":
-        return [
-            f"Import the images and the file of annotations in {path_text(given.summary['folder'])} into your tool."
-        ]
+        return [f"Import the images and the file of annotations in {path_text(folder)} into your tool."]
     if steps.image_url:
         start = f"1. Serve the folder {path_text(steps.out / '_label-studio' / 'images')} at {steps.image_url}"
     else:

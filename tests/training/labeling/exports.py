@@ -5,10 +5,11 @@ from pathlib import Path
 from typing import Any
 
 from stripwatch.training.labeling.handover.hand_over import hand_over
-from tests.training.labeling.review_frames import collect, novel, reviewed
+from tests.training.labeling.review_frames import collect, files, novel, reviewed
 
 Task = dict[str, Any]
 BOX = {"label": "pits", "score": 0.6, "box_px": {"x": 12, "y": 8, "width": 24, "height": 16}}  # of frames of 48x32
+BOXED = ("frames-9-0-65e60bb0", "frames-9-1-65e60bb0")  # the frames predicted as pits
 AT = "2026-11-29T18:00:00.123456Z"
 
 
@@ -54,3 +55,21 @@ def untouched(task: Task) -> Task:
 def write(path: Path, content: Any) -> Path:
     path.write_text(json.dumps(content))
     return path
+
+
+def export(out: Path, *tasks: Task) -> Path:
+    return write(out.with_name("export.json"), [*tasks])
+
+
+def folders(out: Path) -> dict[int, str]:
+    """Return the folder of each frame by its number."""
+    placed = (Path(name) for name in files(out) if not name.startswith(("_label-studio", "_coco")))
+    return {int(path.name.split("-")[2]): path.parent.as_posix() for path in placed}
+
+
+def state(out: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
+
+
+def counts(summary: dict[str, Any], *names: str) -> list[int]:
+    return [summary[name] for name in names]

@@ -1,6 +1,5 @@
 """Review frames from Kafka are collected, sorted and read by `fit`."""
 
-import csv
 import hashlib
 import subprocess
 from collections.abc import Callable, Iterator
@@ -14,7 +13,7 @@ from hypothesis import strategies as st
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.reviewed_folder import CSV_FILE, may_be_folder, read_entries, safe_name
 from stripwatch.training.labeling.collect import Collector
-from stripwatch.training.labeling.sort_frames import accept_sorted, label_from
+from stripwatch.training.labeling.sort_frames import accept_sorted
 from stripwatch.worker.common.errors import DataError, InputError, SettingsError
 from stripwatch.worker.common.process.child_process import module_command
 from stripwatch.worker.common.process.ports import free_port
@@ -148,25 +147,6 @@ def test_does_not_write_to_a_folder_with_other_files(tmp_path: Path) -> None:
         Collector(tmp_path, 0)
 
 
-def test_sorted_folders_become_labels_and_coils_are_kept(out: Path) -> None:
-    drag(out, 0, "_unsorted/clean")
-    drag(out, 3, "_unsorted/_skip")
-    (moved,) = (out / "_unsorted" / "_skip").iterdir()
-    skipped = f"_skip/{moved.name}"
-    assert accept_sorted(out, new_labels=False) == {
-        "out": str(out),
-        "moved": 4,
-        "labels": {"clean": 2, "pits": 1},
-        "unsorted": 0,
-        "skipped": 1,
-        "file_counts": {"used": 3, "skipped": {"excluded by a person": {"files": 1, "first": [skipped]}}},
-    }
-    dataset = read_dataset(out)
-    assert dataset.layout == "collected"
-    found = {sample.coil: sample.labels for sample in dataset.samples}
-    assert found == {"C0": ("clean",), "C1": ("pits",), "C2": ("clean",)}
-
-
 def test_an_unsorted_prediction_is_not_a_label(out: Path) -> None:
     with pytest.raises(DataError, match=r"contains no sorted frames; .*--sorted"):
         read_dataset(out)
@@ -175,74 +155,20 @@ def test_an_unsorted_prediction_is_not_a_label(out: Path) -> None:
     assert [sample.labels for sample in read_dataset(out).samples] == [("clean",), ("pits",)]
 
 
-def write_labels(out: Path, labels: dict[int, str]) -> Path:
-    """Write a table with these labels, by number of the frame."""
-    path = out.with_name("labels.csv")
-    by_number = {int(event_id.split("-")[2]) if "-" in event_id else -1: event_id for event_id in ids(out)}
-    with path.open("w", newline="") as file:
-        csv.writer(file).writerows(
-            [("id", "label"), *((by_number.get(n, f"x{n}"), label) for n, label in labels.items())]
-        )
-    return path
-
-
-def test_labels_frames_by_a_table(out: Path) -> None:
-    table = write_labels(out, {0: "clean", 1: "pits", 2: "_skip", 3: ""})
-    assert label_from(table, out, new_labels=False)["labels"] == {"clean": 1, "pits": 1}
-    assert [file.split("/")[0] for file in files(out)] == ["_skip", "_unsorted", "clean", "pits"]
-    assert label_from(table, out, new_labels=False)["moved"] == 0  # a second run changes nothing
-
-
-@pytest.mark.parametrize(
-    ("labels", "message"),
-    [
-        ({0: "clean", 9: "pits"}, r"labels.csv line 3: .* has no frame 'x9'"),
-        ({0: "pit"}, "line 2: the model has no label 'pit'; did you mean 'pits'\\? Use --new-labels to accept it"),
-        ({0: "a/b"}, "line 2: 'a/b' is not a valid label"),
-    ],
-)
-def test_names_an_invalid_line_and_moves_nothing(out: Path, labels: dict[int, str], message: str) -> None:
-    before = files(out)
-    with pytest.raises(DataError, match=message):
-        label_from(write_labels(out, labels), out, new_labels=False)
-    assert files(out) == before
-
-
-def test_names_a_frame_with_two_labels(out: Path) -> None:
-    table = write_labels(out, {0: "clean"})
-    table.write_text(table.read_text() + table.read_text().splitlines()[1].replace("clean", "pits") + "\n")
-    with pytest.raises(
-        DataError, match=r"line 3: .* has the label 'pits' here, but is already labelled 'clean'; a frame has only one"
-    ):
-        label_from(table, out, new_labels=False)
-    drag(out, 0, "pits")
-    with pytest.raises(DataError, match="has the label 'clean' here, but is already labelled 'pits'"):
-        label_from(write_labels(out, {0: "clean"}), out, new_labels=False)
-
-
 def test_names_a_frame_in_two_folders(out: Path) -> None:
     file = next((out / "_unsorted").rglob("*-0-*"))
     (out / "clean").mkdir()
     (out / "clean" / file.name).write_bytes(file.read_bytes())
     before = files(out)
-    table = write_labels(out, {1: "clean"})
     reads: tuple[Callable[[], object], ...] = (
         lambda: read_dataset(out),
         lambda: collect(out, reviewed(0)),
         lambda: accept_sorted(out, new_labels=True),
-        lambda: label_from(table, out, new_labels=True),
     )
     for read in reads:
         with pytest.raises(DataError, match="are the same frame; keep it in one folder"):
             read()
     assert files(out) == before
-
-
-def test_accepts_a_new_label_if_requested(out: Path) -> None:
-    drag(out, 0, "_unsorted/scale")
-    with pytest.raises(DataError, match="the model has no label 'scale'"):
-        accept_sorted(out, new_labels=False)
-    assert accept_sorted(out, new_labels=True)["labels"] == {"clean": 2, "pits": 1, "scale": 1}
 
 
 def test_two_folders_form_one_data_set(out: Path, tmp_path: Path) -> None:

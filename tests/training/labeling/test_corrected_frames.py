@@ -136,7 +136,7 @@ def test_sorting_the_rest_leaves_corrected_frames_alone(tmp_path: Path) -> None:
 def test_reads_a_list_that_an_earlier_version_wrote(tmp_path: Path) -> None:
     out = tmp_path / "out"
     collect(out, reviewed(0))
-    lines = [line.removesuffix(",,,,,,,,,") for line in (out / CSV_FILE).read_text().splitlines()]
+    lines = [line.removesuffix(",,,,,,,,,,") for line in (out / CSV_FILE).read_text().splitlines()]
     lines[0] = lines[0].partition(",corrected_label,")[0]
     (out / CSV_FILE).write_text("\n".join(lines) + "\n")
     collect(out, corrected(0, "clean"))

@@ -75,8 +75,8 @@ def test_frames_collected_by_an_earlier_version_stay_where_they_are(tmp_path: Pa
     out = tmp_path / "review"
     collect(out, reviewed(1))
     lines = (out / CSV_FILE).read_text().splitlines()
-    names = ",reason,novelty,novelty_threshold,boxes,handed_over,no_defect"
-    (out / CSV_FILE).write_text(f"{lines[0].removesuffix(names)}\n{lines[1].removesuffix(',,,,,,')}\n")
+    names = ",reason,novelty,novelty_threshold,boxes,handed_over,no_defect,corrected_time"
+    (out / CSV_FILE).write_text(f"{lines[0].removesuffix(names)}\n{lines[1].removesuffix(',,,,,,,')}\n")
     assert collect(out, novel(1), corrected(novel(1), "clean"))["known"] == 2
     assert files(out) == [next(file for file in files(out) if file.startswith("clean/"))]
 

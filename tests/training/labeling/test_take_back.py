@@ -1,58 +1,37 @@
 """What people labelled in Label Studio or in a COCO file comes back: labels, boxes, and what is unclear."""
 
 import json
-import shutil
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.reviewed_folder import BOXES_FILE, CSV_FILE, collected_folders, read_entries
-from stripwatch.training.labeling.handover.hand_over import hand_over
 from stripwatch.training.labeling.take_back import take_back
-from stripwatch.worker.common.errors import DataError, InputError
+from stripwatch.worker.common.errors import DataError
 from tests.tiny import encode_frame
 from tests.training.labeling.exports import (
+    BOXED,
     annotated,
     choice,
     collected,
+    counts,
+    export,
+    folders,
     novel_frame,
     rectangle,
+    state,
     tasks_of,
     untouched,
-    write,
 )
-from tests.training.labeling.review_frames import drag, files
-
-Task = dict[str, Any]
-
-BOXED = ("frames-9-0-65e60bb0", "frames-9-1-65e60bb0")
+from tests.training.labeling.review_frames import drag
 
 
 @pytest.fixture
 def out(tmp_path: Path) -> Path:
     """Four frames: two predicted as pits, two as clean."""
     return collected(tmp_path / "review")
-
-
-def export(out: Path, *tasks: Task) -> Path:
-    return write(out.with_name("export.json"), [*tasks])
-
-
-def folders(out: Path) -> dict[int, str]:
-    """Return the folder of each frame by its number."""
-    placed = (Path(name) for name in files(out) if not name.startswith(("_label-studio", "_coco")))
-    return {int(path.name.split("-")[2]): path.parent.as_posix() for path in placed}
-
-
-def state(out: Path) -> dict[str, bytes]:
-    return {str(path): path.read_bytes() for path in out.rglob("*") if path.is_file()}
-
-
-def counts(summary: dict[str, Any], *names: str) -> list[int]:
-    return [summary[name] for name in names]
 
 
 def test_labels_and_boxes_of_a_half_done_export_come_back(out: Path) -> None:
@@ -145,25 +124,27 @@ def test_people_who_disagree_leave_the_frame_where_it_is(out: Path, capfd: pytes
     assert len(json.loads((out / BOXES_FILE).read_text())["annotations"]) == 1, "the boxes of the latest annotation"
 
 
-def test_what_is_left_of_a_wrong_prediction_does_not_become_truth(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
-    out = collected(tmp_path / "review", no_defect="clean")
-    first, second, third, fourth = tasks_of(out)
-    untouched_box = rectangle("clean") | {"origin": "prediction"}
-    done = export(
-        out,
-        annotated(first, choice("clean"), rectangle("pits")),
-        annotated(second, choice("pits"), untouched_box),
-        annotated(third, choice("pits"), rectangle("_unnamed") | {"origin": "prediction"}),
-        annotated(fourth, choice("pits"), rectangle("pits", 0), rectangle("clean")),
-    )
-    summary = take_back(out, done)
-    assert (summary["other_boxes"], summary["frames_with_boxes"]) == (1, 2)
-    assert "1 frames have boxes of other labels than their own" in capfd.readouterr().err
-    content = json.loads((out / BOXES_FILE).read_text())
-    names = {each["id"]: each["name"] for each in content["categories"]}
-    assert [names[each["category_id"]] for each in content["annotations"]] == ["pits", "pits", "clean"]
+def test_boxes_of_a_frame_that_is_excluded_later_are_removed(out: Path) -> None:
+    first, second, *_ = tasks_of(out)
+    tasks = [annotated(each, choice("pits"), rectangle("pits")) for each in (first, second)]
+    take_back(out, export(out, *tasks))
+    again = annotated(first, choice("_skip"), rectangle("pits"), at="2026-11-29T19:00:00Z")
+    summary = take_back(out, export(out, again))
+    assert counts(summary, "excluded", "boxes_changed", "frames_with_boxes") == [1, 1, 1]
+    before = state(out)
+    assert take_back(out, export(out, again))["boxes_changed"] == 0
+    assert state(out) == before
+
+
+def test_boxes_of_frames_that_are_not_used_are_not_mentioned(out: Path) -> None:
+    tasks = tasks_of(out)
+    take_back(out, export(out, *(annotated(each, choice("pits"), rectangle("pits")) for each in tasks[:3])))
+    drag(out, 0, "_skip")
+    next(out.glob("pits/*-1-*")).unlink()
+    found = read_annotations(read_dataset(out, one_class=True), None)
+    assert len(found.marks) == 1
+    (note,) = [note for note in found.notes if "not in the data set" in note]
+    assert note == f"note: annotations of images that are not in the data set: 1 ({BOXED[1]}.png)"
 
 
 def test_two_tasks_of_one_frame_are_compared_as_well(out: Path) -> None:
@@ -235,24 +216,6 @@ def test_the_skip_button_leaves_a_frame_for_later(out: Path) -> None:
     assert counts(summary, "postponed", "moved") == [1, 0]
 
 
-def test_frames_of_other_folders_are_left_out_and_named(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    first, *_ = tasks_of(out)
-    strange = {"data": {"frame_id": "elsewhere-1", "image": "/data/upload/1/elsewhere-1.png"}}
-    summary = take_back(out, export(out, annotated(first, choice("pits")), annotated(strange, choice("pits"))))
-    assert counts(summary, "unknown", "moved") == [1, 1]
-    assert "1 frames are not in the folder and are left out: elsewhere-1" in capfd.readouterr().err
-    with pytest.raises(DataError, match="none of its 1 frames is in"):
-        take_back(out, export(out, annotated(strange, choice("pits"))))
-
-
-def test_a_task_without_frame_id_is_found_by_its_image(out: Path) -> None:
-    first, *_ = tasks_of(out)
-    name = Path(first["data"]["image"]).name
-    uploaded = {"data": {"image": f"/data/upload/3/0a1b2c3d-{name}"}}
-    take_back(out, export(out, annotated(uploaded, choice("clean"))))
-    assert folders(out)[0] == "clean"
-
-
 def test_json_min_is_read_as_well(out: Path) -> None:
     first, second, third, fourth = tasks_of(out)
     size = {"original_width": 48, "original_height": 32}
@@ -276,60 +239,6 @@ def test_a_novel_frame_counts_as_corrected_whatever_its_label(tmp_path: Path) ->
     (task,) = tasks_of(out)
     assert take_back(out, export(out, annotated(task, choice("pits"))))["corrected"] == 1
     assert folders(out) == {9: "pits"}
-
-
-def coco(out: Path, boxes: dict[int, list[str]], sure: bool = True) -> Path:
-    """Return a COCO file as a tool exports it: the labels of the boxes by number of the frame."""
-    content = json.loads(hand_over(out, "coco", again=True).files["annotations"].read_text())
-    content["annotations"] = []
-    names = [each["name"] for each in content["categories"]]
-    for image in content["images"]:
-        for label in boxes.get(int(image["file_name"].split("-")[2]), []):
-            ids = {"id": len(content["annotations"]) + 1, "image_id": image["id"]}
-            shape = {"bbox": [4, 4, 10, 10], "category_id": names.index(label) + 1, "segmentation": []}
-            content["annotations"].append(ids | shape)
-    if sure:
-        content["info"] = {"description": "exported"}
-    return write(out.with_name("coco.json"), content)
-
-
-def test_a_coco_file_labels_frames_by_their_boxes(out: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    done = coco(out, {0: ["pits", "pits"], 1: ["pits", "clean"], 2: ["pits"]})
-    summary = take_back(out, done)
-    assert counts(summary, "confirmed", "corrected", "conflicts", "without_label") == [1, 1, 1, 1]
-    assert folders(out) == {0: "pits", 1: "_unsorted/pits", 2: "pits", 3: "_unsorted/clean"}
-    said = capfd.readouterr().err
-    assert "has boxes of clean and pits, and nothing states which of them is its label" in said
-    assert "1 frames were annotated but have no label; choose one in the tool, or add --no-defect LABEL if" in said
-    assert take_back(out, done, no_defect="clean")["without_label"] == 0
-    assert folders(out)[3] == "clean"
-    before = state(out)
-    copy = Path(shutil.copy(done, out.with_name("copy.json")))  # with another time
-    take_back(out, copy, no_defect="clean")
-    assert state(out) == before
-
-
-@pytest.mark.parametrize(
-    ("content", "message"),
-    [
-        ([{"data": {"image": "a.png"}, "predictions": []}], "contains tasks without annotations"),
-        ([], "contains no tasks"),
-        ({"a": 1}, "is neither a JSON or JSON-MIN export of Label Studio nor a COCO file"),
-    ],
-)
-def test_another_file_is_refused_with_a_reason(out: Path, content: Any, message: str) -> None:
-    with pytest.raises(DataError, match=message):
-        take_back(out, write(out.with_name("other.json"), content))
-
-
-def test_the_file_of_predictions_is_not_taken_for_the_work_of_a_person(out: Path) -> None:
-    with pytest.raises(DataError, match="states that no person has checked it"):
-        take_back(out, coco(out, {0: ["pits"]}, sure=False))
-
-
-def test_a_folder_is_refused(out: Path) -> None:
-    with pytest.raises(InputError, match="is a folder; pass the file that the labelling tool exported"):
-        take_back(out, out)
 
 
 def test_boxes_of_a_person_are_not_overwritten_by_a_file_of_other_kind(out: Path) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.training.labeling.handover.handed_frame import UNNAMED, HandedFrame, HandoverPlan
+from stripwatch.training.labeling.handover.handed_frame import UNNAMED, HandedFrame, HandoverPlan, next_file
 from stripwatch.worker.common.folders import make_folder
 
 FOLDER = "_coco"
@@ -30,7 +30,7 @@ def write_coco(plan: HandoverPlan, folder: Path) -> dict[str, Path]:
         "categories": [{"id": at, "name": label, "supercategory": ""} for label, at in categories.items()],
         "annotations": _annotations(plan.frames, categories),
     }
-    path = folder / FILE
+    path = next_file(folder / FILE)
     make_folder(path.parent)
     atomic_write(path, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     return {"annotations": path}

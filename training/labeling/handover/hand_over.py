@@ -19,12 +19,13 @@ from stripwatch.training.labeling.handover.handed_frame import UNNAMED, HandedFr
 from stripwatch.training.labeling.handover.shown_image import write_shown
 from stripwatch.worker.common.errors import FrameRejected, InputError
 from stripwatch.worker.common.folders import make_folder
-from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.contracts.events import Box, Candidate
 from stripwatch.worker.images.headers.reader import read_header
 
 Tool = Literal["label-studio", "coco"]
 FOLDERS: dict[Tool, str] = {"label-studio": label_studio.FOLDER, "coco": coco.FOLDER}
+FILES: dict[Tool, str] = {"label-studio": label_studio.TASKS_FILE, "coco": coco.FILE}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,23 +40,20 @@ def hand_over(out: Path, tool: Tool, again: bool = False, image_url: str = "") -
     """Write the frames that need a label for a labelling tool, into a folder inside the collected folder.
 
     The images are linked there, because collected frames move when they are labelled. Frames that the tool got before
-    are left out, so that nobody labels them twice. again: include those that still have no label. image_url: address of
-    the folder of images as Label Studio sees it; "" for its local files. Raises InputError or DataError.
+    are left out, so that nobody labels them twice, and their file stays. again: include those that still have no label.
+    image_url: address of the folder of images as Label Studio sees it; "" for its local files. Raises InputError or
+    DataError.
     """
     entries, files = read_collected(out)
     waiting = {name: path for name in entries if (path := _unsorted_file(out, files, name))}
     before = {name for name in waiting if entries[name].handed_over.startswith(f"{tool} ")}
     labels, folder = tool_labels(entries.values()), out / FOLDERS[tool]
-    frames, unreadable = [], 0
-    chosen = [name for name in waiting if again or name not in before]
+    chosen = {name: path for name, path in waiting.items() if again or name not in before}
     if chosen:
         _mark(folder, tool)
-    for name in chosen:
-        try:
-            frames.append(_frame(entries[name], waiting[name], folder / "images", labels))
-        except (InputError, FrameRejected) as error:
-            unreadable += 1
-            say(f"{waiting[name]} cannot be handed over: {error}")
+    frames = _frames(chosen, entries, folder / "images", labels)
+    file = folder / FILES[tool]
+    earlier = sorted(path.name for path in file.parent.glob(f"{file.stem}*{file.suffix}"))
     written: dict[str, Path] = {}
     if frames:
         plan = HandoverPlan(frames, labels, datetime.now(UTC))
@@ -70,10 +68,11 @@ def hand_over(out: Path, tool: Tool, again: bool = False, image_url: str = "") -
         "tool": tool,
         "handed_over": len(frames),
         "handed_over_before": 0 if again else len(before),
-        "unreadable": unreadable,
+        "unreadable": len(chosen) - len(frames),
         "labelled": len(entries) - len(waiting),
         "boxes": sum(len(frame.boxes) for frame in frames),
         "folder": str(folder),
+        "earlier_files": earlier,
     }
     return Handover(summary, written)
 
@@ -81,6 +80,22 @@ def hand_over(out: Path, tool: Tool, again: bool = False, image_url: str = "") -
 def _unsorted_file(out: Path, files: FrameFiles, name: str) -> Path | None:
     path = files.find(name)
     return path if path is not None and path.relative_to(out).parts[0] == UNSORTED else None
+
+
+def _frames(
+    chosen: dict[str, Path], entries: dict[str, ReviewedFrame], images: Path, labels: list[str]
+) -> list[HandedFrame]:
+    """Read frames and put their images into a folder, with progress. Frames that cannot be read are named."""
+    frames = []
+    with new_progress() as progress:
+        task = progress.add_task("handing over", total=len(chosen))
+        for name, path in chosen.items():
+            try:
+                frames.append(_frame(entries[name], path, images, labels))
+            except (InputError, FrameRejected) as error:
+                say(f"{path} cannot be handed over: {error}")
+            progress.advance(task)
+    return frames
 
 
 def _frame(entry: ReviewedFrame, path: Path, images: Path, labels: list[str]) -> HandedFrame:

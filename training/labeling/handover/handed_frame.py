@@ -3,6 +3,8 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, count
+from pathlib import Path
 
 from stripwatch.training.datasets.reviewed_folder import SKIP, ReviewedFrame, may_be_folder
 from stripwatch.worker.contracts.events import Candidate
@@ -47,6 +49,15 @@ class HandoverPlan:
     frames: list[HandedFrame]
     labels: list[str]
     at: datetime
+
+
+def next_file(path: Path) -> Path:
+    """Return a path for the frames of a new handover: the path itself, or with a number if it exists.
+
+    The file of an earlier handover stays, because nothing states whether a person has imported it.
+    """
+    numbered = (path.with_name(f"{path.stem}-{number}{path.suffix}") for number in count(2))
+    return next(each for each in chain([path], numbered) if not each.exists())
 
 
 def tool_labels(entries: Iterable[ReviewedFrame]) -> list[str]:

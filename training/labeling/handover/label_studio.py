@@ -13,7 +13,7 @@ import msgspec
 
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.training.datasets.reviewed_folder import SKIP
-from stripwatch.training.labeling.handover.handed_frame import NEW, UNNAMED, HandedFrame, HandoverPlan
+from stripwatch.training.labeling.handover.handed_frame import NEW, UNNAMED, HandedFrame, HandoverPlan, next_file
 from stripwatch.worker.contracts.events import Candidate
 
 TASKS_FILE, INTERFACE_FILE = "tasks.json", "labeling-interface.xml"
@@ -25,7 +25,7 @@ _SCORES_SHOWN_MAX = 4
 
 def write_tasks(plan: HandoverPlan, folder: Path, image_url: str) -> dict[str, Path]:
     """Write the tasks and the labelling interface. image_url: address of the folder of images. Returns the files."""
-    tasks, interface = folder / TASKS_FILE, folder / INTERFACE_FILE
+    tasks, interface = next_file(folder / TASKS_FILE), folder / INTERFACE_FILE
     content = [_task(frame, image_url or IMAGE_URL) for frame in plan.frames]
     atomic_write(tasks, msgspec.json.format(msgspec.json.encode(content), indent=1) + b"\n")
     atomic_write(interface, labelling_interface(plan.labels).encode())

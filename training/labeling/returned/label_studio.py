@@ -48,12 +48,16 @@ def read_tasks(path: Path, tasks: list[dict[str, Any]], problems: Problems) -> R
 
 @dataclass(frozen=True, slots=True)
 class _Annotation:
-    """One annotation of one person. label: "" if there is none. problem: why the label is not clear."""
+    """One annotation of one person. label: "" if there is none. problem: why the label is not clear.
+
+    left_over: as in PersonLabel.
+    """
 
     label: str
     by: str
     at: str
     marks: ImageMarks
+    left_over: int = 0
     postponed: bool = False
     is_truth: bool = False
     problem: str = ""
@@ -74,7 +78,7 @@ def _decide(found: Returned, frame: str, annotations: list[_Annotation]) -> None
         found.conflicts.append(f"frame {frame} is labelled {said}")
     else:
         last = max(done, key=lambda each: each.at)
-        found.labels.append(PersonLabel(frame, last.label, last.by, last.at, last.marks))
+        found.labels.append(PersonLabel(frame, last.label, last.by, last.at, last.marks, left_over=last.left_over))
 
 
 def _frame_of(task: dict[str, Any]) -> str:
@@ -117,13 +121,14 @@ def _annotation(image: str, results: list[dict[str, Any]], stated: dict[str, Any
         label = _choice(results)
     except ValueError as error:
         problem = str(error)
-    marks = marks_of(image, [each for each in results if not _is_leftover(each, label)], where)
+    kept = [each for each in results if not _is_leftover(each, label)]
+    marks, left_over = marks_of(image, kept, where), len(results) - len(kept)
     try:
         label = label or label_of_shapes(marks)
     except ValueError as error:
         problem = problem or str(error)
     name_shapes(marks, label)
-    return _Annotation(label, by, at, marks, is_truth=bool(stated.get("ground_truth")), problem=problem)
+    return _Annotation(label, by, at, marks, left_over, is_truth=bool(stated.get("ground_truth")), problem=problem)
 
 
 def _is_leftover(result: dict[str, Any], label: str) -> bool:

@@ -11,7 +11,9 @@ class PersonLabel:
     """Decision about one frame.
 
     frame: id of the frame, or path of its image. label: "" if a person gave none. by: the person, or the file. at: RFC
-    3339 in UTC. marks: boxes and polygons; without shapes if nothing was drawn.
+    3339 in UTC. marks: boxes and polygons; without shapes if nothing was drawn. dated: whether `at` is the time of the
+    decision, and not of the file. left_over: number of boxes of the model that nobody touched and that have another
+    label; they are not among the marks.
     """
 
     frame: str
@@ -19,6 +21,8 @@ class PersonLabel:
     by: str
     at: str
     marks: ImageMarks
+    dated: bool = True
+    left_over: int = 0
 
 
 @dataclass(slots=True)

@@ -38,7 +38,10 @@ def read_returned(path: Path, problems: Problems) -> Returned:
 
 
 def _read_coco(path: Path, content: dict[str, Any], problems: Problems) -> Returned:
-    """Read a COCO file. An image has the label of its boxes; COCO states neither persons nor times."""
+    """Read a COCO file. An image has the label of its boxes.
+
+    COCO states neither persons nor times. The time of the file only orders the files: a copy of an old file is newer.
+    """
     info = content.get("info")
     if isinstance(info, dict) and info.get("description") == UNCHECKED:
         raise DataError(
@@ -53,5 +56,5 @@ def _read_coco(path: Path, content: dict[str, Any], problems: Problems) -> Retur
             found.conflicts.append(f"frame {marks.image} {error}")
             continue
         name_shapes(marks, label)
-        found.labels.append(PersonLabel(marks.image, label, path.name, at, marks))
+        found.labels.append(PersonLabel(marks.image, label, path.name, at, marks, dated=False))
     return found

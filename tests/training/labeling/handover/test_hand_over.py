@@ -3,20 +3,25 @@
 import json
 import xml.etree.ElementTree as ET
 from pathlib import Path
+from typing import Literal
 
 import cv2
 import numpy as np
 import pytest
+from rich.progress import Progress
 
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.datasets.formats.coco import read_coco
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.reviewed_folder import read_entries
+from stripwatch.training.labeling.handover import hand_over as hand_over_module
 from stripwatch.training.labeling.handover import label_studio
 from stripwatch.training.labeling.handover.hand_over import hand_over
 from stripwatch.training.labeling.handover.label_studio import labelling_interface
 from stripwatch.training.labeling.sort_frames import accept_sorted
+from stripwatch.training.labeling.steps import Steps
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.common.terminal.outcome import Outcome
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.headers.reader import read_header
 from stripwatch.worker.pipeline.inspect.outcomes import Prediction
@@ -25,6 +30,8 @@ from tests.frames import make_frame
 from tests.raw_frames import pack, raw_headers
 from tests.training.labeling.exports import collected, novel_frame, tasks_of
 from tests.training.labeling.review_frames import EVENTS, MODEL, collect, drag, reviewed
+
+TASK_FILES = ("tasks.json", "tasks-2.json")
 
 
 @pytest.fixture
@@ -106,9 +113,47 @@ def test_frames_are_handed_over_once_and_only_while_they_need_a_label(out: Path)
     tasks = json.loads(second.files["tasks"].read_text())
     assert [task["data"]["frame_id"].split("-")[2] for task in tasks] == ["6"]
     assert hand_over(out, "label-studio").files == {}
-    assert len(json.loads((out / "_label-studio" / "tasks.json").read_text())) == 1, "not replaced by an empty file"
+    assert [len(json.loads((out / "_label-studio" / name).read_text())) for name in TASK_FILES] == [2, 1]
     assert hand_over(out, "coco").summary["handed_over"] == 3, "another tool"
     assert hand_over(out, "label-studio", again=True).summary["handed_over"] == 3
+
+
+@pytest.mark.parametrize(("tool", "first"), [("label-studio", "tasks"), ("coco", "instances_default")])
+def test_a_file_that_nobody_may_have_imported_is_not_replaced(
+    out: Path, tool: Literal["label-studio", "coco"], first: str
+) -> None:
+    def handed(again: bool = False) -> Outcome:
+        return Steps(out, None, tool, again, "", None, False, None, False, "", False).run()
+
+    names = [f"{first}.json", f"{first}-2.json", f"{first}-3.json"]
+    before = handed()
+    assert not any("earlier files" in note for note in before.notes)
+    folder = next(iter(before.files.values())).parent
+    content = (folder / names[0]).read_bytes()
+    collect(out, reviewed(6))
+    second = handed()
+    assert next(iter(second.files.values())) == folder / names[1]
+    assert second.notes[0] == (
+        "The new file does not contain the 4 frames that were handed over before; import the earlier files as well if "
+        f"you have not done so: {names[0]}"
+    )
+    assert handed().notes == [
+        "No frame was handed over: none needs a label; 5 were handed over before "
+        f"({names[1]}, {names[0]}), --again includes them."
+    ]
+    again = handed(again=True)
+    assert (again.summary["handed_over"], next(iter(again.files.values()))) == (5, folder / names[2])
+    assert again.notes[0].startswith("The new file contains all frames without a label; do not import the earlier")
+    assert (folder / names[0]).read_bytes() == content
+
+
+def test_the_progress_counts_the_frames_that_are_read(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    progress = Progress(disable=True)
+    monkeypatch.setattr(hand_over_module, "new_progress", lambda: progress)
+    next((out / "_unsorted").rglob("*-0-*")).write_bytes(b"no image")
+    hand_over(out, "coco")
+    (task,) = progress.tasks
+    assert (task.description, task.completed, task.total) == ("handing over", 4, 4)
 
 
 def test_images_for_the_tool_are_not_read_as_frames(out: Path) -> None:

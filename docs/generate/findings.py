@@ -16,7 +16,7 @@ survey ends with exit code 0 whatever it finds; `--fail-on error` or `--fail-on 
 """
 _OPEN = """## Limits
 
-Outliers are judged against the images of the same class if there are at least ten, otherwise against all images. A
+Outliers are judged against the images of the same class if there are at least ten. Smaller classes have none. A
 value is an outlier if the [modified z-score](https://www.itl.nist.gov/div898/handbook/eda/section3/eda35h.htm) of its
 logarithm exceeds 3.5 and it differs from the median by a factor of at least 1.5. Brightness is the mean grey value,
 contrast the standard deviation, and sharpness the mean difference of neighbouring pixels divided by the brightness, as

@@ -18,6 +18,7 @@ from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.path_text import name_below
 from stripwatch.worker.images.image_files import scan_files
 
+_SEVERAL = "Move the others out of the data folder, or pass one with --layout folder and --boxes"
 _GC10_NAME = re.compile(r"img_\d+_\d+_\d+")
 
 
@@ -42,7 +43,11 @@ def find_label_files(root: Path) -> AnnotationFiles:
     Raises DataError if there are none, if there are several formats, and for masks, which have no labels.
     """
     images = set(find_images(root))
-    files = find_annotations(root, AUTO, images.__contains__)
+    try:
+        files = find_annotations(root, AUTO, images.__contains__)
+    except DataError as error:  # nobody passed the options
+        text = str(error).removeprefix("--boxes ")
+        raise DataError(text.replace("Choose one with --boxes-format", _SEVERAL)) from error
     if files.format == "masks" and not has_class_values(root, files.files):
         raise DataError(f"{root} has masks, but no file with labels")
     return files

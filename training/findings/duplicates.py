@@ -7,7 +7,7 @@ from stripwatch.export.runs.run_folder import Split
 from stripwatch.training.datasets.parts import PART_NAMES, find_parts, parts_note
 from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
-from stripwatch.training.preparation.frame_errors import pair_text
+from stripwatch.training.preparation.frame_errors import link_text, pair_text
 from stripwatch.training.preparation.frame_set import FrameSet
 from stripwatch.training.preparation.groups import group_links
 
@@ -32,7 +32,8 @@ def check_duplicates(data: CheckedData) -> Iterator[Finding]:
         agreed = [(a, b) for a, b in pairs if frames.samples[a].labels == frames.samples[b].labels]
         named = _named(frames, agreed)
         if named:
-            what = f"{_count(named, kind)}: {some([f'{a} and {b}' for a, b in named])}"
+            texts = [f"{a} and {b}{link_text(frames.dataset.root, a, b)}" for a, b in named]
+            what = f"{_count(named, kind)}: {some(texts)}"
             yield make_finding(code, what, pairs=named)
 
 

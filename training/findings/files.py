@@ -19,6 +19,11 @@ from stripwatch.worker.images.decode_spec import DecodeSpec
 _DIFFERENCE_MIN = 0.25
 _CHANCE_MAX = 0.001
 _ASPECT_FACTOR = 1.25
+# Images that training and the worker do not read.
+_OTHER_IMAGES = frozenset(
+    {".gif", ".heic", ".heif", ".avif", ".jp2", ".jxl", ".pgm", ".ppm", ".pnm", ".raw", ".dng", ".psd", ".svg", ".tga"}
+)
+_CONVERT = "save images of other types as RGB or grey PNG files"
 _ANY_DEPTH = DecodeSpec(1, 1)
 
 
@@ -48,9 +53,9 @@ def _skipped(data: CheckedData) -> Iterator[Finding]:
             reasons = Counter(each.why for each in found).most_common()
             text = ", ".join(f"{why}: {count:,}" for why, count in reasons)
             what = f"{counted(len(found), 'file or folder', 'files or folders')} not used in {path_text(dataset.root)}"
-            yield make_finding(
-                code, f"{what} ({text}): {some([each.name for each in found])}", [each.name for each in found]
-            )
+            names = [each.name for each in found]
+            advice = _CONVERT if any(PurePosixPath(name).suffix.lower() in _OTHER_IMAGES for name in names) else None
+            yield make_finding(code, f"{what} ({text}): {some(names)}", names, remedy=advice)
     names = [each.name for each in dataset.skipped if each.why == UNUSED_ANNOTATIONS]
     if names:
         path = dataset.root / PurePosixPath(os.path.commonpath(names) if len(names) > 1 else names[0])

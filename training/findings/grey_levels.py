@@ -55,11 +55,9 @@ def _outliers(data: CheckedData, known: Sequence[tuple[int, FrameFacts]], statis
     for at, each in known:
         values[at] = max(getattr(each.statistics, statistic), _FLOOR)
     found: dict[int, float] = {}
-    pools = [members for members in data.members.values() if len(members) >= _CLASS_IMAGES_MIN]
-    small = [at for members in data.members.values() if len(members) < _CLASS_IMAGES_MIN for at in members]
-    for members, judged in [*((each, each) for each in pools), (list(range(len(values))), small)]:
-        scores = outlier_scores(values[judged], values[members])
-        found |= {at: score for at, score in zip(judged, scores.tolist(), strict=True) if score}
+    for members in data.members.values():  # few images do not show what is usual for their class
+        scores = outlier_scores(values[members], values[members])
+        found |= {at: score for at, score in zip(members, scores.tolist(), strict=True) if score}
     if found:
         names = data.names(sorted(found, key=lambda at: -abs(found[at])))
         counts = sum(score < 0 for score in found.values()), sum(score > 0 for score in found.values())

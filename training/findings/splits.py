@@ -37,6 +37,6 @@ def check_validation(data: CheckedData, validation: Sequence[tuple[str, ...]]) -
         files = [name for label in small for name in data.names(data.members[label])]
         what = (
             f"classes with fewer than {_VALIDATION_MIN} validation images: {some(texts)}. Their figures are uncertain: "
-            f"{fewest} of {fewest} correct has a 95 % interval from {low:.0%} to 100 %"
+            f"{fewest} of {fewest} correct has a 95 % interval from {100 * low:.0f} % to 100 %"
         )
         yield make_finding("small-classes", what, files)

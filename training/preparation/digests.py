@@ -14,12 +14,14 @@ from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.preparation.frame_facts import FrameFacts, measure_facts
 from stripwatch.training.preparation.near_duplicates import THUMBNAIL
 from stripwatch.training.preparation.sample_depths import EIGHT_BITS, SampleDepth, measure_depth, usual_bit_depth
-from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, StripwatchError
+from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, RejectReason, StripwatchError
 from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.images.decode import decode, resize
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.headers.reader import read_header
+
+UNUSABLE = "cannot be used for training"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +80,14 @@ def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
     return digest.hexdigest()
 
 
+def _remedy(error: FrameRejected) -> str:
+    """Return what to do with an image of a kind that training and the worker do not read, or an empty text."""
+    other_kind = error.reason is RejectReason.UNSUPPORTED_COLOUR or (
+        error.reason is RejectReason.UNSUPPORTED_FORMAT and "TIFF" in str(error)
+    )
+    return "; save it as an RGB or grey PNG file" if other_kind else ""
+
+
 def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
     encoded = read_whole(path)
     try:
@@ -88,7 +98,7 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
         own_size = msgspec.structs.replace(THUMBNAIL, height_px=image.height_px, width_px=image.width_px, **mapping)
         grey = decode(encoded, own_size).pixels
     except FrameRejected as error:
-        raise DataError(f"{path_text(path)} cannot be used for training: {error}") from error
+        raise DataError(f"{path_text(path)} {UNUSABLE}: {error}{_remedy(error)}") from error
     return FrameDigest(
         hashlib.sha256(encoded).hexdigest(),
         hashlib.sha256(image.pixels.tobytes()).hexdigest(),

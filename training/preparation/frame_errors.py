@@ -1,15 +1,16 @@
 """Errors of a data set that make it unusable: found in one pass over the files, and reported together."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.preparation.digests import FrameDigest
+from stripwatch.training.preparation.digests import UNUSABLE, FrameDigest
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
 from stripwatch.training.preparation.frame_set import FrameSet
 from stripwatch.training.preparation.sample_depths import check_depths
 from stripwatch.worker.common.errors import DataError
-from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _NAMED_MAX = 5
@@ -43,6 +44,15 @@ def pair_text(first: Sample, second: Sample) -> str:
     return f"{first.name} ({first.joined or 'no label'}) and {second.name} ({second.joined or 'no label'})"
 
 
+def link_text(root: Path, first: str, second: str) -> str:
+    """Return ", because FIRST is a link to SECOND" if one image is a link to the other, else an empty text."""
+    paths = {name: file_below(root, name) for name in (first, second)}
+    link = next((name for name in (second, first) if paths[name].is_symlink()), None)
+    if link is None or paths[first].resolve() != paths[second].resolve():
+        return ""
+    return f", because {link} is a link to {first if link == second else second}"
+
+
 def _unreadable(frames: FrameSet) -> list[Finding]:
     if not frames.errors:
         return []
@@ -50,7 +60,8 @@ def _unreadable(frames: FrameSet) -> list[Finding]:
     names = [sample.name for sample in frames.dataset.samples if sample.name not in used]
     if len(names) == 1:
         return [make_finding("unreadable-files", str(frames.errors[0]), names)]
-    texts = "; ".join(str(error) for error in frames.errors[:_NAMED_MAX])
+    shown = [str(error).replace(f" {UNUSABLE}: ", ": ") for error in frames.errors[:_NAMED_MAX]]
+    texts = "; ".join(shown)
     more = len(names) - _NAMED_MAX
     what = f"{counted(len(names), 'file')} cannot be used: {texts}" + (f"; and {more:,} more" if more > 0 else "")
     return [make_finding("unreadable-files", what, names)]
@@ -70,9 +81,10 @@ def _contradictions(frames: FrameSet) -> list[Finding]:
     pairs = [(frames.samples[a], frames.samples[b]) for a, b in contradictions(frames.samples, frames.digests)]
     if not pairs:
         return []
-    texts = [pair_text(*pair) for pair in pairs]
+    links = [link_text(frames.dataset.root, a.name, b.name) for a, b in pairs]
+    texts = [pair_text(*pair) + (link if len(pairs) > 1 else "") for pair, link in zip(pairs, links, strict=True)]
     what = (
-        f"{texts[0]} are the same picture with different labels"
+        f"{texts[0]} are the same picture with different labels{links[0]}"
         if len(pairs) == 1
         else f"{len(pairs):,} pairs of images are the same picture with different labels: {some(texts)}"
     )

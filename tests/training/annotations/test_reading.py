@@ -177,7 +177,7 @@ def write_others(boxes: Path) -> None:
     ("write", "message"),
     [
         (write_empty, r"boxes has no annotations that can be read \(voc, .*\); it contains no files"),
-        (write_notes, r"it contains 1 files of type \.\w+, 1 files of type"),
+        (write_notes, r"it contains 1 file of type \.\w+, 1 file of type"),
         (
             write_two_formats,
             r"several formats: 1 voc file, such as pits_1\.xml; 1 yolo file, such as pits_1\.txt\. Choose",

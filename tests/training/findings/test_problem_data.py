@@ -57,6 +57,30 @@ def one_picture_in_two_classes(root: Path) -> None:
     shutil.copy(root / "pits" / "1.png", root / "clean" / "98.png")
 
 
+def link_in_another_class(root: Path) -> None:
+    plain(root)
+    (root / "pits" / "99.png").symlink_to(root / "clean" / "0.png")
+
+
+def link_in_one_class(root: Path) -> None:
+    plain(root)
+    (root / "pits" / "99.png").symlink_to(root / "pits" / "0.png")
+
+
+def a_small_class_with_more_contrast(root: Path) -> None:
+    for at in range(20):
+        store(root / "clean" / f"{at}.png", (pixels(at) // 8 + 100).astype(np.uint8))
+    for at in range(5):
+        store(root / "pits" / f"{at}.png", pixels(100 + at))
+
+
+def images_of_other_kinds(root: Path) -> None:
+    plain(root)
+    cv2.imwrite(str(root / "pits" / "50.tif"), pixels(50).astype(np.float32))
+    cv2.imwritemulti(str(root / "pits" / "51.tif"), [pixels(51), pixels(52)])
+    (root / "pits" / "52.gif").write_bytes(b"GIF89a")
+
+
 def brighter_copy_in_another_class(root: Path) -> None:
     plain(root)
     store(root / "clean" / "99.png", cv2.convertScaleAbs(pixels(100), alpha=0.9, beta=20).astype(np.uint8))
@@ -256,12 +280,30 @@ PROBLEMS = [
     Problem(
         truncated,
         errors=("unreadable-files",),
-        text=r"7 files cannot be used: .*pits/1\.png cannot .*pits/5\.png cannot .*; and 2 more; replace or",
+        text=r"7 files cannot be used: \S*pits/1\.png: \w.*pits/5\.png: \w.*; and 2 more; replace or",
     ),
     Problem(
         one_picture_in_two_classes,
         errors=("contradictory-labels",),
         text=r"2 pairs of images are the same picture with different labels: clean/99\.png \(clean\) and pits/0\.png",
+    ),
+    Problem(
+        link_in_another_class,
+        errors=("contradictory-labels",),
+        text=r"clean/0\.png \(clean\) and pits/99\.png \(pits\) are the same picture with different labels, because "
+        r"pits/99\.png is a link to clean/0\.png; keep one",
+    ),
+    Problem(
+        link_in_one_class,
+        notes=("same-images",),
+        text=r"identical: pits/0\.png and pits/99\.png, because pits/99\.png is a link to pits/0\.png; `?fit",
+    ),
+    Problem(a_small_class_with_more_contrast),
+    Problem(
+        images_of_other_kinds,
+        errors=("unreadable-files",),
+        text=r"2 files cannot be used: \S*50\.tif: unsupported_colour.*; save it as an RGB or grey PNG file; "
+        r".*51\.tif: unsupported_format: .*pages.*; save it as",
     ),
     Problem(
         brighter_copy_in_another_class,
@@ -384,6 +426,12 @@ def test_survey_finds_the_problem_and_fit_repeats_it(
     fit_checks(tmp_path, problem)
     printed = [line for line in capsys.readouterr().err.splitlines() if re.fullmatch(r"warning: .*]", line)]
     assert printed == [finding.line for finding in findings if finding.level == "warning"]
+
+
+def test_skipped_images_of_other_types_should_be_saved_as_png(tmp_path: Path) -> None:
+    images_of_other_kinds(tmp_path)
+    (finding,) = [each for each in run_survey(SurveySettings(tmp_path)).findings if each.code == "skipped-files"]
+    assert finding.text.endswith("(type .gif: 1): pits/52.gif; save images of other types as RGB or grey PNG files")
 
 
 def test_unreadable_files_are_skipped_and_not_used(tmp_path: Path) -> None:

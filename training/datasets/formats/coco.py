@@ -20,12 +20,12 @@ from stripwatch.worker.common.errors import DataError
 class _Image(msgspec.Struct, frozen=True):
     id: int | str
     file_name: str
-    width: int
-    height: int
+    width: int | None = None
+    height: int | None = None
 
 
 class _Category(msgspec.Struct, frozen=True):
-    id: int
+    id: int | str
     name: str
 
 
@@ -36,7 +36,7 @@ class _Rle(msgspec.Struct, frozen=True):
 
 class _Annotation(msgspec.Struct, frozen=True):
     image_id: int | str
-    category_id: int
+    category_id: int | str
     bbox: list[float] = msgspec.field(default_factory=list)
     segmentation: list[list[float]] | _Rle | None = None
     id: int | str | None = None
@@ -46,10 +46,15 @@ class _Annotation(msgspec.Struct, frozen=True):
 _Entry = TypeVar("_Entry", _Image, _Category)
 
 
+_Kind = TypeVar("_Kind", _Image, _Category, _Annotation)
+
+
 class _Coco(msgspec.Struct, frozen=True):
-    images: list[_Image]
-    categories: list[_Category]
-    annotations: list[_Annotation] = msgspec.field(default_factory=list)
+    """A COCO file. The entries are converted one by one, so that all that are not valid are reported."""
+
+    images: list[Any]
+    categories: list[Any]
+    annotations: list[Any] = msgspec.field(default_factory=list)
 
 
 def is_coco(content: Any) -> bool:
@@ -68,37 +73,59 @@ def read_coco(_: Path, files: Iterable[Path], problems: Problems) -> Iterator[Im
 
 def _read(path: Path, problems: Problems) -> Iterator[ImageMarks]:
     coco = convert(load_json(path), _Coco, path, "a COCO file")
-    names = {category.id: category.name.strip() for category in _unique(coco.categories, path, "categories", problems)}
+    categories = _entries(coco.categories, _Category, path, "category", problems)
+    names = {str(each.id): each.name.strip() for each in _unique(categories, path, "categories", problems)}
     marks = {}
-    for each in _unique(coco.images, path, "images", problems):
+    images = _entries(coco.images, _Image, path, "image", problems)
+    for each in _unique(images, path, "images", problems):
         where = f"{path}: {each.file_name}"
+        if each.width is None or each.height is None:
+            problems.add(f"{where} has no width and height in pixels; add them, or export the file again")
+            continue
         try:
             sides = checked_side(each.width, "width"), checked_side(each.height, "height")
-            marks[each.id] = ImageMarks(each.file_name, where, *sides)
+            marks[str(each.id)] = ImageMarks(each.file_name, where, *sides)
         except ValueError as error:
             problems.add(f"{where}: {error}")
-    for at, annotation in enumerate(coco.annotations):
+    known = {str(each.id) for each in images}
+    for at, annotation in enumerate(_entries(coco.annotations, _Annotation, path, "annotation", problems)):
         where = f"{path}: annotation {at if annotation.id is None else annotation.id}"
-        if annotation.image_id not in marks:
+        image_id, category_id = str(annotation.image_id), str(annotation.category_id)
+        if image_id in known - marks.keys():
+            continue  # the image is among the problems
+        if image_id not in marks:
             problems.add(f"{where} has the image_id {annotation.image_id}, which no image has")
-        elif annotation.category_id not in names:
+        elif category_id not in names:
             problems.add(f"{where} has the category_id {annotation.category_id}, which no category has")
         else:
             try:
-                image = marks[annotation.image_id]
-                image.shapes += _shapes(annotation, names[annotation.category_id], image)
+                image = marks[image_id]
+                image.shapes += _shapes(annotation, names[category_id], image)
             except ValueError as error:
                 problems.add(f"{where} is not valid: {error}")
     yield from marks.values()
 
 
+def _entries(values: list[Any], kind: type[_Kind], path: Path, name: str, problems: Problems) -> list[_Kind]:
+    """Return the valid entries of a list, and note the others with their number from 0 and the field."""
+    entries = []
+    for at, value in enumerate(values):
+        try:
+            entries.append(msgspec.convert(value, kind))
+        except msgspec.ValidationError as error:
+            stated = value.get("id") if isinstance(value, dict) else None
+            which = f"number {at} in the list" if stated is None else f"with the id {stated!r}"
+            problems.add(f"{path}: the {name} {which} is not valid: {error}")
+    return entries
+
+
 def _unique(entries: Iterable[_Entry], path: Path, kind: str, problems: Problems) -> list[_Entry]:
     """Return the entries with different ids, and note the others, whose annotations could belong to either."""
-    found: dict[int | str, _Entry] = {}
+    found: dict[str, _Entry] = {}
     for entry in entries:
-        if entry.id in found:
+        if str(entry.id) in found:
             problems.add(f"{path}: two {kind} have the id {entry.id!r}; give each its own")
-        found.setdefault(entry.id, entry)
+        found.setdefault(str(entry.id), entry)
     return list(found.values())
 
 

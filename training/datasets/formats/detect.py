@@ -127,13 +127,17 @@ def _choose(path: Path, root: Path, found: dict[str, list[Path]], wanted: str, f
     if broken := others.get(_BROKEN):
         load_json(broken[0])
     if others:
-        text = ", ".join(f"{len(paths)} {kind} files ({paths[0].name})" for kind, paths in sorted(others.items()))
+        text = ", ".join(f"{_files(len(paths))} of {kind} ({paths[0].name})" for kind, paths in sorted(others.items()))
     else:
         kinds = Counter(each.suffix.lower() or "no suffix" for each in files)
-        text = ", ".join(f"{count} files of type {kind}" for kind, count in kinds.most_common(_NAMED_MAX))
+        text = ", ".join(f"{_files(count)} of type {kind}" for kind, count in kinds.most_common(_NAMED_MAX))
     raise DataError(
         f"--boxes {path} has no {what} that can be read ({', '.join(FORMATS)}); it contains {text or 'no files'}"
     )
+
+
+def _files(count: int) -> str:
+    return f"{count} file" if count == 1 else f"{count} files"
 
 
 def _format_of(path: Path, is_image: Callable[[Path], bool]) -> str | None:

@@ -7,7 +7,7 @@ Sources: https://docs.ultralytics.com/datasets/detect/ and https://docs.ultralyt
 
 import codecs
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 from stripwatch.training.datasets.formats.marks import ImageMarks, Shape
@@ -22,6 +22,9 @@ OTHER_TXT = frozenset({*_LISTS, "train.txt", "val.txt", "valid.txt", "test.txt",
 # A name instead of a number, decimal commas, or too few numbers: a mistake if it is next to YOLO files.
 _ATTEMPT = re.compile(rb"\s*\S+?([\s,;]+[-+.,\deE]+){2,}\s*")
 _LINE = re.compile(rb"\s*\d+(\.0+)?(\s+[-+.\deE]+|\s+nan|\s+inf){4,}\s*", re.IGNORECASE)
+
+_NAMES = re.compile(r"^names[ \t]*:[ \t]*(.*(?:\n(?:[ \t]+.*|[ \t]*-.*|[ \t]*))*)", re.MULTILINE)
+_CLOSING = {"[": "]", "{": "}"}
 
 
 def is_yolo(path: Path) -> bool:
@@ -82,20 +85,60 @@ def find_class_names(root: Path, files: Sequence[Path], data: Path) -> dict[int,
     """Return the names of the classes by number.
 
     They are searched in the annotation folder, its two parents and the data folder. Raises DataError if no file has
-    them.
+    them, or if two files near the annotations contradict each other.
     """
-    folders = dict.fromkeys([root, *sorted({path.parent for path in files}), root.parent, root.parent.parent, data])
-    for folder in folders:
-        for path in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*.yml"))]:
-            if names := yaml_names(_text_of(path)):
-                return names
-        for path in (folder / name for name in _LISTS):
-            if path.is_file():
-                return dict(enumerate(line.strip() for line in _text_of(path).splitlines() if line.strip()))
+    near = dict.fromkeys([root, *sorted({path.parent for path in files}), data])
+    found = {path: names for folder in near for path, names in _names_in(folder)}
+    _check_equal(found)
+    for folder in [root, *near, root.parent, root.parent.parent]:
+        for path, names in _names_in(folder):
+            return found.get(path, names)
     raise DataError(
         f"{root} has YOLO files, but no data.yaml, classes.txt or obj.names with the names of the classes; add one "
         "next to them"
     )
+
+
+def _names_in(folder: Path) -> Iterator[tuple[Path, dict[int, str]]]:
+    """Yield the files with names of classes in a folder, and the names by number."""
+    for path in [*sorted(folder.glob("*.yaml")), *sorted(folder.glob("*.yml"))]:
+        text = _text_of(path)
+        if names := yaml_names(text):
+            _check_yaml(path, text, names)
+            yield path, names
+    for path in (folder / name for name in _LISTS):
+        if path.is_file():
+            yield path, dict(enumerate(line.strip() for line in _text_of(path).splitlines() if line.strip()))
+
+
+def _check_equal(found: Mapping[Path, Mapping[int, str]]) -> None:
+    """Raise DataError if two files give a class different names."""
+    first, *others = found.items() or [(Path(), {})]
+    for path, names in others:
+        for number in sorted(names.keys() & first[1].keys()):
+            if names[number] != first[1][number]:
+                raise DataError(
+                    f"class {number} is {first[1][number]!r} in {first[0]}, but {names[number]!r} in {path}; delete or "
+                    "correct one of the files"
+                )
+
+
+def _check_yaml(path: Path, text: str, names: Mapping[int, str]) -> None:
+    """Raise DataError, with the line, for a list of names that is not closed, and for another number of classes."""
+    start = _NAMES.search(text)
+    after = _without_comments(text[start.start(1) :]) if start else ""
+    opened = after[:1]
+    until_next_entry = re.split(r"\n(?=[A-Za-z_]\w*[ \t]*:)", after)[0]
+    if start and opened in _CLOSING and _CLOSING[opened] not in until_next_entry:
+        line = text.count("\n", 0, start.start()) + 1
+        raise DataError(
+            f"{path} line {line}: the names of the classes begin with {opened!r}, but do not end with "
+            f"{_CLOSING[opened]!r}; correct the list"
+        )
+    count = re.search(r"^nc[ \t]*:[ \t]*(\d+)", text, re.MULTILINE)
+    if count and int(count[1]) != len(names):
+        line = text.count("\n", 0, count.start()) + 1
+        raise DataError(f"{path} line {line}: nc is {count[1]}, but names has {len(names)}; correct one of them")
 
 
 def yaml_names(text: str) -> dict[int, str]:
@@ -103,14 +146,18 @@ def yaml_names(text: str) -> dict[int, str]:
 
     Reads only this entry, so that training needs no YAML library.
     """
-    match = re.search(r"^names[ \t]*:[ \t]*(.*(?:\n(?:[ \t]+.*|[ \t]*-.*|[ \t]*))*)", text, re.MULTILINE)
+    match = _NAMES.search(text)
     if match is None:
         return {}
-    body = "\n".join(re.sub(r"(^|\s)#.*", "", line) for line in match[1].splitlines()).strip()
+    body = _without_comments(match[1])
     if body[:1] in "[{":
         items = [item.strip() for item in re.findall(r"""'[^']*'|"[^"]*"(?:\s*:.*)?|[^,\[\]{}]+""", body)]
         return _numbered([item for item in items if item])
     return _numbered([line.strip() for line in body.splitlines() if line.strip()])
+
+
+def _without_comments(text: str) -> str:
+    return "\n".join(re.sub(r"(^|\s)#.*", "", line) for line in text.splitlines()).strip()
 
 
 def _numbered(items: list[str]) -> dict[int, str]:

@@ -197,7 +197,9 @@ def _check_colour(tags: _Directory, samples: int, bits: int, photometric: int) -
         kind = {2: "signed", 3: "floating-point"}.get(tags.value(_SAMPLE_FORMAT), "complex")
         raise _unsupported_colour(f"{kind} samples; only unsigned samples are supported")
     if bits not in (8, 10, 12, 14, 16):
-        raise _unsupported_colour(f"samples of {bits} bits; 8, 10, 12, 14 and 16 are supported")
+        raise _unsupported_colour(
+            f"samples of {bits} {'bit' if bits == 1 else 'bits'}; 8, 10, 12, 14 and 16 are supported"
+        )
     if samples not in ((3, 4) if photometric == RGB else (1,)):
         raise _unsupported_colour(f"{samples} samples per pixel; grey has 1, colour 3, or 4 with alpha")
     if bits > 8 and photometric == WHITE_IS_ZERO:

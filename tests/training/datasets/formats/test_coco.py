@@ -56,10 +56,48 @@ def test_reads_masks_down_the_columns(tmp_path: Path, counts: Any) -> None:
         ({"segmentation": {"size": [4, 4], "counts": [16]}}, "its mask has 4x4 pixels, but its image has 4x3"),
         ({"segmentation": {"size": [3, 4], "counts": "~"}}, "are not compressed counts"),
         ({"segmentation": {"size": [3, 4], "counts": "P"}}, "end early"),
-        ({"bbox": "1 2 3 4"}, "is not a COCO file: Expected `array`"),
+        ({"bbox": "1 2 3 4"}, "the annotation with the id 5 is not valid: Expected `array`"),
     ],
 )
 def test_names_an_invalid_annotation(tmp_path: Path, fields: dict[str, Any], message: str) -> None:
     (problem,) = read(tmp_path, annotation(**fields))[1]
     assert message in problem
     assert "instances.json" in problem
+
+
+def read_content(root: Path, content: dict[str, Any]) -> tuple[list[ImageMarks], list[str]]:
+    path = root / "instances.json"
+    path.write_text(json.dumps(content))
+    problems = Problems("coco")
+    return list(read_coco(root, [path], problems)), problems.found
+
+
+def test_names_all_entries_that_are_not_valid(tmp_path: Path) -> None:
+    content = {
+        "images": [*IMAGES, {"id": 2, "file_name": "b.png"}, {"id": 3, "width": 4, "height": 3}],
+        "categories": [*CATEGORIES, {"name": "rust"}],
+        "annotations": [
+            annotation(bbox=["1", 2, 3, 4]),
+            {"image_id": 1, "bbox": [1, 1, 2, 2]},
+            annotation(image_id=2, bbox=[1, 1, 2, 2]),
+        ],
+    }
+    marks, problems = read_content(tmp_path, content)
+    assert [each.image for each in marks] == ["x/a.png"]
+    texts = [problem.removeprefix(f"{tmp_path / 'instances.json'}: ") for problem in problems]
+    assert texts == [
+        "the category number 2 in the list is not valid: Object missing required field `id`",
+        "the image with the id 3 is not valid: Object missing required field `file_name`",
+        "b.png has no width and height in pixels; add them, or export the file again",
+        "the annotation with the id 5 is not valid: Expected `float`, got `str` - at `$.bbox[0]`",
+        "the annotation number 1 in the list is not valid: Object missing required field `category_id`",
+    ]
+
+
+def test_ids_may_be_text_in_one_list_and_numbers_in_another(tmp_path: Path) -> None:
+    images = [{**IMAGES[0], "id": "1"}]
+    categories = [{"id": "7", "name": "pits"}]
+    content = {"images": images, "categories": categories, "annotations": [annotation(bbox=[1, 0, 2, 3])]}
+    (marks,), problems = read_content(tmp_path, content)
+    assert problems == []
+    assert marks.shapes == [Shape("pits", (1, 0, 3, 3))]

@@ -163,7 +163,7 @@ def changed(change: Callable[[dict[str, Any]], None]) -> bytes:
         (b'{"images": [], "categories": [], "annotations": [{"bbox": [1e999]}]}', "coco.json is not"),
         (changed(lambda c: c["images"].append(c["images"][0])), "two images have the id 1; give each its own"),
         (changed(lambda c: c["categories"].append({"id": 7, "name": "rust"})), "two categories have the id 7"),
-        (changed(lambda c: c["images"][0].pop("width")), "missing required field `width`"),
+        (changed(lambda c: c["images"][0].pop("width")), "has no width and height in pixels; add them"),
         (changed(lambda c: c["images"][0].update(width=-24)), "the image width of -24 is not a positive"),
         (changed(lambda c: c["images"][0].update(width=10**400)), "is not"),
         (changed(lambda c: c["annotations"][0].update(bbox=[], keypoints=[1, 2, 2])), "it has only keypoints"),

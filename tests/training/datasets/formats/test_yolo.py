@@ -106,3 +106,38 @@ def test_a_malformed_file_among_others_is_a_problem_and_not_an_image_without_ann
     assert len(marks) == 2
     (problem,) = problems.found
     assert "b.txt line 1 is not a YOLO annotation: could not convert string to float: '0,5'" in problem
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        (
+            {"data.yaml": "names: [rust, pits]\n", "labels/classes.txt": "pits\nrust\n"},
+            r"class 0 is 'rust' in .*data\.yaml, but 'pits' in .*labels/classes\.txt; delete or correct one",
+        ),
+        ({"data.yaml": "train: x\nnc: 3\nnames: [pits, rust]\n"}, r"data\.yaml line 2: nc is 3, but names has 2; cor"),
+        (
+            {"data.yaml": "nc: 2\nnames: [pits, rust\n"},
+            r"data\.yaml line 2: the names .* '\[', but do not end with '\]'",
+        ),
+        ({"data.yaml": "names: {0: pits, 1: rust # }\nval: [x]\n"}, r"data\.yaml line 1: the names .* end with '}'"),
+    ],
+)
+def test_refuses_names_of_classes_that_contradict_each_other(
+    files: dict[str, str], message: str, tmp_path: Path
+) -> None:
+    (tmp_path / "labels").mkdir()
+    for name, text in files.items():
+        (tmp_path / name).write_text(text)
+    labels = tmp_path / "labels" / "a.txt"
+    labels.write_text("0 0.5 0.5 0.5 0.5\n")
+    with pytest.raises(DataError, match=message):
+        list(read_yolo(tmp_path, [labels], Problems("labels"), tmp_path))
+
+
+@pytest.mark.parametrize("text", ["nc: 2\nnames: [pits,\n  rust\n]\n", "names: ['pits', 'rust'] # the end\ntrain: x\n"])
+def test_accepts_equal_names_in_two_files(text: str, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_text(text)
+    (tmp_path / "classes.txt").write_text("pits\nrust\n")
+    shapes, problems = read(tmp_path, "1 0.5 0.5 0.5 0.25\n")
+    assert ([shape.label for shape in shapes], problems) == (["rust"], [])

@@ -22,6 +22,7 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.headers.reader import read_header
 
 UNUSABLE = "cannot be used for training"
+SAVE_AS_PNG = "; save it as an RGB or grey PNG file"
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +84,9 @@ def data_sha256(frames: Iterable[tuple[str, str, str]]) -> str:
 def _remedy(error: FrameRejected) -> str:
     """Return what to do with an image of a kind that training and the worker do not read, or an empty text."""
     other_kind = error.reason is RejectReason.UNSUPPORTED_COLOUR or (
-        error.reason is RejectReason.UNSUPPORTED_FORMAT and "TIFF" in str(error)
+        error.reason is RejectReason.UNSUPPORTED_FORMAT and "a TIFF file" in error.detail
     )
-    return "; save it as an RGB or grey PNG file" if other_kind else ""
+    return SAVE_AS_PNG if other_kind else ""
 
 
 def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from stripwatch.training.datasets.formats.problems import Problems
 from stripwatch.training.datasets.samples import Sample
-from stripwatch.training.preparation.digests import UNUSABLE, FrameDigest
+from stripwatch.training.preparation.digests import SAVE_AS_PNG, UNUSABLE, FrameDigest
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
 from stripwatch.training.preparation.frame_set import FrameSet
 from stripwatch.training.preparation.sample_depths import check_depths
@@ -14,6 +14,7 @@ from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _NAMED_MAX = 5
+_OTHER_KINDS = "save images of other colours or kinds as RGB or grey PNG files, and replace or remove the other files"
 
 
 def find_errors(frames: FrameSet, spec: DecodeSpec) -> list[Finding]:
@@ -61,10 +62,12 @@ def _unreadable(frames: FrameSet) -> list[Finding]:
     if len(names) == 1:
         return [make_finding("unreadable-files", str(frames.errors[0]), names)]
     shown = [str(error).replace(f" {UNUSABLE}: ", ": ") for error in frames.errors[:_NAMED_MAX]]
-    texts = "; ".join(shown)
+    texts = "; ".join(text.removesuffix(SAVE_AS_PNG) for text in shown)
+    other_kinds = any(str(error).endswith(SAVE_AS_PNG) for error in frames.errors)
+    remedy = _OTHER_KINDS if other_kinds else None
     more = len(names) - _NAMED_MAX
     what = f"{counted(len(names), 'file')} cannot be used: {texts}" + (f"; and {more:,} more" if more > 0 else "")
-    return [make_finding("unreadable-files", what, names)]
+    return [make_finding("unreadable-files", what, names, remedy=remedy)]
 
 
 def _bit_depth(frames: FrameSet, spec: DecodeSpec) -> list[Finding]:

@@ -302,8 +302,8 @@ PROBLEMS = [
     Problem(
         images_of_other_kinds,
         errors=("unreadable-files",),
-        text=r"2 files cannot be used: \S*50\.tif: unsupported_colour.*; save it as an RGB or grey PNG file; "
-        r".*51\.tif: unsupported_format: .*pages.*; save it as",
+        text=r"2 files cannot be used: \S*50\.tif: unsupported_colour.*; "
+        r".*51\.tif: unsupported_format: .*several pages.*supported; save images of other colours or kinds as RGB",
     ),
     Problem(
         brighter_copy_in_another_class,
@@ -448,3 +448,14 @@ def test_every_kind_of_finding_has_a_plain_name_and_a_sentence() -> None:
         assert re.fullmatch(r"[a-z]+(-[a-z]+)*", code)
         assert kind.meaning.endswith(".")
         assert kind.remedy == "" or kind.remedy.endswith(".")
+
+
+def test_a_single_image_of_another_kind_says_what_to_do(tmp_path: Path) -> None:
+    plain(tmp_path)
+    (tmp_path / "pits" / "50.jpg").write_text("<html>no image</html>")
+    (page,) = [each for each in run_survey(SurveySettings(tmp_path)).findings if each.level == "error"]
+    assert "PNG file;" not in page.text
+    (tmp_path / "pits" / "50.jpg").unlink()
+    cv2.imwrite(str(tmp_path / "pits" / "50.tif"), pixels(50).astype(np.float32))
+    (tiff,) = [each for each in run_survey(SurveySettings(tmp_path)).findings if each.level == "error"]
+    assert "only unsigned samples are supported; save it as an RGB or grey PNG file" in tiff.text

@@ -45,7 +45,7 @@ def test_reports_all_kinds_of_errors_at_once(tmp_path: Path) -> None:
         require_usable(found, find_errors(found, SPEC))
     text = str(raised.value)
     assert text.startswith(f"2 problems in {tmp_path}: 7 files cannot be used: ")
-    assert "spots_10.png cannot be used for training: unsupported_format" in text
+    assert "spots_10.png: unsupported_format" in text
     assert "; and 2 more; replace or remove them; plain_9.png (plain) and spots_1.png (spots) are" in text
 
 

@@ -144,9 +144,7 @@ def test_a_gap_head_is_measured_with_the_same_annotations(patches: Path, random_
 
 @pytest.mark.long
 def test_a_dense_head_learns_with_all_layers_and_augmented_frames(patches: Path, tmp_path: Path) -> None:
-    settings = tiny_fit(
-        patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl", stress_frames=0
-    )
+    settings = tiny_fit(patches, tmp_path / "run", weights="none", head="dense", boxes=patches / "truth.jsonl")
     fit(replace(settings, augment=True, epochs=2, cut="conv_pw_5_relu"))
     model = load_model(tmp_path / "run")
     assert model.get_layer("places").output.shape == (None, 8, 8, 4)  # three labels and "no defect here"

@@ -26,7 +26,7 @@ A property of the files depends on the class if its share in the class exceeds t
 quarter, and by more than chance (Fisher's exact test, 0.001). Ten images of one class in one size and ten of another
 class in a second size are enough. JPEG quality is estimated from the quantization table, as libjpeg computes it.
 
-There is no option that accepts identical images with different labels. One of the labels is wrong, or both belong to
+Identical images with different labels are always refused. One of the labels is wrong, or both belong to
 the image: list them in `manifest.csv` and use `--task multilabel`.
 """
 

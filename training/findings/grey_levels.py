@@ -74,7 +74,7 @@ def outlier_scores(values: Values, reference: Values) -> Values:
     least 1.5. The factor keeps sets with hardly any spread from having outliers that nobody can see. The logarithm is
     used because the statistics are positive and skewed.
 
-    values: to judge, positive, [n]; NaN is no outlier. reference: values of similar images, with NaN left out.
+    values: positive, [n]; NaN never counts as an outlier. reference: values of similar images; NaN is ignored.
     """
     logs = np.log(reference[~np.isnan(reference)])
     if len(logs) < _CLASS_IMAGES_MIN:

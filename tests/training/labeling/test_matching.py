@@ -22,12 +22,6 @@ from tests.training.labeling.exports import (
 )
 
 
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Four frames: two predicted as pits, two as clean."""
-    return collected(tmp_path / "review")
-
-
 def test_what_is_left_of_a_wrong_prediction_does_not_become_truth(
     tmp_path: Path, capfd: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,7 +15,6 @@ from tests.training.labeling.exports import (
     BOXED,
     annotated,
     choice,
-    collected,
     counts,
     export,
     folders,
@@ -26,12 +25,6 @@ from tests.training.labeling.exports import (
     untouched,
 )
 from tests.training.labeling.review_frames import drag
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Four frames: two predicted as pits, two as clean."""
-    return collected(tmp_path / "review")
 
 
 def test_labels_and_boxes_of_a_half_done_export_come_back(out: Path) -> None:

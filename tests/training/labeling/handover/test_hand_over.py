@@ -28,15 +28,10 @@ from stripwatch.worker.pipeline.inspect.outcomes import Prediction
 from stripwatch.worker.pipeline.produce.record_builder import review_headers
 from tests.frames import make_frame
 from tests.raw_frames import pack, raw_headers
-from tests.training.labeling.exports import collected, novel_frame, tasks_of
+from tests.training.labeling.exports import novel_frame, tasks_of
 from tests.training.labeling.review_frames import EVENTS, MODEL, collect, drag, reviewed
 
 TASK_FILES = ("tasks.json", "tasks-2.json")
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    return collected(tmp_path / "review")
 
 
 def test_a_task_has_the_image_the_frame_id_and_the_prediction_in_percent(out: Path) -> None:

@@ -16,7 +16,6 @@ from tests.training.labeling.exports import (
     BOXED,
     annotated,
     choice,
-    collected,
     counts,
     export,
     folders,
@@ -25,12 +24,6 @@ from tests.training.labeling.exports import (
     write,
 )
 from tests.training.labeling.review_frames import files
-
-
-@pytest.fixture
-def out(tmp_path: Path) -> Path:
-    """Four frames: two predicted as pits, two as clean."""
-    return collected(tmp_path / "review")
 
 
 def coco(out: Path, boxes: dict[int, list[str]], sure: bool = True) -> Path:

@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
@@ -192,7 +193,8 @@ class Run(msgspec.Struct, frozen=True):
     heatmaps: None if the head has none. marks: None if the fit used no annotations. trained: sizes and scale of the
     training frames; None in runs of versions that did not record them. novelty: None if the run has no novelty
     detector. files: files of the data folders; None in runs of versions that did not record them.
-    defaults: None for an anomaly model and in runs of versions that did not record them.
+    defaults: None for an anomaly model and in runs of versions that did not record them. colour: None in runs of
+    versions that did not record it.
     """
 
     schema: str
@@ -218,6 +220,7 @@ class Run(msgspec.Struct, frozen=True):
     files: FileCounts | None = None
     anomaly: AnomalyFacts | None = None
     defaults: ChosenDefaults | None = None
+    colour: ColourFacts | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

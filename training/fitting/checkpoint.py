@@ -9,6 +9,7 @@ from pathlib import Path
 import keras
 import msgspec
 
+from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
 from stripwatch.worker.common.errors import InputError
@@ -19,7 +20,7 @@ class FitIdentity(msgspec.Struct, frozen=True):
     """Settings and data that a fit was started with. Only a fit with the same ones may continue it.
 
     marks_sha256: of the annotations; None if none are used. decode: None in fits started by versions that did not
-    record it.
+    record it. colour: what decode was chosen by; a fit that continues does not choose again.
     """
 
     configuration: Configuration
@@ -27,6 +28,7 @@ class FitIdentity(msgspec.Struct, frozen=True):
     weights_sha256: str | None
     marks_sha256: str | None = None
     decode: DecodeSpec | None = None
+    colour: ColourFacts | None = None
 
 
 def begin(folder: Path, begun: FitIdentity) -> None:
@@ -35,7 +37,7 @@ def begin(folder: Path, begun: FitIdentity) -> None:
     if not path.exists():
         atomic_write(path, msgspec.json.encode(begun))
         return
-    before = msgspec.json.decode(read_whole(path), type=FitIdentity)
+    before = _read(path)
     different = _different(before.configuration, begun.configuration)
     if before.data_sha256 != begun.data_sha256:
         different.append("data")
@@ -50,6 +52,16 @@ def begin(folder: Path, begun: FitIdentity) -> None:
             f"cannot resume {folder}: the fit was started with other values of {', '.join(different)}; use the same "
             "values, choose another --out, or remove the folder to start over"
         )
+
+
+def read_begun(folder: Path) -> FitIdentity | None:
+    """Return the identity of the interrupted fit in a run folder, or None if there is none."""
+    path = folder / BEGUN_FILE
+    return _read(path) if path.exists() else None
+
+
+def _read(path: Path) -> FitIdentity:
+    return msgspec.json.decode(read_whole(path), type=FitIdentity)
 
 
 class Checkpoint(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types

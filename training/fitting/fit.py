@@ -115,7 +115,8 @@ def _begin(plan: FitPlan, progress: Progress) -> TrainingJob:
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else annotations_sha256(plan.marks)
     checkpoint.begin(
-        settings.out, FitIdentity(configuration, prepared.data_sha256, weights_sha256, marks, prepared.spec)
+        settings.out,
+        FitIdentity(configuration, prepared.data_sha256, weights_sha256, marks, prepared.spec, plan.colour),
     )
     if settings.cache is not None:
         make_folder(settings.cache)
@@ -184,6 +185,7 @@ def _record(
         novelty=novelty,
         files=plan.dataset.files,
         defaults=plan.chosen,
+        colour=plan.colour,
     )
 
 

@@ -13,6 +13,7 @@ import tensorflow as tf
 from rich.progress import Progress
 
 from stripwatch.export.runs.claim_folder import claimed_folder, require_free
+from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
@@ -39,6 +40,7 @@ from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting.anomaly_stage import FeaturePass, fit_distribution
 from stripwatch.training.fitting.devices import explain_oom, limit_threads
 from stripwatch.training.fitting.features.feature_cache import Features
+from stripwatch.training.fitting.fit_plan import choose_decode
 from stripwatch.training.fitting.fit_settings import FitSettings, check, to_configuration
 from stripwatch.training.fitting.train_loop import predict
 from stripwatch.training.fitting.training_defaults import HEADS
@@ -76,6 +78,7 @@ class _Plan:
     network: Network
     spec: DecodeSpec
     places: PlaceFeatures
+    colour: ColourFacts | None
 
 
 def fit_anomaly(settings: FitSettings) -> Run:
@@ -130,13 +133,16 @@ def _plan(settings: FitSettings) -> _Plan:
     network = find_network(settings.network)
     size = _size_of(dataset)
     settings = _with_size(settings, network, size)
+    settings, colour, note = choose_decode(settings, dataset)
+    if note:
+        say(note)
     spec = settings.decode_spec(network.side_px)
     shape = (spec.height_px, spec.width_px, 3)
     backbone = build_backbone(network, shape, settings.alpha, settings.weights, settings.cut)
     places = place_features(network, backbone, choose_taps(backbone).names)
     if warning := size_warning(*size, spec, places.grid.step_px[0]):
         say(warning)
-    return _Plan(settings, dataset, marks, network, spec, places)
+    return _Plan(settings, dataset, marks, network, spec, places, colour)
 
 
 def _check_options(settings: FitSettings) -> None:
@@ -245,4 +251,5 @@ def _record(
         trained=msgspec.structs.replace(prepared.trained, mm_per_px=scale),
         files=plan.dataset.files,
         anomaly=facts,
+        colour=plan.colour,
     )

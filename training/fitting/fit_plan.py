@@ -7,9 +7,11 @@ from functools import partial
 from pathlib import Path
 
 import keras
+import msgspec
 import tensorflow as tf
 
 from stripwatch.export.runs.claim_folder import require_free
+from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.provenance import commit
 from stripwatch.export.runs.run_folder import (
     ChosenDefaults,
@@ -19,9 +21,11 @@ from stripwatch.export.runs.run_folder import (
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset, require_folder
+from stripwatch.training.fitting.checkpoint import read_begun
 from stripwatch.training.fitting.devices import choose_precision, device_scope, limit_threads
 from stripwatch.training.fitting.features.feature_cache import keepable
 from stripwatch.training.fitting.fit_settings import (
+    DecodeName,
     FitSettings,
     check,
     chosen_defaults,
@@ -33,6 +37,7 @@ from stripwatch.training.networks.backbone import build_backbone, require_weight
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.preparation.colour_check import find_colour
 from stripwatch.worker.common.errors import InputError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
@@ -45,8 +50,8 @@ class FitPlan:
     """Everything that is decided before the first frame is read.
 
     kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
-    they are constant and fit into memory. chosen: options that were not given. notes: messages for the person who
-    trains.
+    they are constant and fit into memory. chosen: options that were not given. colour: of the images; None if they were
+    not searched. notes: messages for the person who trains.
     """
 
     settings: FitSettings
@@ -59,6 +64,7 @@ class FitPlan:
     from_features: bool
     chosen: ChosenDefaults
     commit: str | None
+    colour: ColourFacts | None
     notes: list[str]
 
     @property
@@ -96,7 +102,7 @@ def check_fit(settings: FitSettings, found: DataSet) -> None:
     found: the data set as read by `read_dataset`.
     """
     check_settings(settings)
-    _plan_for(settings, found)
+    _plan_for(settings, found, reads_images=False)
 
 
 def plan_fit(settings: FitSettings) -> FitPlan:
@@ -113,10 +119,14 @@ def plan_fit(settings: FitSettings) -> FitPlan:
     return plan
 
 
-def _plan_for(settings: FitSettings, found: DataSet) -> FitPlan:
+def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) -> FitPlan:
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     notes: list[str] = []
+    colour = None
+    if reads_images:
+        settings, colour, note = choose_decode(settings, dataset)
+        notes += [note] if note else []
     wants_marks = settings.head == "dense" or settings.boxes is not None
     annotations = _read_marks(settings, dataset, notes) if wants_marks else None
     dataset = dataset.with_annotations(annotations.files if annotations else ())
@@ -133,8 +143,44 @@ def _plan_for(settings: FitSettings, found: DataSet) -> FitPlan:
     configuration, chosen = to_configuration(settings, dataset.layout, precision, copies), chosen_defaults(settings)
     notes.append(describe_training(configuration, chosen))
     return FitPlan(
-        settings, dataset, annotations, spec, classifier, kept, configuration, from_features, chosen, commit(), notes
+        *(settings, dataset, annotations, spec, classifier, kept, configuration, from_features, chosen, commit()),
+        colour,
+        notes,
     )
+
+
+def choose_decode(settings: FitSettings, dataset: DataSet) -> tuple[FitSettings, ColourFacts | None, str]:
+    """Search the images for colour, and resolve `--decode auto`.
+
+    Returns the settings, the facts about colour, and a note about the choice, which may be empty. A fit that is resumed
+    keeps its choice.
+    """
+    begun = read_begun(settings.out) if settings.resume else None
+    if begun is not None and begun.decode is not None:
+        if settings.decode != "auto":
+            return settings, begun.colour, ""
+        name = msgspec.convert(begun.decode.name, DecodeName)
+        return replace(settings, decode=name), begun.colour, f"decode: {name}, as when the fit was started"
+    spec = settings.decode_spec(1)
+    colour = find_colour(dataset, spec, settings.decode, auto_levels=settings.levels == "auto")
+    if settings.decode == "auto":
+        return _resolve_auto(settings, colour)
+    if spec.colour == "rgb" and not colour.is_coloured:
+        return (
+            settings,
+            colour,
+            f"note: {colour.text}; --decode {spec.name.replace('rgb', 'grey')} saves the worker time",
+        )
+    if spec.colour == "grey" and colour.is_coloured:
+        return settings, colour, f"note: {colour.text}, which --decode {spec.name} hides from the model"
+    return settings, colour, ""
+
+
+def _resolve_auto(settings: FitSettings, colour: ColourFacts) -> tuple[FitSettings, ColourFacts, str]:
+    if colour.is_coloured:
+        hint = "; if colour does not matter, --decode grey saves the worker time"
+        return replace(settings, decode="rgb"), colour, f"decode: rgb, because {colour.text}{hint}"
+    return replace(settings, decode="grey"), colour, f"decode: grey, because {colour.text}"
 
 
 def _from_features(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> bool:

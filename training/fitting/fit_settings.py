@@ -28,7 +28,7 @@ from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
-DecodeName = Literal["rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
+DecodeName = Literal["auto", "rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _FALSE_ALARMS_LIMIT = 0.5
 _SETTLED = {"layout", "weights", "epochs", "learning_rate", "weight_decay", "precision", "augment_copies"}
 _CHOSEN = ("epochs", "learning_rate", "weight_decay", "augment_copies")
@@ -45,6 +45,7 @@ class FitSettings:
     frames in each epoch instead, None selects the default. boxes: location of the annotations,
     which the dense head is fitted on and evaluations use for localization. cache: folder in which features are kept for
     later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
+    decode: "auto" is grey if no image of the data has colour, else rgb.
     levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
     scale. merge_labels: merge labels that look alike. mm_per_px: millimetres per pixel along the strip, for all folders
     or for each one in order; None if unknown.
@@ -60,7 +61,7 @@ class FitSettings:
     weights: str = "imagenet"
     height_px: int | None = None
     width_px: int | None = None
-    decode: DecodeName = "rgb"
+    decode: DecodeName = "auto"
     epochs: int | None = None
     batch: int = 32
     seed: int = 0
@@ -112,9 +113,9 @@ class FitSettings:
     def decode_spec(self, side_px: int) -> DecodeSpec:
         """Return the decode spec of the model, without levels if these are chosen from the training frames.
 
-        side_px: default side of the network's input.
+        "auto" gives rgb until the images have been searched for colour. side_px: default side of the network's input.
         """
-        colour, _, scale = self.decode.partition("/")
+        colour, _, scale = self.decode.replace("auto", "rgb").partition("/")
         sizes = {"height_px": self.height_px or side_px, "width_px": self.width_px or side_px}
         spec = msgspec.convert({**sizes, "colour": colour, "jpeg_scale": int(scale or 1)}, DecodeSpec)
         return msgspec.structs.replace(spec, bit_depth=self.bit_depth, levels=parse_levels(self.levels))

@@ -17,6 +17,7 @@ from stripwatch.training.preparation.sample_depths import EIGHT_BITS, SampleDept
 from stripwatch.worker.common.errors import DataError, FrameRejected, InputError, RejectReason, StripwatchError
 from stripwatch.worker.common.path_text import file_below, path_text
 from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.images.colour import measure_colour
 from stripwatch.worker.images.decode import decode, resize
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.headers.reader import read_header
@@ -93,11 +94,13 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
     encoded = read_whole(path)
     try:
         image, depth = decode(encoded, spec), measure_depth(encoded)
-        mapping = {"bit_depth": spec.bit_depth or usual_bit_depth(depth), "levels": spec.levels}
-        if mapping["bit_depth"] != spec.bit_depth:
+        bit_depth = spec.bit_depth or usual_bit_depth(depth)
+        mapping = {"bit_depth": bit_depth, "levels": spec.levels}
+        if bit_depth != spec.bit_depth:
             image = decode(encoded, msgspec.structs.replace(spec, **mapping))
         own_size = msgspec.structs.replace(THUMBNAIL, height_px=image.height_px, width_px=image.width_px, **mapping)
         grey = decode(encoded, own_size).pixels
+        colour = measure_colour(encoded, None, bit_depth, spec.levels) if spec.colour == "rgb" else None
     except FrameRejected as error:
         raise DataError(f"{path_text(path)} {UNUSABLE}: {error}{_remedy(error)}") from error
     return FrameDigest(
@@ -107,5 +110,5 @@ def _digest_file(path: Path, spec: DecodeSpec) -> FrameDigest:
         image.height_px,
         resize(grey, THUMBNAIL).reshape(THUMBNAIL.shape),
         depth,
-        measure_facts(encoded, read_header(encoded), grey[..., 0], image.pixels),
+        measure_facts(encoded, read_header(encoded), grey[..., 0], colour),
     )

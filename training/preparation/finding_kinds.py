@@ -219,12 +219,12 @@ KINDS: dict[str, Kind] = {
     "mixed-colour": Kind(
         "note",
         "Some images are grey and some are in colour.",
-        "Pass `--decode grey` to fit if colour does not matter.",
+        "`fit` uses colour, unless you pass `--decode grey` because colour does not matter.",
     ),
     "grey-in-colour": Kind(
         "note",
         "All images are grey but are stored with three colour channels.",
-        "Pass `--decode grey` to fit, which saves the worker time.",
+        "`fit` decodes them as grey, which saves the worker time.",
     ),
     "mixed-sizes": Kind(
         "note",

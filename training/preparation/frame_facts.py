@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.training.annotations.exif_orientation import exif_orientation
+from stripwatch.worker.images.colour import COLOUR_MIN
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.images.headers.header import ImageHeader
 from stripwatch.worker.images.image_statistics import FrameStatistics, measure
@@ -22,16 +23,16 @@ class FrameFacts:
     """Facts about one image file.
 
     format: such as "jpeg". channels: samples per pixel in the file. jpeg_quality: estimated quality, 1 to 100; None
-    for other formats. orientation: EXIF orientation, 1 to 8. chroma: mean difference between the largest and the
-    smallest colour value of a pixel, 0 to 255; None if the image was decoded to grey. statistics: of the grey image in
-    its own size. median, bright: median and 99th percentile of the grey levels, 0 to 255.
+    for other formats. orientation: EXIF orientation, 1 to 8. colour: see `stripwatch.worker.images.colour`; None if the
+    model does not see colour. statistics: of the grey image in its own size. median, bright: median and 99th percentile
+    of the grey levels, 0 to 255.
     """
 
     format: str
     channels: int
     jpeg_quality: int | None
     orientation: int
-    chroma: float | None
+    colour: int | None
     statistics: FrameStatistics
     median: int
     bright: int
@@ -41,24 +42,18 @@ class FrameFacts:
         """Return whether the file has colour channels that differ; None if it is unknown."""
         if self.channels < 3:
             return False
-        return None if self.chroma is None else self.chroma >= _CHROMA_MIN
+        return None if self.colour is None else self.colour >= COLOUR_MIN
 
 
-_CHROMA_MIN = 1.0  # rounding in the conversion from YCbCr alone stays below
-
-
-def measure_facts(encoded: bytes, header: ImageHeader, grey: Pixels, decoded: Pixels) -> FrameFacts:
-    """Return the facts about a file. grey: uint8 [h, w], in its own size. decoded: uint8 [h, w, channels]."""
-    chroma = None
-    if decoded.shape[2] == 3:
-        chroma = _chroma(decoded) if header.channels >= 3 else 0.0
+def measure_facts(encoded: bytes, header: ImageHeader, grey: Pixels, colour: int | None) -> FrameFacts:
+    """Return the facts about a file. grey: uint8 [h, w], in its own size. colour: as in the facts."""
     shares = np.cumsum(_histogram(grey)) / grey.size
     return FrameFacts(
         format=header.format,
         channels=header.channels,
         jpeg_quality=jpeg_quality(encoded) if header.format == "jpeg" else None,
         orientation=exif_orientation(encoded),
-        chroma=chroma,
+        colour=colour,
         statistics=measure(grey[..., None]),
         median=int(np.searchsorted(shares, 0.5)),
         bright=int(np.searchsorted(shares, 0.99)),
@@ -67,12 +62,6 @@ def measure_facts(encoded: bytes, header: ImageHeader, grey: Pixels, decoded: Pi
 
 def _histogram(grey: Pixels) -> NDArray[np.float64]:
     return np.asarray(cv2.calcHist([grey], [0], None, [256], [0, 256]), np.float64).ravel()
-
-
-def _chroma(decoded: Pixels) -> float:
-    red, green, blue = cv2.split(decoded)
-    largest, smallest = cv2.max(cv2.max(red, green), blue), cv2.min(cv2.min(red, green), blue)
-    return float(cv2.mean(cv2.subtract(largest, smallest))[0])
 
 
 def jpeg_quality(encoded: bytes) -> int | None:

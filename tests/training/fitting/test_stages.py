@@ -146,7 +146,7 @@ def test_a_killed_fit_continues_from_its_checkpoint(
     with pytest.raises(
         InputError, match="started with other values of learning_rate, seed, input or decode; use the same"
     ):
-        fit(replace(plain, resume=True, seed=9, learning_rate=0.5, decode="grey"))
+        fit(replace(plain, resume=True, seed=9, learning_rate=0.5, decode="rgb"))
 
     epochs_run: list[int] = []
     monkeypatch.setattr(Checkpoint, "on_epoch_end", lambda self, epoch, logs=None: epochs_run.append(epoch))

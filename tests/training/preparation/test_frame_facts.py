@@ -3,6 +3,7 @@ import numpy as np
 import pytest
 
 from stripwatch.training.preparation.frame_facts import FrameFacts, jpeg_quality, measure_facts
+from stripwatch.worker.images.colour import measure_colour
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.headers.reader import read_header
@@ -14,7 +15,9 @@ GREY = np.random.default_rng(1).integers(0, 255, (40, 60)).astype(np.uint8)
 def facts_of(encoded: bytes) -> FrameFacts:
     header = read_header(encoded)
     decoded = decode(encoded, DecodeSpec(header.height_px, header.width_px)).pixels
-    return measure_facts(encoded, header, np.asarray(cv2.cvtColor(decoded, cv2.COLOR_RGB2GRAY), np.uint8), decoded)
+    return measure_facts(
+        encoded, header, np.asarray(cv2.cvtColor(decoded, cv2.COLOR_RGB2GRAY), np.uint8), measure_colour(encoded)
+    )
 
 
 def encode(image: np.ndarray, suffix: str = ".png", quality: int = 95) -> bytes:
@@ -35,7 +38,7 @@ def test_distinguishes_grey_from_colour() -> None:
     alike, different = np.dstack([GREY, GREY, GREY]), np.dstack([GREY, GREY // 2, GREY])
     found = [facts_of(encode(image)) for image in (GREY, alike, different)]
     assert [(each.channels, each.has_colour) for each in found] == [(1, False), (3, False), (3, True)]
-    grey_only = measure_facts(encode(alike), read_header(encode(alike)), GREY, GREY[..., None])
+    grey_only = measure_facts(encode(alike), read_header(encode(alike)), GREY, None)
     assert grey_only.has_colour is None
 
 

@@ -280,6 +280,7 @@ DRIFT = Row(
             "Red: check the camera. silent: no frames; rejecting: many frames cannot be inspected; dark; bright; "
             "blurred; frozen: repeats the same frame; misnamed: the settings spell it in different case; "
             "untrained_size: differs from the training frames; novel: shows what the model was not trained on; "
+            "coloured: has colour, which the model does not see; "
             "drifting: brightness, contrast or sharpness changed.",
             states=States(zero="ok", one="check", good=0),
             width=16,
@@ -325,6 +326,15 @@ DRIFT = Row(
             PER_MIN,
             width=12,
             stacked=True,
+        ),
+        Panel(
+            "Coloured frames",
+            "timeseries",
+            (Query(f"camera:stripwatch_coloured_frames:ratio10m{_OF_CAMERA}", "{{line}} {{camera}}"),),
+            "Share of coloured frames over ten minutes, of those that were also decoded in colour. Empty if the model "
+            "sees colour, or if its training images had colour.",
+            width=12,
+            unit=SHARE,
         ),
         Panel(
             "Frame drift",

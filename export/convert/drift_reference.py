@@ -48,7 +48,14 @@ def with_reference(
     """
     spreads = measure_spreads(validation.run, validation.root, progress)
     frames = min(len(validation.run.split.train), _FRAMES_MAX)
-    reference = Reference(frames=frames, **spreads, answers=len(decisions), classes=sum_up(decisions))
+    colour = validation.run.colour
+    reference = Reference(
+        frames=frames,
+        **spreads,
+        answers=len(decisions),
+        classes=sum_up(decisions),
+        colour=None if colour is None or colour.frame is None else colour.largest,
+    )
     return msgspec.structs.replace(manifest, reference=reference)
 
 

@@ -51,6 +51,27 @@ def measure(pixels: Pixels) -> FrameStatistics:
     return FrameStatistics(mean, deviation, step / max(mean, 1.0))
 
 
+class FrameSampler:
+    """Selects the first frame of each camera, and then one in `interval_frames` frames; 0 selects none.
+
+    Thread-safe, except that simultaneous calls may miscount, which costs one extra or one missing measurement.
+    """
+
+    def __init__(self, interval_frames: int) -> None:
+        self._interval_frames = interval_frames
+        self._seen: dict[str, int] = {}
+
+    def due(self, camera: str) -> bool:
+        """Count a frame of the camera, and return whether it is to be measured."""
+        if not self._interval_frames:
+            return False
+        if camera not in self._seen and len(self._seen) >= _CAMERAS_MAX:  # camera names come from outside
+            self._seen.clear()
+        seen = self._seen.get(camera, 0)
+        self._seen[camera] = (seen + 1) % self._interval_frames
+        return seen == 0
+
+
 class CameraSampler:
     """Limits measurements to one per camera and period.
 

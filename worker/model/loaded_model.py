@@ -18,6 +18,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.raw_layout import RawLayout
+from stripwatch.worker.images.colour import measure_colour
 from stripwatch.worker.images.decode import Reserve, decode, no_reserve
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec, Image
 from stripwatch.worker.model.batch_policy import BatchPolicy
@@ -61,6 +62,8 @@ class LoadedModel:
         policy: Thresholds and calibration.
         heatmap_decoder: Converts heatmaps to boxes; None without heatmaps.
         reference: Statistics for drift; None if the bundle has none.
+        measure_colour: Measures the colour of a frame, which the model does not see, see `images.colour`; raises
+            FrameRejected. None unless the model decodes to grey and was trained on images without colour.
         size_check: Compares decoded frames with the training frames.
     """
 
@@ -71,6 +74,7 @@ class LoadedModel:
     policy: DecisionPolicy
     heatmap_decoder: HeatmapDecoder | None
     reference: Reference | None = None
+    measure_colour: Callable[[Frame], int] | None = None
     size_check: SizeCheck = field(default_factory=SizeCheck)
 
     def decode_frame(self, frame: Frame, reserve: Reserve = no_reserve) -> Image:
@@ -269,12 +273,20 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
         policy=policy,
         heatmap_decoder=heatmap_decoder(manifest),
         reference=manifest.reference,
+        measure_colour=_colour_meter(manifest, decode_limits(settings.frames)),
         size_check=size_check(manifest, settings),
     )
 
 
 def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
     return lambda encoded, layout=None, reserve=no_reserve, /: decode(encoded, spec, limits, layout, reserve)
+
+
+def _colour_meter(manifest: Manifest, limits: DecodeLimits) -> Callable[[Frame], int] | None:
+    spec, reference = manifest.decode, manifest.reference
+    if spec.colour != "grey" or reference is None or not reference.is_grey:
+        return None
+    return lambda frame: measure_colour(frame.encoded, frame.layout, spec.bit_depth, spec.levels, limits)
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:

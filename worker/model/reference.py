@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.images.colour import COLOUR_MIN
 
 
 class Spread(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -47,6 +48,18 @@ class Reference(msgspec.Struct, frozen=True):
         dict[str, ClassScores],
         Meta(description="Statistics by best label; labels that were never the best are missing."),
     ]
+    colour: Annotated[
+        int | None,
+        Meta(
+            description="Colour of the most coloured training image: the largest difference between two channels of a "
+            "block of 8x8 pixels, in the unit of grey levels, 0 to 255. null if it was not measured."
+        ),
+    ] = None
+
+    @property
+    def is_grey(self) -> bool:
+        """Return whether the training images are known to have no colour."""
+        return self.colour is not None and self.colour < COLOUR_MIN
 
 
 def check_reference(reference: Reference, labels: Collection[str]) -> None:
@@ -54,6 +67,8 @@ def check_reference(reference: Reference, labels: Collection[str]) -> None:
     for spread in (reference.brightness, reference.contrast, reference.sharpness):
         if not all(math.isfinite(value) and value >= 0 for value in (spread.mean, spread.deviation)):
             raise BundleError("its reference has a mean or deviation that is negative or not finite")
+    if reference.colour is not None and not 0 <= reference.colour <= 255:
+        raise BundleError("its reference has a colour outside of 0 to 255")
     if not set(reference.classes) <= set(labels):
         raise BundleError("its reference has a class that is not among its labels")
     for scores in reference.classes.values():

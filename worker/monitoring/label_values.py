@@ -55,6 +55,7 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     "results": {"verdict": {**VERDICTS, "skipped": "The frame was skipped because it was late."}},
     "flagged_frames": {"flag": {flag.value: flag.description for flag in FrameFlag}},
     "unsure_frames": {"reason": {reason.value: reason.description for reason in UnsureReason}},
+    "colour_checks": {"colour": {"grey": "The frame has no colour.", "coloured": "A block of its pixels has colour."}},
     "rejects": {"reason": {reason.value: reason.description for reason in RejectReason}},
     "batch_faults": {
         "fault": {

@@ -77,6 +77,14 @@ class Metrics(KafkaMetrics):
         self.novelty_ratio = self._histogram(
             "novelty_ratio", "Novelty score of a frame, divided by the threshold of its model.", _NOVELTY_RATIOS
         )
+        # Of a bundle that decodes to grey and was trained on images without colour. The share of coloured frames tells
+        # a stain from another camera; see the runbook of StripwatchCameraColoured.
+        self.colour_checks = self._counter(
+            "colour_checks",
+            "Frames that were also decoded in colour, by camera and whether they have colour: coloured or grey.",
+            "camera",
+            "colour",
+        )
         # The memory limit is too low for inflight.bytes_max and the frame size. If waiting does not help, the worker
         # exits.
         self.memory_shortages = self._counter(
@@ -201,8 +209,8 @@ class Metrics(KafkaMetrics):
         # If it is 1, check the camera. silent: no frames. rejecting: many frames cannot be inspected. frozen: the same
         # image again and again. misnamed: the settings name this camera with different upper and lower case, so its
         # scale and side are not used. untrained_size: its frames differ in size or scale from the training frames.
-        # novel: far more frames are novel than the false alarms to expect. drifting: brightness, contrast or sharpness
-        # is beyond drift.distance_max.
+        # novel: far more frames are novel than the false alarms to expect. coloured: frames have colour, which the
+        # model does not see. drifting: brightness, contrast or sharpness is beyond drift.distance_max.
         self.camera_condition = self._gauge(
             "camera_condition", "1 while a camera is in this condition, else 0.", "camera", "condition"
         )
@@ -330,6 +338,8 @@ class Metrics(KafkaMetrics):
             for unsure_reason in UnsureReason:
                 self.unsure_frames.labels(label, unsure_reason)
             self.novelty_frames.labels(label)
+            for colour in ("grey", "coloured"):
+                self.colour_checks.labels(label, colour)
 
     def camera_label(self, camera: str) -> str:
         return self._cameras.label(camera)

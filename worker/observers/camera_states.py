@@ -38,8 +38,8 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 
 log = structlog.get_logger()
 CONDITION_ORDER: tuple[Condition, ...] = get_args(Condition)
-# Pages of earlier versions could not read a state that lists `novel`.
-_NOT_LISTED: frozenset[Condition] = frozenset({"misnamed", "novel"})
+# Pages of earlier versions could not read a state that lists these.
+_NOT_LISTED: frozenset[Condition] = frozenset({"misnamed", "novel", "coloured"})
 _DIGITS = 6
 
 
@@ -190,6 +190,7 @@ class CameraStates(FrameObserver):
             model=newest.model,
             worker=self._worker,
             novelty=report.novelty,
+            colour=report.colour,
         )
 
     def _run(self) -> None:

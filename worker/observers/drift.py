@@ -1,5 +1,6 @@
 """Drift per camera: image statistics and model confidence, compared with the bundle's reference."""
 
+from collections import deque
 from collections.abc import Collection, Hashable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -9,8 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.config.observer_sections import DriftSettings
-from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
+from stripwatch.worker.contracts.line.camera_state import ColourCounts, Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
+from stripwatch.worker.images.colour import COLOUR_MIN
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
 from stripwatch.worker.observers.score_drift import (
@@ -29,6 +31,8 @@ _MIN_FILL = 0.1  # share of the window that must be filled before a mean is repo
 _DEVIATION_MIN = 0.01  # share of the mean: keeps distances finite if all reference frames are alike
 # one of the newest 50 frames is enough, so that a camera with two sizes does not change its state every second
 _UNTRAINED_FRAMES = 50
+# A single coloured frame may show a glove. Three of 20 are a rare kind of rust, or paint, or another camera.
+_COLOUR_CHECKS, _COLOURED_MIN = 20, 3
 _TRACE_BYTES = 1024
 _COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
 _WHITE = 255.0
@@ -58,7 +62,8 @@ class CameraReport:
     drift; and `classes`, half the sum of the absolute differences of label shares (total variation, Gibbs and Su 2002),
     which is the share of frames that would need another label to match the reference. Novel frames count as unsure, but
     not in confidence and classes, because their label is arbitrary. novelty: recent novel frames,
-    None where novelty scores have no effect.
+    None where novelty scores have no effect. colour: of the newest frames that were also decoded in colour, None if
+    there are none.
     """
 
     conditions: Mapping[Condition, bool]
@@ -67,6 +72,7 @@ class CameraReport:
     scores: Mapping[ScoreStatistic, float] = field(default_factory=dict)
     score_drift: Mapping[ScoreDrift, float] = field(default_factory=dict)
     novelty: NoveltyCounts | None = None
+    colour: ColourCounts | None = None
 
 
 class DecayedSums(Generic[K]):
@@ -107,12 +113,19 @@ class _CameraState:
     trace: tuple[int, bytes] = (0, b"")
     same_frames: int = 0
     since_untrained: int = _UNTRAINED_FRAMES  # frames since the last one of an untrained size
+    colours: deque[int] = field(default_factory=lambda: deque(maxlen=_COLOUR_CHECKS))
 
     def advance(self, seconds: float, held: bool) -> None:
         if held:
             self.unseen_s, self.away_s = self.unseen_s + seconds, 0.0
         else:
             self.away_s += seconds
+
+    def colour_counts(self) -> ColourCounts | None:
+        if not self.colours:
+            return None
+        coloured = sum(colour >= COLOUR_MIN for colour in self.colours)
+        return ColourCounts(len(self.colours), coloured, max(self.colours))
 
     def compare(self, encoded: bytes, raw: bool) -> None:
         """Compare a frame with the previous one."""
@@ -162,12 +175,14 @@ class Drift:
         answer: ScoredAnswer | None = None,
         untrained: bool | None = None,
         raw: bool = False,
+        colour: int | None = None,
     ) -> None:
         """Record a frame of a camera. If the model has changed, the means start again.
 
         encoded: None if it is not an image. statistics: None if it was not measured. answer: None if it was not
         inspected. untrained: whether it differs in size or scale from the training frames; None if that was not
-        checked. raw: whether it is a raw buffer.
+        checked. raw: whether it is a raw buffer. colour: of a frame that the model sees in grey; None if it was not
+        measured.
         """
         camera = self._cameras.get(name)
         if camera is None:
@@ -175,6 +190,7 @@ class Drift:
         if camera.baseline.model_sha256 != baseline.model_sha256:
             camera.measured, camera.scored = self._empty_sums()
             camera.since_untrained = _UNTRAINED_FRAMES
+            camera.colours.clear()
         camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
             camera.compare(encoded, raw)
@@ -182,6 +198,8 @@ class Drift:
             camera.since_untrained = 0 if untrained else camera.since_untrained + 1
         if statistics is not None:
             camera.measured.add({each: getattr(statistics, each) for each in STATISTICS})
+        if colour is not None:
+            camera.colours.append(colour)
         if answer is not None:
             camera.scored.add(label_stats(answer))
 
@@ -206,6 +224,9 @@ class Drift:
             return CameraReport({"silent": True})
         statistics, parts = camera.measured.means(), camera.scored.means()
         conditions = self._conditions(camera, statistics)
+        colour = camera.colour_counts()
+        if colour is not None:
+            conditions["coloured"] = colour.coloured >= _COLOURED_MIN
         reference = camera.baseline.reference
         apart = distances(statistics, reference) if reference else {}
         if apart:  # the other conditions already name the cause of a large distance
@@ -217,6 +238,7 @@ class Drift:
             apart,
             scores(parts),
             score_drift(parts, reference, camera.baseline.unsure_counts) if reference else {},
+            colour=colour,
         )
 
     def _conditions(self, camera: _CameraState, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:

@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Mapping
 from dataclasses import replace
 from typing import Any
 
+import msgspec
 import structlog
 from prometheus_client import Gauge
 
@@ -17,7 +18,8 @@ from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, Reject, Result, UnsureReason
 from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.images.image_statistics import CameraSampler
+from stripwatch.worker.images.colour import COLOUR_MIN
+from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler
 from stripwatch.worker.monitoring.metric_group import OTHER
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift
@@ -50,6 +52,7 @@ class DriftMonitor(FrameObserver):
         novel: NovelFrames | None = None,
     ) -> None:
         self.sampler = CameraSampler(settings.measure_ms / 1000, now_s)
+        self.colour_sampler = FrameSampler(settings.colour_interval_frames)
         self._drift = Drift(settings)
         self._metrics = metrics
         self._now_s = now_s
@@ -70,6 +73,9 @@ class DriftMonitor(FrameObserver):
         camera = self._metrics.camera_label(frame.camera)
         if camera == OTHER:
             return
+        colour = outcome.colour if isinstance(outcome, Prediction) else None
+        if colour is not None:
+            self._metrics.colour_checks.labels(camera, "coloured" if colour >= COLOUR_MIN else "grey").inc()
         baseline = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle")
         with self._lock:
             self._drift.observe(
@@ -81,6 +87,7 @@ class DriftMonitor(FrameObserver):
                 _answer(event),
                 _untrained(outcome),
                 raw=frame.layout is not None,
+                colour=colour,
             )
 
     def tick(self, reading: bool, held: Collection[Partition]) -> None:
@@ -100,7 +107,7 @@ class DriftMonitor(FrameObserver):
         reports = {camera: self._completed(camera, report) for camera, report in reports.items()}
         for camera, report in reports.items():
             self._show(camera, report)
-            self._log_changes(camera, report.conditions)
+            self._log_changes(camera, report)
         self._report(reports)
 
     def _completed(self, camera: str, report: CameraReport) -> CameraReport:
@@ -127,16 +134,17 @@ class DriftMonitor(FrameObserver):
         """Return the configured name that differs only in upper and lower case, so that its settings have no effect."""
         return None if camera in self._exactly else self._configured.get(camera.casefold())
 
-    def _log_changes(self, camera: str, conditions: Mapping[Condition, bool]) -> None:
+    def _log_changes(self, camera: str, report: CameraReport) -> None:
+        conditions = report.conditions
         before = self._conditions.get(camera, {})
         for condition, holds in conditions.items():
             if holds and not before.get(condition):
-                log.warning(f"camera {condition}", camera=camera, **self._details(camera, condition))
+                log.warning(f"camera {condition}", camera=camera, **self._details(camera, condition, report))
             elif before.get(condition) and not holds:
                 log.info(f"camera no longer {condition}", camera=camera)
         self._conditions[camera] = conditions
 
-    def _details(self, camera: str, condition: Condition) -> dict[str, Any]:
+    def _details(self, camera: str, condition: Condition, report: CameraReport) -> dict[str, Any]:
         """Return what the log line of a condition states in addition."""
         if condition == "misnamed":
             return {"configured": self._configured_as(camera)}
@@ -145,6 +153,8 @@ class DriftMonitor(FrameObserver):
             return {"frames": counts.frames, "rejects": dict(counts.reasons)}
         if condition == "novel" and self._novel and (novelty := self._novel.counts(camera)):
             return {"frames": novelty.frames, "novel": novelty.novel, "expected_share": novelty.expected_share}
+        if condition == "coloured" and (colour := report.colour):
+            return msgspec.structs.asdict(colour)
         return {}
 
 

@@ -84,6 +84,7 @@ class Worker:
             deadline=_deadline(settings),
             sampler=self._observers.drift.sampler,
             observer=self._observers,
+            colour_sampler=self._observers.drift.colour_sampler,
         )
         self._show_model(model)
         self._reloader = ModelReloader(

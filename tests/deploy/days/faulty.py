@@ -99,6 +99,7 @@ FRAMES = (
     _condition("CameraMisnamed", "misnamed"),
     _condition("CameraUntrainedSize", "untrained_size"),
     _condition("NovelFrames", "novel"),
+    _condition("CameraColoured", "coloured"),
     _counted("FramesFlagged", "flagged_frames", camera="top-1", flag="damaged"),
     _fault("LineSilent", line=Line(stops=((_AT, FOREVER),)), minutes=30),
     _shown("LagGrows", "consumer_lag_frames", 50_000),

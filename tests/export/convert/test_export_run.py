@@ -165,3 +165,11 @@ def test_names_a_missing_folder(fitted_run: Path, tmp_path: Path, changes: dict[
     settings = ExportSettings(fitted_run, tmp_path / "model.onnx")
     with pytest.raises(InputError, match=message):
         export_run(replace(settings, **changes))  # type: ignore[arg-type]
+
+
+def test_the_drift_reference_states_the_colour_of_the_training_images(exported: Path, fitted_run: Path) -> None:
+    colour, reference = read_run(fitted_run).colour, read_bundle(exported).manifest.reference
+    assert colour is not None
+    assert reference is not None
+    assert (reference.colour, reference.is_grey) == (colour.largest, True)
+    assert read_bundle(exported).manifest.decode.colour == "grey", "fit chose it by itself"

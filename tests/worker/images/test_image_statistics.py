@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.images.image_statistics import CameraSampler, measure
+from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler, measure
 from stripwatch.worker.simulator.scene import render
 from tests.clock import ManualClock
 
@@ -69,3 +69,21 @@ def test_unlimited_camera_names_use_bounded_memory() -> None:
     turns = CameraSampler(60, ManualClock().monotonic)
     assert all(turns.due(f"camera-{number}") for number in range(5000))
     assert len(turns._due_s) <= 1024
+
+
+def test_selects_the_first_frame_of_each_camera_and_then_one_in_three() -> None:
+    turns = FrameSampler(3)
+    assert [turns.due("a") for _ in range(7)] == [True, False, False, True, False, False, True]
+    assert [turns.due("b"), turns.due("a"), turns.due("b")] == [True, False, False]
+    assert [FrameSampler(1).due("a") for _ in range(2)] == [True, True]
+
+
+def test_an_interval_of_zero_selects_no_frame() -> None:
+    turns = FrameSampler(0)
+    assert not any(turns.due("a") for _ in range(5))
+
+
+def test_counting_frames_of_unlimited_camera_names_uses_bounded_memory() -> None:
+    turns = FrameSampler(10)
+    assert all(turns.due(f"camera-{number}") for number in range(5000))
+    assert len(turns._seen) <= 1024

@@ -22,8 +22,17 @@ def test_accepts_a_valid_reference() -> None:
         ({"classes": {"stripes": ClassScores(1, 1, 0)}}, "not among its labels"),
         ({"classes": {"grey": ClassScores(1, 1.5, 0)}}, "outside of 0 to 1"),
         ({"classes": {"grey": ClassScores(0.5, 0.9, 0)}}, "do not add up to 1"),
+        ({"colour": 256}, "a colour outside of 0 to 255"),
+        ({"colour": -1}, "a colour outside of 0 to 255"),
     ],
 )
 def test_rejects_an_invalid_reference(changes: dict[str, Any], sentence: str) -> None:
     with pytest.raises(BundleError, match=sentence):
         check_reference(replace(TINY_REFERENCE, **changes), LABELS)
+
+
+@pytest.mark.parametrize(("colour", "grey"), [(None, False), (0, True), (7, True), (8, False), (255, False)])
+def test_training_images_are_grey_only_if_that_is_known(colour: int | None, grey: bool) -> None:
+    reference = replace(TINY_REFERENCE, colour=colour)
+    check_reference(reference, LABELS)
+    assert reference.is_grey is grey

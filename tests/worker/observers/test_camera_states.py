@@ -10,7 +10,7 @@ from kafka.errors import KafkaTimeoutError
 from kafka.future import Future
 from structlog.testing import capture_logs
 
-from stripwatch.worker.contracts.line.camera_state import CameraState, Condition, NoveltyCounts
+from stripwatch.worker.contracts.line.camera_state import CameraState, ColourCounts, Condition, NoveltyCounts
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.camera_states import CameraStates
@@ -206,3 +206,15 @@ def test_a_state_has_the_novel_frames_and_never_lists_novel_as_unchecked(reporte
     assert ([each.name for each in first.conditions], first.novelty) == (["novel"], counts)
     assert second.novelty is None
     assert "novel" not in second.unchecked
+
+
+def test_a_state_has_the_colour_of_the_newest_frames_and_never_lists_it_as_unchecked(reporter: Reporter) -> None:
+    counts = ColourCounts(20, 3, 57)
+    reporter.sees()
+    reporter.reports("coloured", colour=counts)
+    reporter.received(1)
+    reporter.reports()
+    first, second = reporter.received(2)
+    assert ([each.name for each in first.conditions], first.colour) == (["coloured"], counts)
+    assert second.colour is None
+    assert "coloured" not in second.unchecked

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from stripwatch.worker.config.observer_sections import DriftSettings
-from stripwatch.worker.contracts.line.camera_state import Condition
+from stripwatch.worker.contracts.line.camera_state import ColourCounts, Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.reference import Spread
@@ -42,6 +42,10 @@ class Line:
         for _ in range(frames):
             self._number += 1
             self.drift.observe("top-1", MINE, self.baseline, b"%d" % self._number, statistics, answer)
+
+    def checks_colour(self, colour: int) -> None:
+        self._number += 1
+        self.drift.observe("top-1", MINE, self.baseline, b"%d" % self._number, USUAL, colour=colour)
 
     def look(
         self, passed_s: float = 0, reading: bool = True, held: Collection[Partition] = (MINE,)
@@ -282,3 +286,39 @@ def test_a_camera_that_shows_only_novel_frames_has_no_confidence() -> None:
     report = line.report()
     assert report.scores == {"unsure": 1}
     assert report.score_drift == pytest.approx({"unsure": 0.98})
+
+
+@pytest.mark.parametrize(("coloured", "holds"), [(0, False), (2, False), (3, True), (20, True)])
+def test_a_camera_is_coloured_if_three_of_its_newest_checked_frames_are(coloured: int, holds: bool) -> None:
+    line = Line()
+    line.sees()
+    assert "coloured" not in line.report().conditions, "no frame was checked"
+    for number in range(30):
+        line.checks_colour(60 if number < 10 + coloured and number >= 10 else 3)
+    report = line.report()
+    assert report.conditions["coloured"] is holds
+    assert report.colour == ColourCounts(20, coloured, 60 if coloured else 3)
+
+
+def test_colour_below_the_limit_does_not_count_and_old_colour_is_forgotten() -> None:
+    line = Line()
+    for _ in range(20):
+        line.checks_colour(7)
+    assert line.report().conditions["coloured"] is False
+    for _ in range(20):
+        line.checks_colour(8)
+    assert line.report().conditions["coloured"] is True
+    for _ in range(18):
+        line.checks_colour(0)
+    assert line.report().conditions["coloured"] is False
+
+
+def test_another_model_starts_the_check_of_colour_again_and_a_silent_camera_has_none() -> None:
+    line = Line()
+    for _ in range(5):
+        line.checks_colour(90)
+    line.baseline = Baseline("2", TINY_REFERENCE)
+    line.sees()
+    assert "coloured" not in line.report().conditions
+    line.checks_colour(90)
+    assert line.report(31).colour is None

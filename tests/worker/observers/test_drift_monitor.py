@@ -266,7 +266,7 @@ def test_a_camera_whose_frames_are_rejected_is_reported_with_the_reasons(logs: l
 
 def test_the_reports_that_are_passed_on_have_all_conditions() -> None:
     line = Watched(configured=("TOP-1",))
-    line.saw(*(line.novel_prediction() for _ in range(5)))
+    line.saw(*(dataclasses.replace(line.novel_prediction(), colour=0) for _ in range(5)))
     line.look()
     assert set(line.reports["top-1"].conditions) == set(get_args(Condition))
 
@@ -285,3 +285,30 @@ def test_reports_a_camera_with_many_novel_frames(logs: list[EventDict]) -> None:
     line.look(20)
     assert line.value("camera_condition", condition="novel") is None, "a silent camera shows nothing"
     assert line.reports["top-1"].novelty is None
+
+
+def test_reports_a_camera_whose_frames_have_colour_that_the_model_does_not_see(logs: list[EventDict]) -> None:
+    line = Watched()
+    line.saw(*(dataclasses.replace(line.prediction(), colour=colour) for colour in (0, 57, 40, 7)))
+    line.look()
+    assert line.value("camera_condition", condition="coloured") == 0
+    line.saw(line.prediction(), dataclasses.replace(line.prediction(), colour=9))
+    line.look()
+    assert line.value("camera_condition", condition="coloured") == 1
+    (entry,) = (each for each in logs if each["event"] == "camera coloured")
+    assert {name: entry[name] for name in ("camera", "checked", "coloured", "largest")} == {
+        "camera": "top-1",
+        "checked": 5,
+        "coloured": 3,
+        "largest": 57,
+    }
+    assert line.value("colour_checks_total", colour="coloured") == 3
+    assert line.value("colour_checks_total", colour="grey") == 2
+
+
+def test_a_camera_whose_colour_is_not_checked_has_no_such_condition() -> None:
+    line = Watched()
+    line.saw(line.prediction())
+    line.look()
+    assert line.value("camera_condition", condition="coloured") is None
+    assert line.reports["top-1"].colour is None

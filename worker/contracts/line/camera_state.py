@@ -19,7 +19,17 @@ from stripwatch.worker.contracts.frame_headers import Headers, cloudevent_header
 CAMERA_SCHEMA = "stripwatch.camera/1"
 
 Condition = Literal[
-    "silent", "rejecting", "frozen", "dark", "bright", "blurred", "untrained_size", "novel", "misnamed", "drifting"
+    "silent",
+    "rejecting",
+    "frozen",
+    "dark",
+    "bright",
+    "blurred",
+    "untrained_size",
+    "novel",
+    "coloured",
+    "misnamed",
+    "drifting",
 ]
 
 # The most serious condition comes first.
@@ -32,6 +42,7 @@ CONDITIONS: dict[str, str] = {
     "blurred": "The images are much less sharp than the training frames.",
     "untrained_size": "The frames differ in size or scale from the training frames.",
     "novel": "Many frames show something that the model was not trained on: far more than the false alarms to expect.",
+    "coloured": "Frames have colour, which the model does not see, because its training images had none.",
     "misnamed": "The settings name this camera with different upper and lower case, so they are not used.",
     "drifting": "The images differ from the training frames by more than the permitted distance.",
 }
@@ -82,6 +93,20 @@ class NoveltyCounts(msgspec.Struct, frozen=True):
     ]
 
 
+class ColourCounts(msgspec.Struct, frozen=True):
+    """Colour of a camera's frames, which a model that decodes to grey does not see."""
+
+    checked: Annotated[int, Meta(description="Number of the newest frames that were also decoded in colour, up to 20.")]
+    coloured: Annotated[int, Meta(description="Number of those frames that have colour.")]
+    largest: Annotated[
+        int,
+        Meta(
+            description="Largest colour of those frames: difference between two channels of a block of 8x8 pixels, 0 "
+            "to 255. From 8 on, a frame counts as coloured."
+        ),
+    ]
+
+
 class CameraState(msgspec.Struct, frozen=True):
     """State of a camera, published by the worker to which the camera's partition is assigned."""
 
@@ -100,7 +125,8 @@ class CameraState(msgspec.Struct, frozen=True):
         list[Condition],
         Meta(
             description="Conditions that the worker cannot check: too few frames were measured, the camera is silent, "
-            "or the bundle has no reference. `novel` is never listed: it cannot be checked where `novelty` is null."
+            "or the bundle has no reference. `novel` and `coloured` are never listed: they cannot be checked where "
+            "`novelty` and `colour` are null."
         ),
     ]
     since: Annotated[
@@ -141,6 +167,14 @@ class CameraState(msgspec.Struct, frozen=True):
         Meta(
             description="Recent novel frames; null if the bundle has no novelty score, if `novelty.verdict` is ignore, "
             "if the camera is silent, and in states of versions before this field existed."
+        ),
+    ] = None
+    colour: Annotated[
+        ColourCounts | None,
+        Meta(
+            description="Colour of the newest frames; null if the model sees colour or its bundle does not state that "
+            "the training images had none, if `drift.colour_interval_frames` is 0, if the camera is silent, and in "
+            "states of versions before this field existed."
         ),
     ] = None
 

@@ -17,7 +17,7 @@ _DETAIL_CHARS_MAX, _REASONS_MAX, _STATISTICS_MAX = 40, 3, 5  # each state of the
 _SILENT_MS = 30_000
 _OUTDATED_INTERVALS = 3
 _INTERVAL_S_MAX = 3600
-_WARNINGS: frozenset[Condition] = frozenset({"blurred", "novel", "misnamed", "drifting"})
+_WARNINGS: frozenset[Condition] = frozenset({"blurred", "novel", "coloured", "misnamed", "drifting"})
 _NEVER_CHECKED: frozenset[Condition] = frozenset({"blurred", "drifting"})  # without a reference in the bundle
 ADVICE: dict[Condition, str] = {
     "silent": "Check the camera, its cable and its power, and whether its sender runs.",
@@ -28,6 +28,7 @@ ADVICE: dict[Condition, str] = {
     "blurred": "Clean the lens, focus it, or shorten the exposure. A smoother steel grade can look the same.",
     "untrained_size": "Its region of interest, binning or scale was changed: restore it, or train on such frames.",
     "novel": "See its novel frames in the list of defects: a new kind of defect, another light, or a new product.",
+    "coloured": "See its newest pictures: rust, paint, coloured light or another camera? The model sees them in grey.",
     "misnamed": "Correct the name in the settings (cameras.ID): upper and lower case differ.",
     "drifting": "Compare the newest pictures with earlier ones: light, exposure, dirt or another steel grade.",
 }
@@ -221,6 +222,9 @@ def _facts(state: CameraState) -> list[tuple[str, str]]:
         facts.append(
             (f"Novel in {novelty.window_s:g} s", f"{novelty.novel:,} of {novelty.frames:,} frames ({expected})")
         )
+    if colour := state.colour:
+        largest = f", up to {colour.largest} of 255" if colour.largest else ""
+        facts.append(("With colour", f"{colour.coloured} of {colour.checked} checked frames{largest}"))
     for name, mean in state.statistics.items():
         distance = state.distances.get(name)
         usual = "" if distance is None else f" ({distance:+.1f} standard deviations from training)"

@@ -10,7 +10,8 @@ from prometheus_client import Counter
 
 from stripwatch.worker.common.errors import FrameRejected, MemoryShortageError, RejectReason
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.image_statistics import CameraSampler, measure
+from stripwatch.worker.images.decode_spec import Image
+from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler, measure
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.pipeline.consume.memory_shortage import retry_on_memory_error
 from stripwatch.worker.pipeline.inspect.deadline import NO_DEADLINE, Deadline
@@ -25,9 +26,10 @@ class DecodePool:
 
     The threads run in parallel, because OpenCV releases the GIL.
 
-    deadline: checked before a frame is decoded. sampler: selects the frames of a camera to measure; replayed frames are
-    never measured. shortages: counts each memory shortage. budget: memory for decoding and for decoded frames; it is
-    returned with `Decoded.release`.
+    deadline: checked before a frame is decoded. sampler: selects the frames of a camera to measure. shortages: counts
+    each memory shortage. budget: memory for decoding and for decoded frames; it is returned with `Decoded.release`.
+    colour_sampler: selects the frames whose colour is measured, if the model does not see colour. Replayed frames are
+    never measured.
     """
 
     def __init__(
@@ -37,10 +39,12 @@ class DecodePool:
         sampler: CameraSampler | None = None,
         shortages: Counter | None = None,
         budget: DecodeBudget | None = None,
+        colour_sampler: FrameSampler | None = None,
     ) -> None:
         cv2.setNumThreads(1)  # OpenCV's own threads would compete with the pool for calls that take 0.1 ms
         self._deadline = deadline
         self._sampler = sampler
+        self._colour_sampler = colour_sampler
         self._shortages = shortages
         self._budget = budget or DecodeBudget()
         self._pool = ThreadPoolExecutor(threads, thread_name_prefix="decode")
@@ -120,6 +124,7 @@ class DecodePool:
                 lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._shortages
             )
             statistics = measure(image.pixels) if self._is_sampled(frame) else None
+            colour = self._measure_colour(frame, model, image)
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
         # not the frame's fault: ends the worker, in the thread that takes the result
@@ -131,7 +136,19 @@ class DecodePool:
                 frame, model, FrameRejected(RejectReason.UNDECODABLE, f"{type(error).__name__}: {error}")
             )
         finished_s = time.monotonic()
-        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics, reservation)
+        return Decoded(frame, model, image, finished_s - started_s, finished_s, statistics, colour, reservation)
 
     def _is_sampled(self, frame: Frame) -> bool:
         return self._sampler is not None and frame.replay_of is None and self._sampler.due(frame.camera)
+
+    def _measure_colour(self, frame: Frame, model: LoadedModel, image: Image) -> int | None:
+        """Return the colour of a sampled frame that the model sees in grey. A damaged file may have any colour."""
+        sampler = self._colour_sampler
+        if sampler is None or model.measure_colour is None or frame.replay_of is not None or image.flags:
+            return None
+        if not sampler.due(frame.camera):
+            return None
+        try:
+            return model.measure_colour(frame)
+        except (FrameRejected, MemoryError):  # the frame is inspected all the same
+            return None

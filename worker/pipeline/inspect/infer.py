@@ -91,5 +91,6 @@ def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference
         heatmaps=None if output.heatmaps is None else output.heatmaps[at],
         flags=item.image.flags,
         statistics=item.statistics,
+        colour=item.colour,
         novelty=novelty,
     )

@@ -21,7 +21,8 @@ from stripwatch.worker.pipeline.inspect.decode_budget import Reservation
 class Decoded:
     """A decoded frame.
 
-    decode_s: seconds spent decoding. finished_s: monotonic time of its end. statistics: only for sampled frames.
+    decode_s: seconds spent decoding. finished_s: monotonic time of its end. statistics, colour: only for frames that
+    `DecodePool` samples.
     """
 
     frame: Frame
@@ -30,6 +31,7 @@ class Decoded:
     decode_s: float
     finished_s: float
     statistics: FrameStatistics | None = None
+    colour: int | None = None
     reservation: Reservation | None = None
 
     def release(self) -> None:
@@ -77,6 +79,7 @@ class Prediction:
     flags: tuple[FrameFlag, ...] = ()
     statistics: FrameStatistics | None = None
     novelty: float | None = None
+    colour: int | None = None
 
 
 DecodedFrame = Decoded | Skipped | RejectedFrame  # input of a batch

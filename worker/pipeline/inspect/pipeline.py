@@ -19,7 +19,7 @@ from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.process.threads import OwnedThread
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.images.image_statistics import CameraSampler
+from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
@@ -40,7 +40,7 @@ class Pipeline:
     """Takes frames with `take`, passes their events to the publisher, and finishes with `drain`.
 
     The caller registers each frame with the tracker and the limiter before `take`. sampler: selects the frames to
-    measure.
+    measure. colour_sampler: selects the frames whose colour is measured, if the model does not see colour.
     """
 
     def __init__(
@@ -54,6 +54,7 @@ class Pipeline:
         deadline: Deadline = NO_DEADLINE,
         sampler: CameraSampler | None = None,
         observer: FrameObserver | None = None,
+        colour_sampler: FrameSampler | None = None,
     ) -> None:
         self._model = model
         self._publisher = publisher
@@ -67,6 +68,7 @@ class Pipeline:
             sampler,
             metrics.memory_shortages,
             DecodeBudget(settings.inflight.decoded_bytes_max),
+            colour_sampler,
         )
         events = EventBuilder(settings.cameras)
         self._publishing = PublishStage(

@@ -5,7 +5,7 @@ from typing import Any, get_args
 import msgspec
 import pytest
 
-from stripwatch.worker.contracts.line.camera_state import Condition, NewestFrame, NoveltyCounts
+from stripwatch.worker.contracts.line.camera_state import ColourCounts, Condition, NewestFrame, NoveltyCounts
 from stripwatch.worker.dashboard.state.camera_health import ADVICE, CameraHealth
 from tests.worker.dashboard.scene.camera_states import state
 from tests.worker.dashboard.scene.story import RUNNING
@@ -43,7 +43,7 @@ def test_a_camera_without_a_fault_is_ok_as_long_as_its_worker_repeats_it() -> No
 def test_every_condition_has_a_word_a_colour_and_advice(condition: Condition) -> None:
     found = health(heard((condition, 60)))
     assert found["word"] == condition.replace("_", " ")
-    assert found["kind"] == ("warn" if condition in ("blurred", "novel", "misnamed", "drifting") else "bad")
+    assert found["kind"] == ("warn" if condition in ("blurred", "novel", "coloured", "misnamed", "drifting") else "bad")
     assert found["advice"] == ADVICE[condition]
     assert found["since_ms"] == NOW_MS - 60_000
 
@@ -117,3 +117,10 @@ def test_the_facts_compare_the_novel_frames_with_the_expected_share() -> None:
     facts = dict(health(heard(novelty=NoveltyCounts(600, 1500, 125, 0.01)))["facts"])
     assert facts["Novel in 600 s"] == "125 of 1,500 frames (1 % expected)"
     assert "Novel in 600 s" not in dict(health(heard(novelty=None))["facts"])
+
+
+def test_the_facts_state_how_many_frames_have_colour() -> None:
+    facts = dict(health(heard(colour=ColourCounts(20, 3, 57)))["facts"])
+    assert facts["With colour"] == "3 of 20 checked frames, up to 57 of 255"
+    assert dict(health(heard(colour=ColourCounts(4, 0, 0)))["facts"])["With colour"] == "0 of 4 checked frames"
+    assert "With colour" not in dict(health(heard())["facts"])

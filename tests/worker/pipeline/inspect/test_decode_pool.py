@@ -2,17 +2,22 @@
 
 import threading
 import time
+from collections.abc import Iterable
 from dataclasses import replace
 
+import pytest
 from structlog.testing import capture_logs
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import DiscardedValue
 from stripwatch.worker.images.decode_spec import Image
-from stripwatch.worker.images.image_statistics import CameraSampler
+from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler
+from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.pipeline.inspect.deadline import Deadline
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
-from stripwatch.worker.pipeline.inspect.outcomes import Decoded, RejectedFrame, Skipped
+from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model
 
@@ -108,3 +113,65 @@ def test_a_replayed_frame_is_not_measured() -> None:
     pool.close()
     heads = [pool.head(None) for _ in range(2)]
     assert [isinstance(head, Decoded) and head.statistics is not None for head in heads] == [True, False]
+
+
+class ColourMeter:
+    """Measures the colour of frames, and records which."""
+
+    def __init__(self, error: Exception | None = None) -> None:
+        self.measured: list[int] = []
+        self._error = error
+
+    def __call__(self, frame: Frame) -> int:
+        self.measured.append(frame.position.offset)
+        if self._error:
+            raise self._error
+        return 42
+
+
+def decoded(model: LoadedModel, frames: Iterable[Frame], interval_frames: int = 1) -> list[DecodedFrame]:
+    pool = DecodePool(1, colour_sampler=FrameSampler(interval_frames))
+    for frame in frames:
+        pool.submit(frame, model)
+    pool.close()
+    outcomes = []
+    while (outcome := pool.head(None)) is not None:
+        outcomes.append(outcome)
+    return outcomes
+
+
+def test_measures_the_colour_of_one_frame_in_three_of_a_model_that_sees_grey() -> None:
+    meter = ColourMeter()
+    outcomes = decoded(make_model(measure_colour=meter), (make_frame(offset) for offset in range(7)), 3)
+    assert meter.measured == [0, 3, 6]
+    assert [outcome.colour for outcome in outcomes if isinstance(outcome, Decoded)] == [
+        42,
+        None,
+        None,
+        42,
+        None,
+        None,
+        42,
+    ]
+
+
+def test_measures_no_colour_of_replayed_or_flagged_frames_or_for_a_model_that_sees_colour() -> None:
+    meter = ColourMeter()
+    flagged = replace(IMAGE, flags=(FrameFlag.DAMAGED,))
+    replayed = replace(make_frame(1), replay_of="0")
+    for model, frame in (
+        (make_model(measure_colour=meter), replayed),
+        (make_model(measure_colour=meter, decode=lambda *_: flagged), make_frame(2)),
+        (make_model(), make_frame(3)),
+    ):
+        (outcome,) = decoded(model, [frame])
+        assert isinstance(outcome, Decoded)
+        assert outcome.colour is None
+    assert meter.measured == []
+
+
+@pytest.mark.parametrize("error", [FrameRejected(RejectReason.DAMAGED, ""), MemoryError()])
+def test_a_frame_whose_colour_cannot_be_measured_is_inspected_all_the_same(error: Exception) -> None:
+    (outcome,) = decoded(make_model(measure_colour=ColourMeter(error)), [make_frame(0)])
+    assert isinstance(outcome, Decoded)
+    assert outcome.colour is None

@@ -1,5 +1,8 @@
 """Schema of the results of a stress test, in evaluation.json."""
 
+from collections.abc import Sequence
+from dataclasses import fields
+
 import msgspec
 
 from stripwatch.worker.contracts.model_record import WithstoodChange
@@ -30,6 +33,18 @@ class StressPoint(msgspec.Struct, frozen=True):
     def unsure(self) -> int:
         """Number of frames with the verdict `unsure`."""
         return self.frames - self.certain_right - self.confidently_wrong
+
+    @classmethod
+    def pool(cls, points: Sequence["StressPoint"]) -> "StressPoint":
+        """Add up the counts of several models at the same strength, and average the statistics over all frames."""
+        frames = sum(point.frames for point in points)
+        means = {
+            each.name: sum(point.frames * getattr(point.statistics, each.name) for point in points) / frames
+            for each in fields(FrameStatistics)
+        }
+        names = ("right", "certain_right", "confidently_wrong", "novel")
+        counts = {name: sum(getattr(point, name) for point in points) for name in names}
+        return cls(points[0].strength, frames, **counts, statistics=FrameStatistics(**means))
 
 
 class StressChange(msgspec.Struct, frozen=True):
@@ -70,6 +85,20 @@ class StressResults(msgspec.Struct, frozen=True):
     frames: int
     unchanged: StressPoint
     changes: list[StressChange]
+
+    @classmethod
+    def pool(cls, results: Sequence["StressResults"]) -> "StressResults":
+        """Combine the results of several models, such as those of the folds of a cross-validation.
+
+        All of them have the same changes and strengths. The limits are those of the pooled counts.
+        """
+        unchanged = StressPoint.pool([each.unchanged for each in results])
+        changes = []
+        for alike in zip(*(each.changes for each in results), strict=True):
+            strengths = zip(*(each.points for each in alike), strict=True)
+            points = [StressPoint.pool(each) for each in strengths]
+            changes.append(StressChange.of(alike[0].name, alike[0].unit, points, unchanged))
+        return cls(unchanged.frames, unchanged, changes)
 
     @property
     def limits(self) -> dict[str, WithstoodChange]:

@@ -70,6 +70,14 @@ Unknown = Annotated[
         "are used, whatever their labels. Measures how many the novelty detector finds. Repeatable."
     ),
 ]
+StressFrames = Annotated[
+    int,
+    typer.Option(
+        min=0,
+        help="Number of frames that are changed on purpose to measure what the model withstands, in crossval of each "
+        "fold. 0 omits that.",
+    ),
+]
 LeaveOneOut = Annotated[
     bool,
     typer.Option(

@@ -10,7 +10,7 @@ from rich.table import Table
 from stripwatch.export.results.run_evaluation import Evaluation, Interval, total
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
-from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, TestLayout, Unknown
+from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, StressFrames, TestLayout, Unknown
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -46,13 +46,7 @@ def evaluate(
         Path | None,
         typer.Option(help="Folder in which the features of all frames are kept for later evaluations."),
     ] = None,
-    stress_frames: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Number of frames that are changed on purpose to measure what the model withstands. 0 omits that.",
-        ),
-    ] = 100,
+    stress_frames: StressFrames = 100,
     out: Annotated[
         Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
     ] = None,
@@ -75,7 +69,8 @@ def evaluate(
 
     "stress" states what the model withstands: --stress-frames of the frames are made darker, noisy, blurred, dusty and
     so on, at several strengths, and judged as a worker would judge them. For each kind of change it states the strength
-    up to which the model is reliable. This takes about 50 predictions per frame.
+    up to which the model is reliable. This takes about 50 predictions per frame; the command prints how long that will
+    take on this machine before it starts.
 
     For a run of fit --task anomaly, "anomaly" states the AUROC, the share of defects found at the threshold, and both
     for each kind of defect if the images are sorted into classes. --recall, --unknown, --no-leave-one-out and --cache

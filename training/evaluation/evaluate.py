@@ -35,7 +35,13 @@ from stripwatch.training.evaluation.predictions import ScoredFrames, read_test_f
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
-from stripwatch.training.stress.measurement import STRESS_FRAMES, choose_frames, measure_stress, stressed_model
+from stripwatch.training.stress.measurement import (
+    STRESS_FRAMES,
+    choose_frames,
+    measure_stress,
+    say_duration,
+    stressed_model,
+)
 from stripwatch.training.stress.plots import draw_stress
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import make_folder, require_outside
@@ -137,6 +143,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         if settings.stress_frames:
             stressed = stressed_model(settings.run, run, model, evaluation.thresholds, evaluation.calibration.applied)
             frames = choose_frames(measured.frames, settings.stress_frames)
+            say_duration(stressed, measured.root, frames)
             evaluation = msgspec.structs.replace(
                 evaluation, stress=measure_stress(stressed, measured.root, frames, progress)
             )

@@ -20,6 +20,7 @@ from stripwatch.training.datasets.cli_options import (
     Layout,
     LeaveOneOut,
     MergeLabels,
+    StressFrames,
     TaskOption,
     Unknown,
     ValShare,
@@ -73,6 +74,7 @@ def crossval(
     bit_depth: BitDepth = None,
     unknown: Unknown = None,
     leave_one_out: LeaveOneOut = True,
+    stress_frames: StressFrames = 0,
     json_file: JsonFile = None,
 ) -> None:
     """Cross-validate a network: every image is scored once, by a model that was not fitted on it.
@@ -85,6 +87,10 @@ def crossval(
     each class is left out in turn: a classifier, the detector and the threshold are fitted on the features of the other
     classes, and the held-out frames of the class should come out as novel. False alarms are held-out frames above the
     threshold of their fold. The features of a frozen backbone are computed once for all folds.
+
+    "stress" states what the models withstand, as in evaluate, with the shares at every strength of each change. The
+    model of each fold is tested on --stress-frames of its held-out frames; thresholds and temperature are chosen on the
+    held-out frames of the other folds. This takes about 50 predictions per frame, and is omitted unless you ask for it.
 
     \b
     Example:
@@ -101,10 +107,12 @@ def crossval(
         unknown=tuple(unknown or ()),
         leave_one_out=leave_one_out,
         merge_labels=merge_labels,
+        stress_frames=stress_frames,
     )
     own: list[str | Path] = ["--folds", str(folds)]
     own += [word for each in unknown or () for word in ("--unknown", each)]
     own += [] if leave_one_out else ["--no-leave-one-out"]
+    own += _stress_words(stress_frames)
     settings = replace(settings, command=_command("crossval", settings, own))
     finish(_cross_validate(settings), json_file)
 
@@ -143,6 +151,7 @@ def compare(
     clean_label: CleanLabel = None,
     merge_labels: MergeLabels = False,
     bit_depth: BitDepth = None,
+    stress_frames: StressFrames = 0,
     json_file: JsonFile = None,
 ) -> None:
     """Compare networks on the same split by accuracy, size and inference speed, and choose a winner.
@@ -150,6 +159,9 @@ def compare(
     Each network is fitted, evaluated, exported, and timed in the worker's inference session. All other options are
     passed to each fit. OUT/report.html shows the results and links to the report of each network; they are also in
     leaderboard.csv, leaderboard.json and leaderboard.png.
+
+    --stress-frames adds what each network withstands, as in evaluate. This takes about 50 predictions per frame and
+    network, which can be longer than the fits, so it is omitted unless you ask for it.
 
     \b
     Example:
@@ -167,15 +179,17 @@ def compare(
     settings = CompareSettings(
         folder, out, candidates, Rule.parse(rule), seed, val_share, layout, task, clean_label, context.args, bit_depth
     )
-    settings = replace(settings, merge_labels=merge_labels)
+    settings = replace(settings, merge_labels=merge_labels, stress_frames=stress_frames)
     own = ["--networks", networks, "--rule", rule, "--val-share", f"{val_share:g}"]
     own += [word for text in set_ or [] for word in ("--set", text)]
+    own += _stress_words(stress_frames)
     finish(_compare(replace(settings, command=_command("compare", settings, own))), json_file)
 
 
 def _cross_validate(settings: CrossvalSettings) -> Outcome:
     from stripwatch.training.experiments.crossval import cross_validate, summarize
     from stripwatch.training.novelty.report import novelty_table
+    from stripwatch.training.stress.report import strengths_table
 
     with hint_if_interrupted(_how_to_continue):
         result = cross_validate(settings)
@@ -185,6 +199,7 @@ def _cross_validate(settings: CrossvalSettings) -> Outcome:
     summary = {**head, **summarize(result), "report": str(report)}
     counted = with_counts(summary, read_run(out / "fold-1").files, _crossval_facts(result))
     tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
+    tables += [strengths_table(result.stress)] if result.stress else []
     return Outcome(*counted, tables, [step], {"report": report})
 
 
@@ -214,6 +229,10 @@ def _command(name: str, settings: CrossvalSettings | CompareSettings, own: Seque
         words += ["--bit-depth", str(settings.bit_depth)]
     words += ["--merge-labels"] if settings.merge_labels else []
     return command_text("train", name, "--data", settings.data, *own, *words, *settings.flags, "--out", settings.out)
+
+
+def _stress_words(frames: int) -> list[str]:
+    return ["--stress-frames", str(frames)] if frames else []
 
 
 def _crossval_facts(result: CrossvalResult) -> dict[str, str]:

@@ -9,6 +9,7 @@ import msgspec
 
 from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation
+from stripwatch.export.results.stress_results import StressResults
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import Run, Task, read_run
@@ -47,7 +48,11 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class CompareSettings:
-    """Settings of a comparison. flags: options passed to each fit. command: command line, for the page."""
+    """Settings of a comparison.
+
+    flags: options passed to each fit. command: command line, for the page. stress_frames: number of validation frames
+    that are changed on purpose to measure what each network withstands; 0 omits that.
+    """
 
     data: Path
     out: Path
@@ -62,6 +67,7 @@ class CompareSettings:
     bit_depth: int | None = None
     command: str = ""
     merge_labels: bool = False
+    stress_frames: int = 0
 
     def folder(self, candidate: Candidate) -> Path:
         """Return the run folder of a network."""
@@ -180,13 +186,15 @@ def _measure(settings: CompareSettings, candidate: Candidate) -> LeaderboardEntr
     folder, record = settings.folder(candidate), settings.out / f"{candidate.name}.entry.json"
     run = read_run(folder)
     before = _read_entry(record)
-    if before is not None and before.model_sha256 == run.model_sha256:
+    stress_frames = min(settings.stress_frames, len(run.split.validation))
+    if before is not None and before.model_sha256 == run.model_sha256 and _has_stress(before.stress, stress_frames):
         return before
     say(f"{candidate.name}: evaluating, exporting, timing")
     evaluation = read_evaluation(folder, run)
     has_report = (folder / REPORT_FOLDER / REPORT_FILE).exists()  # the page of the comparison links to it
-    if evaluation is None or evaluation.measured_on != "validation" or not has_report:
-        evaluation = evaluate_run(EvaluateSettings(folder, settings.data, stress_frames=0))
+    is_complete = evaluation is not None and _has_stress(evaluation.stress, stress_frames) and has_report
+    if evaluation is None or evaluation.measured_on != "validation" or not is_complete:
+        evaluation = evaluate_run(EvaluateSettings(folder, settings.data, stress_frames=stress_frames))
     entry = _entry(candidate, run, evaluation, load_model(folder).count_params())
     try:
         entry = _with_speed(entry, folder, settings.data, settings.bundle(candidate))
@@ -195,6 +203,11 @@ def _measure(settings: CompareSettings, candidate: Candidate) -> LeaderboardEntr
         entry = msgspec.structs.replace(entry, note=str(error))
     atomic_write(record, msgspec.json.encode(entry))
     return entry
+
+
+def _has_stress(stress: StressResults | None, frames: int) -> bool:
+    """Return whether the stress test with this number of frames was made; 0 asks for none."""
+    return not frames or (stress is not None and stress.frames == frames)
 
 
 def _read_entry(record: Path) -> LeaderboardEntry | None:
@@ -222,11 +235,14 @@ def _entry(candidate: Candidate, run: Run, evaluation: Evaluation, parameters: i
         total_s=run.seconds["total"],
         model_sha256=run.model_sha256,
         left_out_mean=evaluation.novelty.left_out_mean if evaluation.novelty else None,
+        stress=evaluation.stress,
     )
 
 
 def _with_speed(entry: LeaderboardEntry, folder: Path, data: Path, file: Path) -> LeaderboardEntry:
     """Export the run unless that is done, and add the speeds that the worker's session measures at warm-up."""
+    if file.exists() and entry.stress and read_bundle(file).manifest.withstands != entry.stress.limits:
+        file.unlink()  # it was exported before the stress test
     if not file.exists():
         export_run(ExportSettings(folder, file, name=entry.name, data=data))
     bundle = read_bundle(file)

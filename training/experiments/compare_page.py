@@ -6,6 +6,7 @@ from pathlib import Path
 
 from stripwatch.export.reporting.charts import draw_intervals
 from stripwatch.export.reporting.html import page, picture, table
+from stripwatch.export.results.stress_results import limits_text
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.experiments.crossval_page import interval, report_link, run_facts
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry
@@ -14,6 +15,7 @@ from stripwatch.worker.common.terminal.progress import duration
 _COLUMNS = (
     *("network (report)", "accuracy", "95 % interval", "macro-F1", "parameters", "bundle, MB", "training"),
     *("frames/s at batch 1", "frames/s", "best batch", "left-out classes detected"),
+    "changes withstood",
 )
 
 
@@ -37,6 +39,7 @@ def compare_page(board: Leaderboard, run: Run, plot: bytes, command: str) -> str
         "<h2>Networks</h2>",
         table(_COLUMNS, [_row(entry, board) for entry in board.entries], "numbers"),
         *(_note(entry) for entry in board.entries if entry.note),
+        _stress(board),
     ]
     return page(title, note, parts)
 
@@ -68,7 +71,26 @@ def _row(entry: LeaderboardEntry, board: Leaderboard) -> tuple[str, ...]:
         f"{entry.frames_per_second:,.1f}" if timed else "-",
         str(entry.batch) if timed else "-",
         "-" if entry.left_out_mean is None else f"{entry.left_out_mean:.3f}",
+        entry.withstood_text,
     )
+
+
+def _stress(board: Leaderboard) -> str:
+    """Return a table of the strength at which each network fails, or nothing if no network was tested."""
+    tested = {entry.name: entry.stress.limits for entry in board.entries if entry.stress is not None}
+    if not tested:
+        return ""
+    changes = {name: limit.unit for limits in tested.values() for name, limit in limits.items()}
+    rows = [
+        (name, unit, *(limits_text(limits[name])[1] if name in limits else "" for limits in tested.values()))
+        for name, unit in changes.items()
+    ]
+    note = (
+        '<p class="note">The first strength at which a network is not reliable; - if it withstands all of them. The '
+        "reports of the networks show the shares.</p>"
+    )
+    columns = ("change", "unit", *tested)
+    return f"<h2>What the networks withstand</h2>{note}{table(columns, rows, 'numbers')}"
 
 
 def _note(entry: LeaderboardEntry) -> str:

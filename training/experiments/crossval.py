@@ -27,6 +27,7 @@ from stripwatch.training.evaluation.predictions import ScoredFrames, score_frame
 from stripwatch.training.evaluation.scores import macro_f1_interval, measure_scores
 from stripwatch.training.experiments.crossval_page import crossval_page
 from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
+from stripwatch.training.experiments.crossval_stress import FoldScores, measure_folds
 from stripwatch.training.experiments.fit_subprocess import (
     check_earlier_fit,
     check_flags,
@@ -41,6 +42,7 @@ from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.novelty.report import novelty_summary
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import fold_frames
+from stripwatch.training.stress.report import stress_summary
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.path_text import path_text
@@ -54,7 +56,8 @@ class CrossvalSettings:
     """Settings of a cross-validation.
 
     flags: options passed to each fit. command: command line, for the page. unknown: folders of images that the model
-    should not know. leave_one_out: leave out each class in turn.
+    should not know. leave_one_out: leave out each class in turn. stress_frames: number of held-out frames of each fold
+    that are changed on purpose to measure what the model withstands; 0 omits that.
     """
 
     data: Path
@@ -70,6 +73,7 @@ class CrossvalSettings:
     merge_labels: bool = False
     unknown: tuple[Path, ...] = ()
     leave_one_out: bool = True
+    stress_frames: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,6 +118,9 @@ def cross_validate(settings: CrossvalSettings) -> CrossvalResult:
     result = pool(scored, settings.seed)
     if novelty is not None:
         result = msgspec.structs.replace(result, novelty=novelty.results())
+    if settings.stress_frames:
+        tested = [FoldScores(folder, fold.run, fold.scored) for folder, fold in zip(folders, scored, strict=True)]
+        result = msgspec.structs.replace(result, stress=measure_folds(tested, settings.stress_frames))
     pictures = novelty.pictures() if novelty else {}
     atomic_write(settings.out / "crossval.json", msgspec.json.format(msgspec.json.encode(result)))
     atomic_write(settings.out / REPORT_FILE, crossval_page(result, scored[0].run, settings.command, pictures).encode())
@@ -214,6 +221,7 @@ def summarize(result: CrossvalResult) -> dict[str, Any]:
         "wrong": [wrong.frame for wrong in result.wrong],
         "localisation": places and {name: round(share, 4) for name, share in total(places).shares.items()},
         "novelty": result.novelty and novelty_summary(result.novelty),
+        "stress": result.stress and stress_summary(result.stress),
     }
 
 

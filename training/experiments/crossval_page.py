@@ -12,9 +12,15 @@ from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
 from stripwatch.training.experiments.crossval_result import CrossvalResult
 from stripwatch.training.novelty.measurement import PICTURES
 from stripwatch.training.novelty.report import novelty_section
+from stripwatch.training.stress.plots import draw_stress
+from stripwatch.training.stress.report import strengths_section, stress_section
 from stripwatch.worker.common.terminal.progress import duration
 
 _WRONG_MAX = 200
+_STRESS_NOTE = (
+    '<p class="note">The model of each fold was tested on frames that it was not fitted on. Its thresholds and its '
+    "temperature were chosen on the held-out frames of the other folds.</p>"
+)
 
 
 def crossval_page(result: CrossvalResult, run: Run, command: str, pictures: Mapping[str, bytes]) -> str:
@@ -42,6 +48,9 @@ def crossval_page(result: CrossvalResult, run: Run, command: str, pictures: Mapp
     if result.novelty is not None:
         parts.append(novelty_section(result.novelty))
         parts += [picture(PICTURES[name], png) for name, png in pictures.items()]
+    if result.stress is not None:
+        parts += [stress_section(result.stress), _STRESS_NOTE]
+        parts += [picture("Verdicts on changed frames", draw_stress(result.stress)), strengths_section(result.stress)]
     return page(title, note, parts)
 
 

@@ -4,6 +4,7 @@ import msgspec
 
 from stripwatch.export.results.novelty_results import NoveltyResults
 from stripwatch.export.results.run_evaluation import Interval, Localization
+from stripwatch.export.results.stress_results import StressResults
 from stripwatch.worker.contracts.model_record import ClassFigures
 
 
@@ -30,7 +31,8 @@ class CrossvalResult(msgspec.Struct, frozen=True):
 
     macro_f1: None if no frame has a label and none is predicted. fold_accuracy: accuracy of each fold. confusion: rows
     are true labels, columns are predicted labels; None in task multilabel. novelty: None if the runs have no novelty
-    detector, and in files of earlier versions.
+    detector, and in files of earlier versions. stress: what the models withstand, each tested on frames that it was
+    not fitted on, pooled over the folds; None if this was not measured.
     """
 
     frames: int
@@ -45,3 +47,4 @@ class CrossvalResult(msgspec.Struct, frozen=True):
     folds: list[FoldResult]
     confusion: list[list[int]] | None
     novelty: NoveltyResults | None = None
+    stress: StressResults | None = None

@@ -13,6 +13,7 @@ from rich.table import Table
 from stripwatch.export.reporting.axes import use_log_scale
 from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, to_png
 from stripwatch.export.results.run_evaluation import Interval
+from stripwatch.export.results.stress_results import StressResults
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.terminal.tables import numbers_table
 
@@ -23,7 +24,8 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
     macro_f1: None if no frame has a label. epoch_s, features_s, total_s: seconds per epoch, for computing the features
     of a frozen backbone, and in total. frames_per_second: at the best batch size. Speeds are measured with ONNX Runtime
     in the worker's session; they are 0 if the export failed, with the reason in note. left_out_mean: mean share of a
-    class that a novelty detector fitted without it detects; None if it was not measured.
+    class that a novelty detector fitted without it detects; None if it was not measured. stress: what the network
+    withstands; None if that was not measured.
     """
 
     name: str
@@ -44,6 +46,19 @@ class LeaderboardEntry(msgspec.Struct, frozen=True):
     batch: int = 0
     note: str = ""
     left_out_mean: float | None = None
+    stress: StressResults | None = None
+
+    @property
+    def withstood(self) -> tuple[int, int] | None:
+        """Return the number of changes that the network withstands at every strength, and the number of changes."""
+        if self.stress is None:
+            return None
+        return sum(each.fails_at is None for each in self.stress.changes), len(self.stress.changes)
+
+    @property
+    def withstood_text(self) -> str:
+        """Return the same as text, or "-" if it was not measured."""
+        return "-" if self.withstood is None else "{} of {}".format(*self.withstood)
 
 
 class Leaderboard(msgspec.Struct, frozen=True):
@@ -114,7 +129,7 @@ def to_table(board: Leaderboard) -> Table:
     """Return the leaderboard as a table for the terminal. A star marks the Pareto front."""
     table = numbers_table(
         *("network", "accuracy", "95 % from", "to", "macro-F1", "parameters", "MB", "s per epoch"),
-        *("frames/s at batch 1", "frames/s", "batch", "left-out classes detected"),
+        *("frames/s at batch 1", "frames/s", "batch", "left-out classes detected", "changes withstood"),
     )
     for entry in board.entries:
         accuracy = entry.accuracy
@@ -130,6 +145,7 @@ def to_table(board: Leaderboard) -> Table:
             f"{entry.frames_per_second:,.1f}",
             str(entry.batch),
             "-" if entry.left_out_mean is None else f"{entry.left_out_mean:.3f}",
+            entry.withstood_text,
         )
     return table
 
@@ -172,7 +188,9 @@ def _draw_entry(axis: Any, entry: LeaderboardEntry, wins: bool) -> None:
 
 
 def _row(entry: LeaderboardEntry, board: Leaderboard) -> dict[str, Any]:
-    row: dict[str, Any] = msgspec.to_builtins(entry)
+    row: dict[str, Any] = msgspec.to_builtins(msgspec.structs.replace(entry, stress=None))
+    del row["stress"]  # leaderboard.json has the details
+    row["changes_withstood"] = "" if entry.withstood is None else entry.withstood[0]
     for name in ("accuracy", "macro_f1"):
         figure = row.pop(name) or dict.fromkeys(("value", "low", "high"), "")
         row |= {name: figure["value"], f"{name}_low": figure["low"], f"{name}_high": figure["high"]}

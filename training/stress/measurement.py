@@ -1,5 +1,6 @@
 """Stress test: counts the verdicts of a model on frames that are changed on purpose."""
 
+import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, fields
@@ -20,6 +21,8 @@ from stripwatch.export.runs.run_folder import Run, SplitFrame
 from stripwatch.training.stress.changed_frames import changed_frame, decode_source
 from stripwatch.training.stress.changes import CHANGES, Change
 from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.progress import duration
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.image_statistics import FrameStatistics, measure
@@ -28,6 +31,7 @@ from stripwatch.worker.model.verdict import Decision, DecisionPolicy
 
 STRESS_FRAMES = 100  # a share of 2 % has a 95 % interval from 0.6 to 7 %
 _BATCH = 32
+_TRIAL_FRAMES = 4  # of each change
 
 Predict = Callable[[Pixels], tuple[Array, Array | None]]
 
@@ -98,6 +102,42 @@ def stressed_model(
         novelty_threshold=run.novelty.threshold if run.novelty else None,
     )
     return StressedModel(predict, policy, run.decode)
+
+
+def say_duration(model: StressedModel, root: Path, frames: Sequence[SplitFrame], models: int = 1) -> None:
+    """Print how long a stress test will take, and how to omit it.
+
+    models: number of models that are tested, each with as many frames. Raises InputError if a file is missing or has
+    changed since the run.
+    """
+    seconds = models * estimate_s(model, root, frames)
+    predictions = models * len(frames) * (1 + sum(len(change.strengths) for change in CHANGES))
+    say(f"stress test: {predictions:,} predictions, about {duration(seconds)}; --stress-frames 0 omits it")
+
+
+def estimate_s(
+    model: StressedModel, root: Path, frames: Sequence[SplitFrame], now_s: Callable[[], float] = time.perf_counter
+) -> float:
+    """Return the expected duration of measure_stress, in seconds, from a trial on one batch of frames.
+
+    Raises InputError if a file is missing or has changed since the run.
+    """
+    if not frames:
+        return 0.0
+    part = frames[:_BATCH]
+    files = [read_frame(root, frame) for frame in part]
+    batch = np.stack([decode(file, model.decode).pixels for file in files])
+    model.predict(batch)  # the first prediction also compiles the model
+    at_s = now_s()
+    model.predict(batch)
+    predicting_s = (now_s() - at_s) / len(part)
+    tried = [(change, decode_source(file, model.decode)) for change in CHANGES for file in files[:_TRIAL_FRAMES]]
+    with ThreadPoolExecutor(usable_cores()) as pool:
+        at_s = now_s()
+        list(pool.map(lambda each: changed_frame(each[0], each[0].strengths[0], model.decode, each[1], ""), tried))
+        changing_s = (now_s() - at_s) / len(tried)
+    settings = 1 + sum(len(change.strengths) for change in CHANGES)
+    return len(frames) * settings * (predicting_s + changing_s)
 
 
 def measure_stress(

@@ -16,6 +16,7 @@ from stripwatch.export.results.stress_results import (
 from stripwatch.worker.common.terminal.tables import numbers_table
 
 COLUMNS = ("change", "unit", "reliable to", "fails at", "right and certain", "confidently wrong", "unsure", "novel")
+STRENGTH_COLUMNS = ("change", "strength", "right", "right and certain", "confidently wrong", "unsure", "novel")
 _NOTE = (
     "Every frame was changed on purpose, and judged as a worker would judge it, novelty score included. The shares are "
     "those at the strongest change that was tried. Reliable: at most "
@@ -35,6 +36,30 @@ def stress_rows(results: StressResults) -> list[tuple[str, ...]]:
     """Return one row per change, with the columns of COLUMNS. The first row is that without a change."""
     unchanged = ("none", "", "-", "-", *_shares(results.unchanged))
     return [unchanged, *(_row(change) for change in results.changes)]
+
+
+def strengths_section(results: StressResults) -> str:
+    """Return the results at every strength as HTML, without the plot."""
+    return f"<h3>Every strength</h3>{table(STRENGTH_COLUMNS, strength_rows(results), 'numbers')}"
+
+
+def strength_rows(results: StressResults) -> list[tuple[str, ...]]:
+    """Return one row per change and strength, with the columns of STRENGTH_COLUMNS."""
+    rows = [("none", "", *_all_shares(results.unchanged))]
+    for change in results.changes:
+        rows += [
+            (change.name, f"{point.strength:g}" if change.unit else "", *_all_shares(point)) for point in change.points
+        ]
+    return rows
+
+
+def strengths_table(results: StressResults) -> Table:
+    """Return the results at every strength for the terminal."""
+    found = numbers_table(*STRENGTH_COLUMNS)
+    found.caption = f"{results.frames:,} frames were changed"
+    for row in strength_rows(results):
+        found.add_row(*row)
+    return found
 
 
 def stress_table(results: StressResults) -> Table:
@@ -70,6 +95,10 @@ def _row(change: StressChange) -> tuple[str, ...]:
 def _shares(point: StressPoint) -> tuple[str, ...]:
     counts = (point.certain_right, point.confidently_wrong, point.unsure, point.novel)
     return tuple(f"{count / point.frames:.1%}" for count in counts)
+
+
+def _all_shares(point: StressPoint) -> tuple[str, ...]:
+    return (f"{point.right / point.frames:.1%}", *_shares(point))
 
 
 def _shares_json(point: StressPoint) -> dict[str, float]:

@@ -36,7 +36,7 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     unknown = tmp_path / "unknown"
     unknown.mkdir()
     cv2.imwrite(str(unknown / "black.png"), np.zeros((96, 96), np.uint8))
-    words += [*FLAGS, "--weights", str(random_weights), "--unknown", str(unknown)]
+    words += [*FLAGS, "--weights", str(random_weights), "--unknown", str(unknown), "--stress-frames", "6"]
     assert run_cli(monkeypatch, *words) == 0
     printed = capsys.readouterr()
     summary = json.loads(printed.out.splitlines()[-1])
@@ -52,6 +52,8 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     assert novelty["false_alarms"]["frames"] == 60
     assert {label: each["frames"] for label, each in novelty["left_out"].items()} == dict.fromkeys(LABELS, 20)
     assert novelty["unknown"][str(unknown)]["frames"] == 1  # ten frames a class are too few to detect it
+    assert summary["stress"]["frames"] == 12  # six of each fold
+    assert "stress test: 612 predictions, about" in printed.err
     assert not (out / "features").exists()
     assert summary["fold_accuracy"] == [round(run.validation.accuracy, 4) for run in runs]
     record = json.loads((out / "crossval.json").read_text())

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripwatch.export.results.run_evaluation import Interval
+from stripwatch.export.results.stress_results import StressChange, StressPoint, StressResults
 from stripwatch.training.experiments.leaderboard import (
     Leaderboard,
     LeaderboardEntry,
@@ -19,6 +20,7 @@ from stripwatch.training.experiments.leaderboard import (
     to_table,
 )
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.images.image_statistics import FrameStatistics
 from tests.printed import as_printed
 
 
@@ -122,3 +124,19 @@ def test_the_table_is_readable_in_80_columns() -> None:
     assert max(map(len, text.splitlines())) <= 80
     assert {"123,456.7", "0.9950", "batch"} <= set(text.split())
     assert not any(len(word) == 1 and word.isalpha() and word != "s" for word in text.split())
+
+
+def test_counts_the_changes_that_a_network_withstands() -> None:
+    statistics = FrameStatistics(100.0, 10.0, 0.1)
+    unchanged = StressPoint(0, 10, 10, 10, 0, 0, statistics)
+    changes = [
+        StressChange.of(name, "factor", [StressPoint(1, 10, right, right, 10 - right, 0, statistics)], unchanged)
+        for name, right in (("darker", 10), ("noise", 2), ("dust", 10))
+    ]
+    tested = msgspec.structs.replace(ENTRIES[0], stress=StressResults(10, unchanged, changes))
+    board = rank([tested, ENTRIES[1]], Rule.parse("best"))
+    rows = list(csv.DictReader(to_csv(board).decode().splitlines()))
+    assert [row["changes_withstood"] for row in rows] == ["2", ""]
+    assert "stress" not in rows[0]
+    assert "2 of 3" in as_printed(to_table(board))
+    assert msgspec.json.decode(msgspec.json.encode(board), type=Leaderboard) == board

@@ -6,12 +6,14 @@ import msgspec
 import pytest
 
 from stripwatch.export.reporting.confidence_intervals import share_interval
+from stripwatch.export.results.stress_results import StressChange, StressPoint, StressResults
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.experiments.compare_page import compare_page
 from stripwatch.training.experiments.crossval_page import crossval_page
 from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
 from stripwatch.training.experiments.leaderboard import LeaderboardEntry, Rule, rank
 from stripwatch.worker.contracts.model_record import ClassFigures
+from stripwatch.worker.images.image_statistics import FrameStatistics
 
 pytestmark = pytest.mark.training
 
@@ -51,6 +53,29 @@ def test_the_page_of_a_cross_validation_shows_folds_settings_and_data(run: Run) 
     ):
         assert shown in page
     assert page.count("data:image/png;base64,") == 2
+
+
+def stress() -> StressResults:
+    unchanged, noisy = (
+        StressPoint(strength, 60, right, right, 60 - right, 0, FrameStatistics(100.0, 10.0, 0.1))
+        for strength, right in ((0, 60), (8, 30))
+    )
+    return StressResults(60, unchanged, [StressChange.of("noise", "grey levels", [noisy], unchanged)])
+
+
+def test_the_page_of_a_cross_validation_shows_every_strength_of_a_change(run: Run) -> None:
+    page = crossval_page(msgspec.structs.replace(crossval(), stress=stress()), run, "", {})
+    assert "<td>noise</td><td>8</td><td>50.0%</td><td>50.0%</td><td>50.0%</td><td>0.0%</td>" in page
+    assert "chosen on the held-out frames of the other folds" in page
+    assert page.count("data:image/png;base64,") == 3
+
+
+def test_the_page_of_a_comparison_shows_where_each_network_fails(run: Run) -> None:
+    tested = msgspec.structs.replace(entry("small", 50, 3369.25), stress=stress())
+    page = compare_page(rank([tested, entry("wide", 58, 10)], Rule.parse("best")), run, PNG, "")
+    assert "<th>change</th><th>unit</th><th>small</th></tr><tr><td>noise</td><td>grey levels</td><td>8</td>" in page
+    assert "<td>0 of 1</td>" in page
+    assert "What the networks withstand" not in compare_page(rank([entry("a", 5, 1)], Rule.parse("best")), run, PNG, "")
 
 
 def test_a_long_list_of_wrong_frames_is_cut_and_says_so(run: Run) -> None:

@@ -9,7 +9,13 @@ from rich.progress import Progress
 from stripwatch.export.results.stress_results import StressChange, StressPoint, is_reliable
 from stripwatch.export.runs.run_folder import SplitFrame
 from stripwatch.training.stress.changes import CHANGES
-from stripwatch.training.stress.measurement import StressedModel, choose_frames, measure_stress
+from stripwatch.training.stress.measurement import (
+    StressedModel,
+    choose_frames,
+    estimate_s,
+    measure_stress,
+    say_duration,
+)
 from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.bundle import Threshold
@@ -113,3 +119,20 @@ def test_chosen_frames_are_spread_over_the_labels() -> None:
     assert sum(frame.label == "pits" for frame in chosen) == 6
     assert len(choose_frames(frames, 500)) == 100
     assert choose_frames([], 10) == []
+
+
+def test_the_duration_is_estimated_from_a_trial(tmp_path: Path) -> None:
+    frames = grey_frames(tmp_path, *range(10, 90, 2))
+    clock = iter([0.0, 3.2, 10.0, 10.0 + 0.05 * 4 * len(CHANGES)])  # 0.1 s to predict a frame, 0.05 s to change one
+    settings = 1 + sum(len(change.strengths) for change in CHANGES)
+    found = estimate_s(model(), tmp_path, frames, lambda: next(clock))
+    assert found == pytest.approx(len(frames) * settings * 0.15)
+    assert estimate_s(model(), tmp_path, []) == 0
+
+
+def test_states_the_duration_and_how_to_omit_the_test(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    say_duration(model(), tmp_path, grey_frames(tmp_path, 100, 200), models=5)
+    shown = capsys.readouterr().err
+    settings = 1 + sum(len(change.strengths) for change in CHANGES)
+    assert f"stress test: {5 * 2 * settings} predictions, about" in shown
+    assert "--stress-frames 0 omits it" in shown

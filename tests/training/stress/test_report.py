@@ -4,7 +4,16 @@ import pytest
 
 from stripwatch.export.results.stress_results import StressChange, StressPoint, StressResults
 from stripwatch.training.stress.plots import draw_stress
-from stripwatch.training.stress.report import COLUMNS, stress_rows, stress_section, stress_summary, stress_table
+from stripwatch.training.stress.report import (
+    COLUMNS,
+    strength_rows,
+    strengths_section,
+    strengths_table,
+    stress_rows,
+    stress_section,
+    stress_summary,
+    stress_table,
+)
 from stripwatch.worker.images.image_statistics import FrameStatistics
 
 STATISTICS = FrameStatistics(100.0, 10.0, 0.1)
@@ -63,3 +72,15 @@ def test_plot_is_a_picture(results: StressResults) -> None:
     assert drawn is not None
     vermilion = (np.abs(drawn.astype(int) - (0x00, 0x5E, 0xD5)).max(axis=2) < 8).mean()
     assert vermilion > 0.001
+
+
+def test_shows_every_strength(results: StressResults) -> None:
+    assert strength_rows(results) == [
+        ("none", "", "100.0%", "100.0%", "0.0%", "0.0%", "2.0%"),
+        ("noise", "2", "99.0%", "99.0%", "0.0%", "1.0%", "2.0%"),
+        ("noise", "4", "75.0%", "75.0%", "15.0%", "10.0%", "2.0%"),
+        ("mirrored", "", "99.5%", "99.5%", "0.0%", "0.5%", "2.0%"),
+        ("rotated", "", "10.0%", "10.0%", "50.0%", "40.0%", "2.0%"),
+    ]
+    assert strengths_table(results).row_count == 5
+    assert "<td>15.0%</td>" in strengths_section(results)

@@ -35,7 +35,7 @@ def test_the_table_shows_the_main_facts(exported: Path) -> None:
             "textures 7",
             card.bundle.sha256,
             card.graph_sha256,
-            "64x64 rgb",
+            "64x64 grey",
             "mobilenet 0.25",
             "multiply-adds per frame",
         ),

@@ -30,7 +30,7 @@ def test_the_model_has_the_names_and_sizes_that_the_worker_expects(exported: Pat
         for value in (*graph.input, *graph.output)
     }
     outputs = {"scores": ["batch", 3], "heatmaps": ["batch", 2, 2, 3], "novelty": ["batch"]}
-    assert shapes == {"frames": ["batch", 64, 64, 3]} | outputs
+    assert shapes == {"frames": ["batch", 64, 64, 1]} | outputs  # the textures are grey
     assert graph.input[0].type.tensor_type.elem_type == onnx.TensorProto.UINT8
 
 

@@ -68,7 +68,7 @@ def test_the_manifest_states_the_threshold_of_the_run_and_what_was_measured(
 
 
 def test_the_novelty_score_does_not_change_scores_and_heatmaps(exported_novel: Path, exported_fp32: Path) -> None:
-    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 3), np.uint8)
+    frames = np.random.default_rng(0).integers(0, 256, (5, 64, 64, 1), np.uint8)
     with_score, without = (
         open_session(read_bundle(path), "cpu", 1, 8).predict(frames) for path in (exported_novel, exported_fp32)
     )

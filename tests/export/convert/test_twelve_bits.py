@@ -48,7 +48,7 @@ def test_the_worker_decodes_twelve_bit_frames_as_in_training(
     with pytest.raises(DataError, match=r"files do not declare a depth: 60 of 60 files.* --bit-depth 12$"):
         fit(tiny_fit(twelve_bits, tmp_path / "refused", **usual))
     run = fit(tiny_fit(twelve_bits, tmp_path / "run", bit_depth=12, **usual))
-    assert read_run(tmp_path / "run").decode == DecodeSpec(64, 64, bit_depth=12)
+    assert read_run(tmp_path / "run").decode == DecodeSpec(64, 64, "grey", bit_depth=12)
     evaluate(EvaluateSettings(tmp_path / "run"))
     export_run(ExportSettings(tmp_path / "run", tmp_path / "model.onnx"))
     verify(tmp_path / "model.onnx")
@@ -59,7 +59,7 @@ def test_the_worker_decodes_twelve_bit_frames_as_in_training(
         assert read_header(golden.encoded).bits == 16
         eight = (textures / golden.name).read_bytes()
         np.testing.assert_array_equal(
-            decode(golden.encoded, manifest.decode).pixels, decode(eight, DecodeSpec(64, 64)).pixels
+            decode(golden.encoded, manifest.decode).pixels, decode(eight, DecodeSpec(64, 64, "grey")).pixels
         )
 
     found = _inspect(tmp_path / "model.onnx", twelve_bits, tmp_path / "twelve.jsonl")

@@ -94,7 +94,7 @@ def test_tf2onnx_converts_the_score_with_a_dynamic_batch(fitted_run: Path) -> No
 
 
 def test_taps_leave_the_scores_unchanged(fitted_run: Path) -> None:
-    model, frames = load_model(fitted_run), np.random.default_rng(0).integers(0, 256, (3, 64, 64, 3), np.uint8)
+    model, frames = load_model(fitted_run), np.random.default_rng(0).integers(0, 256, (3, 64, 64, 1), np.uint8)
     view = with_taps(model, TAPS)
     assert [each.shape[-1] for each in view.outputs] == [3, 64, 128]
     np.testing.assert_array_equal(view.predict(frames, verbose=0)[0], model.predict(frames, verbose=0))

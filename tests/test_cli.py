@@ -248,9 +248,21 @@ def test_a_group_accepts_options_like_any_command() -> None:
 
 # The meaning of this value depends on the command. Every other option is defined once.
 BY_COMMAND = {
-    *("--bootstrap-servers", "--boxes", "--cache", "--coil", "--config", "--data", "--frames", "--group-id", "--json"),
+    *(
+        "--bootstrap-servers",
+        "--boxes",
+        "--cache",
+        "--cameras",
+        "--coil",
+        "--config",
+        "--data",
+        "--frames",
+        "--group-id",
+        "--json",
+    ),
     *(
         "--mm-per-frame",
+        "--network",
         "--out",
         "--port",
         "--history",

@@ -32,6 +32,11 @@ COMMANDS = (
         "Compare networks on the same split by accuracy, size and inference speed, and choose a winner.",
         passes_on=True,  # unknown options go to fit
     ),
+    LazyCommand(
+        "frontier",
+        f"{_TRAINING}.experiments.frontier_command:frontier",
+        "Find the model that costs the least processor time per frame for the accuracy that is needed.",
+    ),
 )
 app = new_app("Train, evaluate and compare classifiers for strip images, and prepare their data.", COMMANDS)
 

@@ -54,6 +54,7 @@ EXIT_CODES: dict[str, tuple[int, ...]] = {
     "train collect": (4, 6, 7),
     "train crossval": (6, 7),
     "train compare": (6, 7, 8),
+    "train frontier": (6, 7, 13),
     "export run": (6, 8),
     "export verify": (3,),
     "export show": (3, 6),

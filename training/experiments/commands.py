@@ -40,6 +40,8 @@ if TYPE_CHECKING:
     from stripwatch.training.experiments.crossval_result import CrossvalResult
     from stripwatch.training.experiments.leaderboard import Leaderboard
 
+Folds = Annotated[int, typer.Option(min=2, max=50, help="Number of folds. Each one is scored by a fit on the others.")]
+
 
 class ClassCommand(Command):
     """Command that compares classes, and says what to do instead with an anomaly model, which has none."""
@@ -63,9 +65,7 @@ def crossval(
             help="Folder for the runs, crossval.json and report.html. Run again with the same folder to continue."
         ),
     ],
-    folds: Annotated[
-        int, typer.Option(min=2, max=50, help="Number of folds. Each one is scored by a fit on the others.")
-    ] = 5,
+    folds: Folds = 5,
     seed: Annotated[int, typer.Option(min=0, help="Random seed of the folds and of each fit.")] = 0,
     layout: Layout = "auto",
     task: TaskOption = "multiclass",

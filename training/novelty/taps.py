@@ -62,7 +62,7 @@ def choose_taps(backbone: keras.Model) -> Taps:
     names of layers, so it applies to every network and every cut. A backbone that is cut before has the last blocks of
     its two coarsest maps as taps.
     """
-    blocks = _block_ends(backbone)
+    blocks = block_ends(backbone)
     if _FINE_STEP_PX in blocks and _COARSE_STEP_PX in blocks:
         positions = [blocks[_FINE_STEP_PX][-1], _middle(backbone, blocks[_COARSE_STEP_PX])]
     else:
@@ -93,7 +93,7 @@ def with_pooled_taps(model: keras.Model, taps: Taps) -> keras.Model:
     return keras.Model(view.inputs, [*view.outputs[:count], pooling(maps)])
 
 
-def _block_ends(backbone: keras.Model) -> dict[int, list[int]]:
+def block_ends(backbone: keras.Model) -> dict[int, list[int]]:
     """Return the positions of the layers that end a block, by the distance of their cells in pixels.
 
     They are the merges of a distance that has any, else the convolutions.

@@ -17,7 +17,7 @@ from rich.table import Table
 from stripwatch.worker.bench.capacity import CapacityLimits, FrameCosts, bottleneck
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.bench.embedded_broker import Broker, embedded_broker
-from stripwatch.worker.bench.plan import CameraPlan, PlanAnswer, parse_plan
+from stripwatch.worker.bench.plan import PlanAnswer, parse_plan
 from stripwatch.worker.bench.stage_costs import measure_steps
 from stripwatch.worker.bench.workloads import BenchSetup, PacedRun, SaturatedRun, pace, saturate
 from stripwatch.worker.broker.admin import temporary_topics
@@ -38,6 +38,7 @@ from stripwatch.worker.config.overrides import names_of_pairs, parse_pairs
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.line.camera_plan import CameraPlan
 from stripwatch.worker.images.image_files import suffix_for
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import require_bundle, size_check

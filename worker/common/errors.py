@@ -157,6 +157,15 @@ class MemoryShortageError(StripwatchError):
     exit_code = 12
 
 
+class RateNotReachedError(StripwatchError):
+    """No candidate of `train frontier` reaches the required frame rate on the stated number of cores.
+
+    Add cores, lower the frame rate, or search smaller networks and inputs. The report names the cheapest candidate.
+    """
+
+    exit_code = 13
+
+
 class InterruptedCommandError(StripwatchError):
     """Interrupted by Ctrl-C or SIGINT before the command had finished. The code is 143 after SIGTERM.
 

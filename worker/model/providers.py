@@ -87,12 +87,7 @@ def create_session(
     batch_frames_max: largest batch for which TensorRT builds its engine. Raises BundleError, or SettingsError if ONNX
     Runtime uses another provider.
     """
-    options = ort.SessionOptions()
-    options.log_severity_level = 3
-    # By default ONNX Runtime starts a thread for each core of the machine, even if the process may use fewer.
-    options.intra_op_num_threads = threads or library_threads()
-    # Idle threads of ONNX Runtime spin by default, and occupy the cores that decoding needs.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    options = session_options(threads)
     if provider != CPU:
         _prepare_gpu(execution.device_id)
     if provider == _TENSORRT:
@@ -113,6 +108,17 @@ def create_session(
             "its CUDA, cuDNN or TensorRT libraries are missing or too old. Install them, or set provider = 'cpu'"
         )
     return session
+
+
+def session_options(threads: int) -> ort.SessionOptions:
+    """Return the options of a session of the worker. threads: of ONNX Runtime on a CPU; 0 for its default."""
+    options = ort.SessionOptions()
+    options.log_severity_level = 3
+    # By default ONNX Runtime starts a thread for each core of the machine, even if the process may use fewer.
+    options.intra_op_num_threads = threads or library_threads()
+    # Idle threads of ONNX Runtime spin by default, and occupy the cores that decoding needs.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
 
 
 def _prepare_gpu(device_id: int) -> None:

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripwatch.worker.bench.plan import LOAD_MAX, CameraPlan, PlanAnswer, best_spread, fit, parse_plan, spread
+from stripwatch.worker.bench.plan import PlanAnswer, best_spread, fit, parse_plan, spread
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.contracts.line.camera_plan import LOAD_MAX, CameraPlan
 
 rates = st.floats(0.1, 1000)
 TOP = [f"top-{number}" for number in range(1, 13)]
@@ -27,6 +28,8 @@ def answer(*runs: float, cameras: int = 12, rate_fps: float = 30.0) -> PlanAnswe
         "12 cams with 30.0 FPS each; 256\u00d71600",
         "256x1600 pixels, 30 Hz, 12 cameras",
         "12cameras of 256x1600 at 30 images per second per camera",
+        "12 x 30 fps 256x1600",
+        "256x1600, 12x30.0fps",
     ],
 )
 def test_understands_a_plan_in_any_order(text: str) -> None:

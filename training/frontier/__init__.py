@@ -1,0 +1,1 @@
+"""The accuracy-cost frontier: how accurate networks, cuts, input sizes, decodings and precisions are at which cost."""

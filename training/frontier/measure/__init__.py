@@ -1,0 +1,1 @@
+"""Measurements of candidates: accuracy by cross-validation, and the processor time of a frame."""

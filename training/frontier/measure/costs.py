@@ -1,0 +1,178 @@
+"""Second step of a search: the cost of the candidates that could be on the frontier, measured in turns."""
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import keras
+import msgspec
+
+from stripwatch.training.frontier.measure.accuracies import Scored
+from stripwatch.training.frontier.measure.frame_cost import (
+    Round,
+    Subject,
+    measure_decoding,
+    measure_round,
+    open_subject,
+    summarize,
+)
+from stripwatch.training.frontier.measure.graphs import cut_backbone, worker_graph
+from stripwatch.training.frontier.measure.pooled_features import build_for
+from stripwatch.training.frontier.measure.search_context import SearchContext
+from stripwatch.training.frontier.plan.candidates import Candidate, Pass
+from stripwatch.training.frontier.plan.choice import Rated, most_accurate, worth_timing
+from stripwatch.training.frontier.plan.result import Cost
+from stripwatch.worker.common.errors import ExportRejectedError
+from stripwatch.worker.common.terminal.console import say
+from stripwatch.worker.common.terminal.progress import duration
+
+ROUNDS = 5
+TIMED_MAX = 20
+_ROUNDS_MAX = 50  # of a candidate that is timed again next to others
+_FRAMES = 16  # real frames that are decoded and inferred in each round
+
+
+class CostRecord(msgspec.Struct, frozen=True):
+    """Stored rounds of a candidate. batch: frames per run."""
+
+    batch: int
+    rounds: list[Round]
+
+
+@dataclass(slots=True)
+class CostMeter:
+    """Measures candidates and knows what was measured.
+
+    costs: by name of the candidate. untried: why candidates were not timed, by name.
+    """
+
+    context: SearchContext
+    costs: dict[str, Cost] = field(default_factory=dict)
+    untried: dict[str, str] = field(default_factory=dict)
+    _backbone: tuple[Pass, keras.Model] | None = None
+    _encoded: list[bytes] = field(default_factory=list)
+    _decoding_ms: dict[str, float] = field(default_factory=dict)
+    _converted: list[float] = field(default_factory=list)
+
+    @property
+    def cost_ms(self) -> dict[str, float]:
+        """Return the cost of a frame by name of the candidate, in ms."""
+        return {name: self.context.cost_ms(each.decode_ms, each.inference_ms) for name, each in self.costs.items()}
+
+    def estimate(self, scored: Sequence[Scored]) -> list[Rated]:
+        """Return the candidates with estimated costs, after the most accurate one of each network was timed.
+
+        The time of inference is taken as proportional to the multiplications, with one factor for each network.
+        """
+        anchors = {each.candidate.source.choice.name: each for each in find_anchors(scored)}
+        self.measure([each.candidate for each in anchors.values()])
+        rated = []
+        for each in scored:
+            anchor = anchors[each.candidate.source.choice.name]
+            cost = self.costs.get(anchor.candidate.name)
+            if cost is not None:
+                inference_ms = cost.inference_ms * each.macs / max(anchor.macs, 1)
+                cost_ms = self.context.cost_ms(self._decoding(each.candidate), inference_ms)
+                rated.append(Rated(each.candidate.name, each.accuracy, cost_ms))
+        return rated
+
+    def measure(self, candidates: Sequence[Candidate], again: Sequence[Candidate] = ()) -> None:
+        """Time candidates in turns until each has enough rounds. What the budget does not allow is left out.
+
+        again: candidates with enough rounds that are timed next to the others, so that other load on the machine
+        affects all of them equally.
+        """
+        subjects: dict[str, tuple[Candidate, Subject, CostRecord]] = {}
+        task = self.context.progress.add_task("converting", total=len(candidates))
+        for candidate in candidates:
+            self._add(subjects, candidate, ROUNDS)
+            self.context.progress.advance(task)
+        if not subjects:
+            return
+        for candidate in again:
+            self._add(subjects, candidate, _ROUNDS_MAX)
+        lacking = max(ROUNDS - len(record.rounds) for _, _, record in subjects.values())
+        task = self.context.progress.add_task("timing", total=lacking * len(subjects))
+        for _ in range(lacking):
+            for name, (candidate, subject, record) in subjects.items():
+                record.rounds.append(measure_round(subject))
+                self.context.store.write_record("rounds", self.context.cost_key(candidate), record)
+                self.costs[name] = summarize(record.rounds, record.batch)
+                self.context.progress.advance(task)
+
+    def _add(
+        self, subjects: dict[str, tuple[Candidate, Subject, CostRecord]], candidate: Candidate, rounds: int
+    ) -> None:
+        """Add a candidate with fewer rounds than this to those that are timed."""
+        opened = None if candidate.name in subjects else self._open(candidate, rounds)
+        if opened is not None:
+            subjects[candidate.name] = (candidate, *opened)
+
+    def _open(self, candidate: Candidate, rounds: int) -> tuple[Subject, CostRecord] | None:
+        """Open a candidate for timing; None if it has enough rounds, cannot be converted, or there is no time left."""
+        key = self.context.cost_key(candidate)
+        record = self.context.store.read_record("rounds", key, CostRecord)
+        if record is not None and len(record.rounds) >= rounds:
+            self.costs[candidate.name] = summarize(record.rounds, record.batch)
+            return None
+        graph = self.context.store.read_graph(key) or self._convert(candidate, key)
+        if graph is None:
+            return None
+        spec = candidate.source.spec(self.context.frames.bit_depth)
+        subject = open_subject(graph, spec, self._frames(), record.batch if record else None)
+        return subject, record or CostRecord(subject.batch, [])
+
+    def _convert(self, candidate: Candidate, key: str) -> bytes | None:
+        expected_s = sum(self._converted) / len(self._converted) if self._converted else 0.0
+        if self.costs and not self.context.budget.allows(expected_s):
+            self.untried[candidate.name] = f"not timed: that takes about {duration(expected_s)}, over the time budget"
+            return None
+        started = time.monotonic()
+        try:
+            backbone = cut_backbone(candidate, self.backbone_of(candidate.source))
+            graph = bytes(worker_graph(candidate, backbone, self.context.graph_spec)[0].SerializeToString())
+        except ExportRejectedError as error:
+            self.untried[candidate.name] = f"not timed: {error}"
+            say(f"{candidate.name}: not timed, because it cannot be exported: {error}")
+            return None
+        self._converted.append(time.monotonic() - started)
+        self.context.store.write_graph(key, graph)
+        return graph
+
+    def backbone_of(self, source: Pass) -> keras.Model:
+        """Return the backbone of a pass. The last one is kept, since neighbours often share it."""
+        if self._backbone is None or self._backbone[0] != source:
+            self._backbone = (source, build_for(source))
+        return self._backbone[1]
+
+    def _frames(self) -> list[bytes]:
+        if not self._encoded:
+            self._encoded.extend(self.context.frames.encoded(_FRAMES))
+        return self._encoded
+
+    def _decoding(self, candidate: Candidate) -> float:
+        key = f"{candidate.source.size} {candidate.source.decode}"
+        if key not in self._decoding_ms:
+            spec = candidate.source.spec(self.context.frames.bit_depth)
+            self._decoding_ms[key] = measure_decoding(self._frames(), spec)
+        return self._decoding_ms[key]
+
+
+def find_anchors(scored: Sequence[Scored]) -> list[Scored]:
+    """Return the most accurate candidate of each network, the one with the fewest multiplications of several."""
+    by_network: dict[str, list[Scored]] = {}
+    for each in scored:
+        by_network.setdefault(each.candidate.source.choice.name, []).append(each)
+    anchors = []
+    for group in by_network.values():
+        named = {each.candidate.name: each for each in group}
+        best = most_accurate([Rated(name, each.accuracy, each.macs) for name, each in named.items()])
+        anchors.append(named[best.name])
+    return anchors
+
+
+def choose_to_time(rated: Sequence[Rated]) -> list[str]:
+    """Return the names of the candidates to time, cheapest first; if there are too many, the most accurate ones."""
+    worth = worth_timing(rated)
+    kept = {each.name for each in sorted(worth, key=lambda each: -each.accuracy)[:TIMED_MAX]}
+    return [each.name for each in worth if each.name in kept]

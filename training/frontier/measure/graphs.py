@@ -1,0 +1,78 @@
+"""ONNX graphs of candidates, made by the code of the export. Their weights in head and detector are random."""
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import onnx
+
+from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits
+from stripwatch.export.runs.keras_model import backbone_name, exported_view, view_outputs
+from stripwatch.export.runs.novelty import NoveltyDetector
+from stripwatch.export.runs.relative_distance import RelativeDistance
+from stripwatch.training.frontier.measure.cuts import find_cuts
+from stripwatch.training.frontier.plan.candidates import Candidate
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.classifier import build_classifier
+from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.novelty.components import AXES_MAX
+from stripwatch.training.novelty.taps import Taps, choose_taps
+from stripwatch.worker.images.decode_spec import Pixels
+
+FEATURES_NAME = "features"
+_DROPOUT = 0.2  # has no effect on the graph
+
+
+@dataclass(frozen=True, slots=True)
+class GraphSpec:
+    """What the graph of a candidate contains besides its backbone. outputs: of the head. novelty: has a score of it."""
+
+    outputs: OutputSpec
+    novelty: bool
+
+
+def cut_backbone(candidate: Candidate, backbone: keras.Model) -> keras.Model:
+    """Return the backbone of a candidate. backbone: of its pass."""
+    choice = candidate.source.choice
+    layer = next(cut.layer for cut in find_cuts(backbone, choice.cut) if cut.name == candidate.cut)
+    return keras.Model(backbone.inputs, backbone.get_layer(layer).output, name=backbone.name)
+
+
+def worker_graph(candidate: Candidate, backbone: keras.Model, spec: GraphSpec) -> tuple[onnx.ModelProto, str]:
+    """Return the graph that a worker would run, with scores, heatmaps and novelty, and the name of its backbone layer.
+
+    backbone: of the candidate. Raises ExportRejectedError if a layer cannot be converted.
+    """
+    network = find_network(candidate.source.choice.network)
+    channels = 3 if candidate.source.decode.startswith("rgb") else 1
+    whole = build_classifier(network, backbone, spec.outputs, _DROPOUT, True, "gap", channels).whole
+    detector = _any_detector(choose_taps(backbone), spec.outputs.labels) if spec.novelty else None
+    proto = to_onnx(exported_view(whole, "gap", detector), view_outputs("gap", detector))
+    return proto, backbone_name(whole)
+
+
+def features_graph(candidate: Candidate, backbone: keras.Model) -> tuple[onnx.ModelProto, str]:
+    """Return a graph from frames to the pooled features of a candidate, and the name of its backbone layer."""
+    network = find_network(candidate.source.choice.network)
+    channels = 3 if candidate.source.decode.startswith("rgb") else 1
+    features = build_classifier(network, backbone, OutputSpec(2), _DROPOUT, True, "gap", channels).features
+    return to_onnx(features, [FEATURES_NAME]), backbone_name(features)
+
+
+def eight_bit_rungs(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:
+    """Yield int8 versions of a graph, as the export does. backbone: name of its layer. frames: for calibration."""
+    return in_eight_bits(proto, backbone, frames)
+
+
+def _any_detector(taps: Taps, labels: int) -> NoveltyDetector:
+    """Return a detector of the largest size with random numbers. The time it takes does not depend on them."""
+    rng = np.random.default_rng(0)
+    axes = min(AXES_MAX, taps.features)
+
+    def some(*shape: int) -> np.ndarray:
+        return rng.normal(size=shape).astype(np.float32)
+
+    parts = (some(taps.features), some(taps.features, 2 * axes), some(taps.features, labels), some(labels))
+    one = np.ones(1, np.float32)
+    return NoveltyDetector(taps.names, taps.statistics, RelativeDistance(*parts, one, one))

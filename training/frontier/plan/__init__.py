@@ -1,0 +1,1 @@
+"""Candidates and the choice among them, as pure functions without TensorFlow."""

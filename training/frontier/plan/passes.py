@@ -1,0 +1,73 @@
+"""The order of passes within a time budget."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from stripwatch.training.frontier.plan.budget import Budget
+from stripwatch.training.frontier.plan.candidates import Pass
+from stripwatch.worker.common.terminal.progress import duration
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class PlannedPass:
+    """A pass with the multiplications of all frames, to which its duration is about proportional."""
+
+    source: Pass
+    macs: float
+
+
+@dataclass(frozen=True, slots=True)
+class PassResult(Generic[T]):
+    """Result of a pass. seconds: its duration when it was measured."""
+
+    found: T
+    seconds: float
+
+
+@dataclass(slots=True)
+class _Pace:
+    """Speed of the passes so far, for an estimate of the next ones."""
+
+    seconds: float = 0.0
+    macs: float = 0.0
+
+    def expected_s(self, macs: float) -> float:
+        return macs * self.seconds / self.macs if self.macs else 0.0
+
+
+def run_passes(
+    planned: Sequence[PlannedPass],
+    budget: Budget,
+    read: Callable[[Pass], PassResult[T] | None],
+    measure: Callable[[Pass], PassResult[T]],
+) -> tuple[list[T], dict[str, str]]:
+    """Run passes, the ones with the fewest multiplications first, and return their results.
+
+    The first pass that is not stored is always run; later ones only if they are expected to end within the budget.
+
+    Args:
+        planned: The passes.
+        budget: Time for the passes.
+        read: Returns the stored result of a pass, or None.
+        measure: Measures a pass and stores its result.
+
+    Returns:
+        The results in the order of the passes, and why the others were not tried, by their titles.
+    """
+    results: list[T] = []
+    untried: dict[str, str] = {}
+    pace = _Pace()
+    for each in sorted(planned, key=lambda each: each.macs):
+        known = read(each.source)
+        expected_s = pace.expected_s(each.macs)
+        if known is None and results and not budget.allows(expected_s):
+            untried[each.source.title] = f"not tried: it takes about {duration(expected_s)}, over the time budget"
+            continue
+        result = known or measure(each.source)
+        pace.seconds += result.seconds
+        pace.macs += each.macs
+        results.append(result.found)
+    return results, untried

@@ -37,6 +37,11 @@ COMMANDS = (
         f"{_TRAINING}.experiments.frontier_command:frontier",
         "Find the model that costs the least processor time per frame for the accuracy that is needed.",
     ),
+    LazyCommand(
+        "convert-weights",
+        f"{_TRAINING}.weights.command:convert_weights",
+        "Convert a published checkpoint of PyTorch or TensorFlow to a Keras weights file for fit.",
+    ),
 )
 app = new_app("Train, evaluate and compare classifiers for strip images, and prepare their data.", COMMANDS)
 

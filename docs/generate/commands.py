@@ -55,6 +55,7 @@ EXIT_CODES: dict[str, tuple[int, ...]] = {
     "train crossval": (6, 7),
     "train compare": (6, 7, 8),
     "train frontier": (6, 7, 13),
+    "train convert-weights": (6,),
     "export run": (6, 8),
     "export verify": (3,),
     "export show": (3, 6),

@@ -16,7 +16,7 @@ from stripwatch.training.experiments.preflight import PlannedFit, check_networks
 from stripwatch.training.frontier.measure.graphs import cut_backbone
 from stripwatch.training.frontier.measure.pooled_features import build_for
 from stripwatch.training.frontier.measure.search_context import SearchContext, SearchSettings, hash_weights
-from stripwatch.training.frontier.measure.search_frames import SearchFrames, read_search_frames
+from stripwatch.training.frontier.measure.search_frames import FoldPlan, SearchFrames, read_search_frames
 from stripwatch.training.frontier.measure.store import Store
 from stripwatch.training.frontier.plan.budget import Budget
 from stripwatch.training.frontier.plan.candidates import Candidate, Size, key_of
@@ -35,6 +35,7 @@ from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.timestamps import utc_now
 
 PAGE_FILE, RESULT_FILE, CSV_FILE, PLOT_FILE = "report.html", "frontier.json", "frontier.csv", "frontier.png"
+FRAMES_MAX = 10_000
 _VAL_SHARE = 0.2  # as the default of fit
 
 
@@ -42,8 +43,8 @@ _VAL_SHARE = 0.2  # as the default of fit
 class FrontierSettings:
     """Settings of `stripwatch train frontier`.
 
-    search: networks, sizes and rules. fit: fit the recommended candidate. command: command line, for the page. clock:
-    monotonic seconds, for the time budget.
+    search: networks, sizes and rules. fit: fit the recommended candidate. frames_max: largest number of frames that the
+    search uses. command: command line, for the page. clock: monotonic seconds, for the time budget.
     """
 
     data: Path
@@ -56,6 +57,7 @@ class FrontierSettings:
     merge_labels: bool = False
     bit_depth: int | None = None
     fit: bool = True
+    frames_max: int = FRAMES_MAX
     command: str = ""
     clock: Callable[[], float] = time.monotonic
 
@@ -123,7 +125,8 @@ def _read_frames(settings: FrontierSettings) -> SearchFrames:
     with new_progress() as progress:
         bar = progress.add_task("reading", total=len(dataset.samples))
         return read_search_frames(
-            *(dataset, settings.task, clean_label, settings.bit_depth, settings.search.folds, settings.search.seed),
+            *(dataset, settings.task, clean_label, settings.bit_depth),
+            FoldPlan(settings.search.folds, settings.search.seed, settings.frames_max),
             lambda: progress.advance(bar),
         )
 
@@ -210,8 +213,8 @@ def _cut_weights(folder: Path, candidate: Candidate) -> Path:
 
 
 def _split(frames: SearchFrames, seed: int) -> Split:
-    label_sets, every = [frame.labels for frame in frames.frames], frames.task == "multiclass"
-    return apply_split(frames.frames, split_frames(label_sets, frames.groups, _VAL_SHARE, seed, every))
+    label_sets, every = [frame.labels for frame in frames.every], frames.task == "multiclass"
+    return apply_split(frames.every, split_frames(label_sets, frames.every_group, _VAL_SHARE, seed, every))
 
 
 def _write(settings: FrontierSettings, result: FrontierResult, run: Path | None) -> None:

@@ -91,6 +91,12 @@ def frontier(
     ] = True,
     no_novelty: NoNovelty = False,
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Fit the recommended model at the end.")] = True,
+    frames_max: Annotated[
+        int,
+        typer.Option(
+            min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
+        ),
+    ] = 10_000,
     folds: Folds = 5,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the folds, of the resampling, and of the fit at the end.")
@@ -138,7 +144,7 @@ def frontier(
         *(parse_networks(networks), parse_sizes(sizes), int8, within, folds, seed, not no_novelty, wanted)
     )
     settings = FrontierSettings(
-        *(data[0], out, search, budget_minutes, layout, task, clean_label, merge_labels, bit_depth, fit),
+        *(data[0], out, search, budget_minutes, layout, task, clean_label, merge_labels, bit_depth, fit, frames_max),
         command=given_command(),
     )
     found = _find(settings)

@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -26,7 +27,7 @@ from stripwatch.training.frontier.measure.heads import FoldHeads, find_right
 from stripwatch.training.frontier.measure.search_context import SearchContext
 from stripwatch.training.frontier.plan.candidates import Candidate
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.images.decode_spec import Pixels
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 
 _CALIBRATION_FRAMES_MAX = 128
@@ -85,18 +86,19 @@ def _quantize(context: SearchContext, known: Scored, backbone: keras.Model) -> t
     candidate = known.candidate
     own = cut_backbone(candidate, backbone)
     heads = _heads(context, candidate)
-    pixels = _pixels(context, candidate)
-    chosen = np.random.default_rng(context.settings.seed).permutation(len(pixels))[:_CALIBRATION_FRAMES_MAX]
-    rungs = eight_bit_rungs(*features_graph(candidate, own), pixels[chosen])
+    spec, files = candidate.source.spec(context.frames.bit_depth), context.frames.subset.files
+    chosen = np.random.default_rng(context.settings.seed).permutation(len(files))[:_CALIBRATION_FRAMES_MAX]
+    calibration = _read([files[at] for at in chosen], spec)
+    rungs = eight_bit_rungs(*features_graph(candidate, own), calibration)
     record, scores = EightBitRecord("int8", 0, ["no version"]), known.scores
     with closing(rungs):  # it holds a temporary folder
         for rung, version in enumerate(rungs):
-            scores = heads.scores(_run(version, pixels), known.scores.shape[1])
+            scores = heads.scores(_run(context, version, files, spec), known.scores.shape[1])
             record = EightBitRecord(version.scheme, rung, _violations(context, known.scores, scores, version.scheme))
             if not record.violations:
                 break
     if not record.violations:
-        _store_graph(context, candidate, own, pixels[chosen], record.rung)
+        _store_graph(context, candidate, own, calibration, record.rung)
     return record, scores
 
 
@@ -121,22 +123,19 @@ def _heads(context: SearchContext, candidate: Candidate) -> FoldHeads:
     return FoldHeads.fit(features, frames.subset.targets, frames.folds, frames.task, context.settings.seed)
 
 
-def _pixels(context: SearchContext, candidate: Candidate) -> Pixels:
-    spec = candidate.source.spec(context.frames.bit_depth)
-    files = context.frames.subset.files
-    task = context.progress.add_task(f"decoding for {candidate.name}", total=len(files))
-    pixels = np.empty((len(files), *spec.shape), np.uint8)
-    for at, path in enumerate(files):
-        pixels[at] = decode(path.read_bytes(), spec).pixels
-        context.progress.advance(task)
-    return pixels
+def _read(files: Sequence[Path], spec: DecodeSpec) -> Pixels:
+    return np.stack([decode(path.read_bytes(), spec).pixels for path in files])
 
 
-def _run(version: QuantizedModel, pixels: Pixels) -> Array:
+def _run(context: SearchContext, version: QuantizedModel, files: Sequence[Path], spec: DecodeSpec) -> Array:
+    """Return the features of all frames, float32 [n, c]."""
     session = open_cpu(version.proto.SerializeToString())
-    parts: list[NDArray[np.float32]] = [
-        session.run([FEATURES_NAME], {INPUT_NAME: pixels[at : at + _BATCH]})[0] for at in range(0, len(pixels), _BATCH)
-    ]
+    task = context.progress.add_task("int8 features", total=len(files))
+    parts: list[NDArray[np.float32]] = []
+    for at in range(0, len(files), _BATCH):
+        pixels = _read(files[at : at + _BATCH], spec)
+        parts.append(session.run([FEATURES_NAME], {INPUT_NAME: pixels})[0])
+        context.progress.advance(task, len(pixels))
     return np.concatenate(parts)
 
 

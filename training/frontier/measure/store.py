@@ -1,6 +1,5 @@
 """Stored measurements of a search. A repeated or interrupted search continues with them."""
 
-import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,7 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.files import atomic_write, read_whole
+from stripwatch.worker.common.atomic_files import rename_when_complete
+from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import make_folder
+from stripwatch.worker.common.path_text import path_text
 
 Arrays = dict[str, NDArray[Any]]
 T = TypeVar("T")
@@ -30,16 +32,21 @@ class Store:
         if not path.exists():
             return None
         try:
-            with np.load(io.BytesIO(read_whole(path)), allow_pickle=False) as file:
-                return dict(file)
+            with path.open("rb") as file, np.load(file, allow_pickle=False) as arrays:
+                return dict(arrays)
         except (OSError, ValueError, EOFError, zipfile.BadZipFile):
             return None
 
     def write_arrays(self, kind: str, key: str, arrays: Arrays) -> None:
         """Store arrays. Raises InputError if they cannot be written."""
-        data = io.BytesIO()
-        np.savez(data, **arrays)  # type: ignore[arg-type]  # its other parameter has a default
-        self._write(self._path(kind, key, "npz"), data.getvalue())
+        path = self._path(kind, key, "npz")
+        make_folder(self.folder)
+        try:
+            with rename_when_complete(path) as part, part.open("wb") as file:
+                np.savez(file, **arrays)  # type: ignore[arg-type]  # its other parameter has a default
+        except OSError as error:
+            part.unlink(missing_ok=True)
+            raise InputError(f"cannot write {path_text(path)}: {error.strerror or error}") from error
 
     def read_record(self, kind: str, key: str, form: type[T]) -> T | None:
         """Return a stored record; None if there is none or another version wrote it."""

@@ -8,8 +8,8 @@ from rich.table import Table
 from stripwatch.export.reporting.html import Html, link, page, picture, table
 from stripwatch.training.frontier.plan.result import EntryResult, FrontierResult
 from stripwatch.training.frontier.report.wording import describe_entry, sections
-from stripwatch.worker.common.terminal.tables import numbers_table
 
+_NAMES = ("", "network", "cut", "input", "decode", "precision")
 _NUMBERS = (
     *("accuracy, %", "95 % from", "to", "wrong", "p", "ms per frame", "decoding", "inference"),
     "frames/s per core",
@@ -41,8 +41,7 @@ def _row(result: FrontierResult, entry: EntryResult) -> tuple[str, ...]:
 
 
 def _title(result: FrontierResult, entry: EntryResult) -> str:
-    roles = {result.winner: "recommended", result.best: "most accurate"}
-    role = roles.get(entry.name)
+    role = _roles(result).get(entry.name)
     return f"{entry.name}{' *' if entry.on_front else ''}{f' ({role})' if role else ''}"
 
 
@@ -59,7 +58,20 @@ def _numbers(entry: EntryResult) -> tuple[str, ...]:
 
 def frontier_table(result: FrontierResult) -> Table:
     """Return the timed candidates, cheapest first. A star marks the frontier."""
-    rows = numbers_table("candidate", *_NUMBERS)
-    for entry in result.timed:
-        rows.add_row(_title(result, entry), *_numbers(entry))
+    rows = Table("", *_NAMES)  # the first column is repeated if the table is too wide for the window
+    for header in _NUMBERS:
+        rows.add_column(header, justify="right")
+    for number, entry in enumerate(result.timed, start=1):
+        width = f" {entry.alpha:g}" if entry.alpha != 1 else ""
+        names = (f"{entry.network}{width}", entry.cut or "whole", entry.input, entry.decode, entry.precision)
+        role = _roles(result).get(entry.name, "")
+        rows.add_row(f"{number}{' *' if entry.on_front else ''}", role, *names, *_numbers(entry))
     return rows
+
+
+def _roles(result: FrontierResult) -> dict[str | None, str]:
+    roles: dict[str | None, str] = {
+        result.best: "most accurate",
+        result.within: f"within {result.within_points:g} points",
+    }
+    return roles | {result.winner: "recommended"}

@@ -131,7 +131,7 @@ def _compared(result: FrontierResult) -> list[str]:
         + (
             "The frames have colour."
             if result.colour
-            else "The frames have no colour, so decoding in colour would give the same pixels for more time."
+            else "The frames have no colour, so decoding in colour would give the same picture for more time."
         ),
         f"Machine: {machine.processor}, {machine.cores} cores, ONNX Runtime {machine.onnxruntime}, "
         f"{result.created_at[:10]}.",

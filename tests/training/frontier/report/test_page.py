@@ -25,13 +25,16 @@ def test_the_page_has_plot_text_table_and_command(rate: RateResult | None) -> No
 
 
 def test_the_table_marks_frontier_and_recommendation() -> None:
-    console = Console(width=160, record=True, file=None, quiet=False, markup=False)
+    console = Console(width=200, markup=False)
     with console.capture() as captured:
         print_table(frontier_table(a_result()), console)
     printed = captured.get()
-    assert "middle * (recommended)" in printed
-    assert "dear * (most accurate)" in printed
-    assert "99.50" in printed
+    cheap, middle, dear = (line for line in printed.splitlines() if "mobilenet" in line)
+    assert "2 *" in middle
+    assert "recommended" in middle
+    assert "99.50" in middle
+    assert "most accurate" in dear
+    assert "whole" in cheap
 
 
 def test_the_csv_has_every_candidate_and_the_json_reads_back() -> None:

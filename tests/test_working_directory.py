@@ -26,7 +26,7 @@ ROOT = Path(__file__).parents[1]
 OURS = ("worker", "training", "export")
 OTHERS = ("stripwatch", "deploy", "tests", "numpy", "kafka", "typer", "structlog", "ctypes", "json")
 RUN_S_MAX = 900.0  # two fits, one after the other, on a busy machine
-FIT = ["--alpha", "0.25", "--input", "64x64", "--epochs", "1", "--batch", "8"]
+FIT = ["--alpha", "0.25", "--input", "64x64", "--epochs", "1", "--batch", "8", "--copy-changes", "none"]
 
 
 @pytest.fixture

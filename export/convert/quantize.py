@@ -4,8 +4,9 @@ fp16: only the backbone is converted. Preprocessing, head and outputs stay in fl
 a softmax would lose decisive digits.
 int8: static quantization per channel with QDQ nodes, which every provider of ONNX Runtime supports. The first
 convolutions hold few weights but cause much of the error, so a growing share of them stays in float32 until the gate
-passes. Weights use seven of their eight bits: x86 without VNNI adds two products of an activation and a weight in 16
-bits and saturates on overflow, so scores computed with 8-bit weights would depend on the processor (see reduce_range in
+passes. Joining the maps of several layers also stays in float32. Weights use seven of their eight bits: x86 without
+VNNI adds two products of an activation and a weight in 16 bits and saturates on overflow, so scores computed with 8-bit
+weights would depend on the processor (see reduce_range in
 https://onnxruntime.ai/docs/performance/model-optimizations/quantization.html).
 """
 
@@ -22,6 +23,7 @@ from onnxruntime.transformers.float16 import convert_float_to_float16
 from onnxruntime.transformers.onnx_model import OnnxModel
 
 from stripwatch.export.runs.lazy_imports import silenced
+from stripwatch.export.runs.run_folder import JOINED
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.common.process.cores import library_threads
 from stripwatch.worker.images.decode_spec import Pixels
@@ -102,7 +104,8 @@ def in_eight_bits(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Quan
         folded = onnx.load(source)
         nodes = list(folded.graph.node)
         convolutions = [at for at, node in enumerate(nodes) if node.op_type == "Conv"]
-        outside = set(_outside(folded, backbone))
+        # Joined maps share one scale, which is too coarse for the one with the smallest values.
+        outside = {*_outside(folded, backbone), *(node.name for node in nodes if JOINED in node.name)}
         inside = [at for at in convolutions if nodes[at].name not in outside]
         if not inside:
             raise ExportRejectedError("--precision int8: the backbone has no convolution to quantize")

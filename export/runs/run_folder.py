@@ -29,6 +29,9 @@ MODEL_PART = "model.part.keras"  # Keras requires this suffix
 # Files that a killed fit can continue from; deleted when the run is finished.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
 
+# Layer of a backbone whose map also holds earlier maps; the names of the layers that pool them begin with it.
+JOINED = "joined_maps"
+
 Head = Literal["gap", "paper-baseline", "dense"]
 Task = Literal["multiclass", "multilabel"]
 FitTask = Literal["multiclass", "multilabel", "anomaly"]
@@ -38,6 +41,8 @@ Optimizer = Literal["adam", "adamw"]
 Loss = Literal["crossentropy", "focal"]
 BestBy = Literal["val_accuracy", "val_macro_f1", "val_loss"]
 Keep = Literal["best", "last"]
+Maps = Literal["last", "several"]
+CopyChanges = Literal["mild", "strong"]
 FitPrecision = Literal["float32", "mixed_float16", "mixed_bfloat16"]
 PrecisionChoice = Literal["auto", "float32", "mixed_float16", "mixed_bfloat16"]
 
@@ -52,7 +57,9 @@ class Configuration(msgspec.Struct, frozen=True):
     saved model is always float32. weight_decay: for adamw; fine-tuning always uses Keras's default of 0.004. task
     "anomaly": the options of heads and epochs have no meaning. merge_labels: labels that look alike were merged.
     boxes_format: format of the annotations, or "auto". augment_copies: number of changed copies of each training frame
-    whose features were computed once; 0 with augment: frames were changed in each epoch.
+    whose features were computed once; 0 with augment: frames were changed in each epoch. maps: feature maps that the
+    head reads: the last one, or also those that the novelty detector reads. copy_changes: how the copies were changed;
+    meaningless without copies.
     """
 
     layout: str
@@ -87,6 +94,8 @@ class Configuration(msgspec.Struct, frozen=True):
     merge_labels: bool = False
     boxes_format: str = "auto"
     augment_copies: int = 0
+    maps: Maps = "last"
+    copy_changes: CopyChanges = "mild"
 
     @property
     def label_task(self) -> Task:
@@ -155,7 +164,8 @@ class NoveltyFacts(msgspec.Struct, frozen=True):
     threshold: a frame with a novelty score above it is novel. false_alarm_rate: share of known frames above the
     threshold that it was chosen for. method: short description of the score. frames: number of training frames, each
     scored by a detector that had not seen it, that the threshold was chosen on. sha256: of novelty.npz.
-    validation_share: share of the validation frames above the threshold.
+    validation_share: share of the validation frames above the threshold. copies: number of changed copies of each
+    training frame that the detector learned from.
     """
 
     threshold: float
@@ -164,6 +174,7 @@ class NoveltyFacts(msgspec.Struct, frozen=True):
     frames: int
     sha256: str
     validation_share: float | None = None
+    copies: int = 0
 
 
 class AnomalyFacts(msgspec.Struct, frozen=True):

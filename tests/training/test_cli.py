@@ -90,6 +90,7 @@ def test_fit_prints_one_json_line_at_the_end(
     tmp_path: Path,
 ) -> None:
     flags = {"--network": "mobilenet", "--alpha": "0.25", "--input": "64x64", "--epochs": "2", "--batch": "8"}
+    flags |= {"--augment-copies": "1"}
     paths = {"--data": str(textures), "--weights": str(random_weights), "--out": str(tmp_path / "run")}
     code = run_cli(monkeypatch, "fit", *(word for pair in (flags | paths).items() for word in pair))
     printed = capsys.readouterr()

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import keras
@@ -16,15 +17,17 @@ from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.manifest import CSV_FILE, read_manifest
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.evaluation.predictions import ScoredFrames, score_frames
+from stripwatch.training.novelty.components import ChangedFrames
 from stripwatch.training.novelty.judged_frames import JudgedFrames, LeftOut
 from stripwatch.training.novelty.leave_one_out import KnownFrames, Rows, leave_each_out
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.novelty.refit import RefitSettings, Refitted, refit
-from stripwatch.training.novelty.run_features import FrameFolder, RunFeatures, find_taps, run_features
+from stripwatch.training.novelty.run_features import CopyReader, FrameFolder, RunFeatures, find_taps, run_features
 from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.digests import digest_frames
 from stripwatch.training.preparation.groups import group_frames
 from stripwatch.training.preparation.prepared_data import read_frames, to_targets
+from stripwatch.training.stress.random_changes import RANDOM_CHANGES_VERSION, RandomChanges, changed_copy
 from stripwatch.worker.common.errors import DataError, InputError
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.console import say
@@ -73,10 +76,28 @@ class JudgingRun:
         """Return the head of the model."""
         return self.run.configuration.head
 
-    def features(self, root: Path, frames: Sequence[SplitFrame], cache: Path | None, progress: Progress) -> RunFeatures:
-        """Return the features of frames."""
-        folder = FrameFolder(root, frames, self.run.decode)
+    def features(
+        self,
+        root: Path,
+        frames: Sequence[SplitFrame],
+        cache: Path | None,
+        progress: Progress,
+        copy: CopyReader | None = None,
+    ) -> RunFeatures:
+        """Return the features of frames, or of a changed copy of each frame."""
+        folder = FrameFolder(root, frames, self.run.decode, copy)
         return run_features(self.model, self.head, self.taps, folder, cache, progress)
+
+    def copies(
+        self, root: Path, frames: Sequence[SplitFrame], cache: Path | None, progress: Progress
+    ) -> ChangedFrames | None:
+        """Return the changed copies of frames that the detector would learn from; None if it learned from none."""
+        numbers = range(self.facts.copies)
+        if not numbers:
+            return None
+        pooled = [self.features(root, frames, cache, progress, _copy_reader(copy)).taps for copy in numbers]
+        kinds = [[RandomChanges.of(frame.name, copy).kind for frame in frames] for copy in numbers]
+        return ChangedFrames(pooled, np.array(kinds))
 
     def judge(self, frames: Sequence[SplitFrame], features: RunFeatures, scores: Array) -> JudgedFrames:
         """Return frames with their novelty. scores: of the model, [n, labels]."""
@@ -93,6 +114,10 @@ class JudgingRun:
         else:
             scores = score_frames(self.model, self.run, root, frames, progress).scores
         return self.judge(frames, features, scores)
+
+
+def _copy_reader(copy: int) -> CopyReader:
+    return CopyReader(partial(changed_copy, copy=copy), f"changes {RANDOM_CHANGES_VERSION}, copy {copy}")
 
 
 def measure_novelty(
@@ -118,7 +143,8 @@ def measure_novelty(
         train = np.array([at[frame.name] for frame in run.split.train])
         numbers = options.groups or _group_numbers(run, validation.root, frames, progress)
         groups = [numbers[frame.name] for frame in frames]
-        left_out = _leave_out(judging, frames, features, groups, (train, held), options.held_only, progress)
+        copies = judging.copies(validation.root, frames, cache, progress)
+        left_out = _leave_out(judging, frames, features, copies, groups, (train, held), options.held_only, progress)
     return NoveltyMeasurement(
         run=run,
         root=validation.root,
@@ -135,6 +161,7 @@ def _leave_out(
     judging: JudgingRun,
     frames: Sequence[SplitFrame],
     features: RunFeatures,
+    copies: ChangedFrames | None,
     groups: Sequence[int],
     parts: tuple[Rows, Rows],
     held_only: bool,
@@ -142,15 +169,15 @@ def _leave_out(
 ) -> dict[str, LeftOut]:
     """Leave out each class of a run in turn.
 
-    frames, features, groups: of all frames, [n]. parts: positions of the training frames and of the held-out ones.
-    held_only: as for leave_each_out.
+    frames, features, copies, groups: of all frames, [n]. parts: positions of the training frames and of the held-out
+    ones. held_only: as for leave_each_out.
     """
     run = judging.run
     targets = to_targets([frame.labels for frame in frames], run.labels)
     known = KnownFrames(run.labels, frames, targets, *parts)
     configuration, rate = run.configuration, judging.facts.false_alarm_rate
     settings = RefitSettings(
-        judging.taps, features, targets, groups, configuration.label_task, rate, configuration.seed
+        judging.taps, features, targets, groups, configuration.label_task, rate, configuration.seed, copies
     )
 
     def fit(rows: Rows, labels: Rows) -> Refitted | None:

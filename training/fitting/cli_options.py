@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Optimizer, PrecisionChoice, Schedule
-from stripwatch.training.fitting.fit_settings import DecodeName
+from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Maps, Optimizer, PrecisionChoice, Schedule
+from stripwatch.training.fitting.fit_settings import CopyChoice, DecodeName
 from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_DECAY, by_kind
 
 NETWORKS = (
@@ -107,6 +107,15 @@ Weights = Annotated[
         "none starts from random weights and fits every layer."
     ),
 ]
+MapsOption = Annotated[
+    Maps | None,
+    typer.Option(
+        "--maps",
+        help="Feature maps that the gap head reads. last: the last one of the backbone. several: also up to two "
+        "earlier ones, which show texture better, for hardly any time per frame. Default: several for the gap head on "
+        "a frozen backbone without fine-tuning, else last.",
+    ),
+]
 DecodeOption = Annotated[
     DecodeName,
     typer.Option(
@@ -154,9 +163,19 @@ AugmentCopies = Annotated[
     int | None,
     typer.Option(
         min=0,
-        help="Number of changed copies of each training frame with --augment. The frozen backbone computes their "
-        "features once. 0: change the frames in each epoch instead, which takes one pass of the backbone per epoch. "
-        f"Default: {COPIES}.",
+        help="Number of changed copies of each training frame (see --copy-changes). The frozen backbone computes their "
+        "features once, which takes as long as those of the frames for each copy. 0: no copies; with --augment, change "
+        f"the frames in each epoch instead, which takes one pass of the backbone per epoch. Default: {COPIES}.",
+    ),
+]
+CopyChanges = Annotated[
+    CopyChoice | None,
+    typer.Option(
+        "--copy-changes",
+        help="Changes of the copies of training frames that a head on a frozen backbone learns from, together with the "
+        "novelty detector. strong: light, shading, dust, focus, motion, noise, JPEG compression, zoom and orientation, "
+        "as the stress test of evaluate changes them, so that the model withstands them. mild: as --augment. none: no "
+        "copies. Default: mild with --augment, else strong for the gap head without fine-tuning, else none.",
     ),
 ]
 LearningRate = Annotated[

@@ -131,10 +131,12 @@ def _feature_files(plan: FitPlan, folder: Path, name: str) -> FeatureFiles:
     if plan.configuration.augment_copies:
         shared = settings.cache is not None
         copies = CopyFiles.of(folder / name, plan.configuration.augment_copies, settings.seed, shared)
-    tap_file = None
+    tap_file = taps = None
     if settings.novelty_false_alarms is not None and not settings.fine_tune:
         taps = choose_taps(plan.classifier.backbone)
         tap_file = TapFile(folder / taps_name(name, taps.positions, taps.statistics), taps)
+    if copies is not None and plan.configuration.copy_changes == "strong":
+        copies = CopyFiles.strong_of(folder / name, len(copies.paths), copies.shared, taps)
     return FeatureFiles(folder / name, tap_file, copies)
 
 

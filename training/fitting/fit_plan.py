@@ -37,6 +37,8 @@ from stripwatch.training.networks.backbone import build_backbone, require_weight
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.networks.joined_maps import join_maps
+from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.colour_check import find_colour
 from stripwatch.worker.common.errors import InputError, run_checks
 from stripwatch.worker.common.folders import require_outside
@@ -110,6 +112,7 @@ def plan_fit(settings: FitSettings) -> FitPlan:
     for option, path in (("--out", settings.out), ("--cache", settings.cache)):
         require_outside(option, path, [settings.data, *settings.also])
     check_settings(settings)
+    settings = _as_begun(settings)
     found = read_dataset(settings.data, settings.layout, settings.also, settings.merge_labels)
     for note in found.notes:
         say(note)
@@ -117,6 +120,19 @@ def plan_fit(settings: FitSettings) -> FitPlan:
     for note in plan.notes:
         say(note)
     return plan
+
+
+def _as_begun(settings: FitSettings) -> FitSettings:
+    """Return the settings with maps and copies of the fit that is resumed; its version may have had other defaults."""
+    begun = read_begun(settings.out) if settings.resume else None
+    if begun is None:
+        return settings
+    before = begun.configuration
+    maps = before.maps if settings.maps is None else settings.maps
+    changes = settings.copy_changes
+    if changes is None and not settings.augment:
+        changes = before.copy_changes if before.augment_copies else "none"
+    return replace(settings, maps=maps, copy_changes=changes)
 
 
 def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) -> FitPlan:
@@ -138,8 +154,8 @@ def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) 
     if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
     kept = classifier.whole if precision == "float32" else _build(settings, dataset, "float32")[1].whole
-    from_features = _from_features(settings, classifier, len(dataset.samples), notes)
-    copies = settings.copies if from_features else 0
+    copies = _cached_copies(settings, classifier, len(dataset.samples), notes)
+    from_features, copies = copies is not None, copies or 0
     configuration, chosen = to_configuration(settings, dataset.layout, precision, copies), chosen_defaults(settings)
     notes.append(describe_training(configuration, chosen))
     return FitPlan(
@@ -183,15 +199,25 @@ def _resolve_auto(settings: FitSettings, colour: ColourFacts) -> tuple[FitSettin
     return replace(settings, decode="grey"), colour, f"decode: grey, because {colour.text}"
 
 
-def _from_features(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> bool:
-    """Return whether the head is fitted on features that are computed once."""
-    if not settings.frozen or (settings.augment and not settings.copies):
-        return False
-    fits = keepable(classifier.features, frames * (1 + settings.copies))
-    if not fits:
-        of = f"all frames and {settings.copies} changed copies of each" if settings.copies else "all frames"
-        notes.append(f"note: the features of {of} do not fit into memory, so the frames are read in each epoch")
-    return fits
+def _cached_copies(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> int | None:
+    """Return the number of changed copies whose features are computed once, like those of the frames.
+
+    None means that the frames are read in each epoch, because the features differ or do not fit into memory.
+    """
+    copies = settings.copies
+    if not settings.frozen or (settings.augment and not copies):
+        return None
+    if keepable(classifier.features, frames * (1 + copies)):
+        return copies
+    if copies and not settings.augment and keepable(classifier.features, frames):
+        notes.append(
+            f"note: the features of {copies} changed copies of each frame do not fit into memory, so the head learns "
+            "from unchanged frames; use a smaller --augment-copies"
+        )
+        return 0
+    of = f"all frames and {copies} changed copies of each" if copies else "all frames"
+    notes.append(f"note: the features of {of} do not fit into memory, so the frames are read in each epoch")
+    return None
 
 
 def _read_marks(settings: FitSettings, dataset: DataSet, notes: list[str]) -> AnnotationSet:
@@ -209,6 +235,8 @@ def _build(settings: FitSettings, dataset: DataSet, precision: FitPrecision) -> 
         backbone = build_backbone(
             network, (spec.height_px, spec.width_px, 3), settings.alpha, settings.weights, settings.cut
         )
+        if settings.joins_maps:
+            backbone = join_maps(backbone, choose_taps(backbone).names)
         parts = build_classifier(
             network, backbone, outputs, settings.dropout, settings.frozen, settings.head, spec.channels
         )

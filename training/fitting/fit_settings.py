@@ -17,6 +17,7 @@ from stripwatch.export.runs.run_folder import (
     Head,
     Keep,
     Loss,
+    Maps,
     Optimizer,
     PrecisionChoice,
     Schedule,
@@ -28,10 +29,11 @@ from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
+CopyChoice = Literal["none", "mild", "strong"]
 DecodeName = Literal["auto", "rgb", "rgb/2", "rgb/4", "rgb/8", "grey", "grey/2", "grey/4", "grey/8"]
 _FALSE_ALARMS_LIMIT = 0.5
-_SETTLED = {"layout", "weights", "epochs", "learning_rate", "weight_decay", "precision", "augment_copies"}
-_CHOSEN = ("epochs", "learning_rate", "weight_decay", "augment_copies")
+_CHOSEN = ("epochs", "learning_rate", "weight_decay", "augment_copies", "maps", "copy_changes")
+_SETTLED = {"layout", "weights", "precision", *_CHOSEN}
 _NO_FILE = ("imagenet", "none")
 
 
@@ -41,14 +43,16 @@ class FitSettings:
 
     height_px, width_px: None selects the size that the network was published with. epochs, learning_rate, weight_decay:
     None selects the default for what is trained, see training_defaults. augment_copies: number of changed copies of
-    each training frame whose features are computed once, if augment is set and the backbone is frozen; 0 changes the
-    frames in each epoch instead, None selects the default. boxes: location of the annotations,
+    each training frame whose features are computed once, if the backbone is frozen; None selects the default; with
+    augment, 0 changes the frames in each epoch instead. copy_changes: how the copies are changed, "none" for no copies;
+    None selects the default, see `changes`. boxes: location of the annotations,
     which the dense head is fitted on and evaluations use for localization. cache: folder in which features are kept for
     later fits. also: further data folders. bit_depth: significant bits of 16-bit files that do not declare them.
     decode: "auto" is grey if no image of the data has colour, else rgb.
     levels: mapping of samples with more than 8 bits to 8 bits: "full", "auto", or "BLACK,WHITE" as shares of the full
     scale. merge_labels: merge labels that look alike. mm_per_px: millimetres per pixel along the strip, for all folders
     or for each one in order; None if unknown.
+    maps: feature maps that the head reads; None selects the default, see `joins_maps`.
     novelty_false_alarms: share of known frames, between 0 and 0.5, that the novelty detector may take for novel; None
     fits no novelty detector.
     """
@@ -99,6 +103,8 @@ class FitSettings:
     novelty_false_alarms: float | None = 0.01
     merge_labels: bool = False
     boxes_format: str = "auto"
+    maps: Maps | None = None
+    copy_changes: CopyChoice | None = None
 
     @property
     def label_task(self) -> Task:
@@ -109,6 +115,16 @@ class FitSettings:
     def frozen(self) -> bool:
         """Return whether the backbone is frozen: true for pretrained weights, false for random ones."""
         return self.weights != "none"
+
+    @property
+    def joins_maps(self) -> bool:
+        """Return whether the head also reads earlier feature maps.
+
+        By default this holds for the gap head on a backbone that stays frozen, for which it was measured.
+        """
+        if self.maps is None:
+            return self.head == "gap" and self.frozen and not self.fine_tune
+        return self.maps == "several"
 
     def decode_spec(self, side_px: int) -> DecodeSpec:
         """Return the decode spec of the model, without levels if these are chosen from the training frames.
@@ -121,9 +137,23 @@ class FitSettings:
         return msgspec.structs.replace(spec, bit_depth=self.bit_depth, levels=parse_levels(self.levels))
 
     @property
+    def changes(self) -> CopyChoice:
+        """Return how the copies of the training frames are changed. Layers that are fitted need changed frames.
+
+        By default they are changed strongly for the gap head, for which this was measured, and mildly with augment.
+        """
+        if not self.frozen:
+            return "none"
+        if self.copy_changes is not None:
+            return self.copy_changes
+        if self.augment:
+            return "mild"
+        return "strong" if self.head == "gap" and not self.fine_tune else "none"
+
+    @property
     def copies(self) -> int:
-        """Return the number of changed copies of each training frame. Layers that are fitted need changed frames."""
-        if not self.augment or not self.frozen:
+        """Return the number of changed copies of each training frame."""
+        if self.changes == "none":
             return 0
         return COPIES if self.augment_copies is None else self.augment_copies
 
@@ -153,6 +183,8 @@ def as_paper_baseline(settings: FitSettings) -> FitSettings:
         augment=False,
         augment_copies=None,
         fine_tune=0,
+        maps="last",
+        copy_changes="none",
     )
 
 
@@ -191,16 +223,32 @@ def _check_options(settings: FitSettings) -> None:
         raise SettingsError(
             "--fine-tune needs pretrained weights; --weights none fits every layer anyway, so omit --fine-tune"
         )
-    if settings.augment_copies is not None and not (settings.augment and settings.frozen):
-        raise SettingsError(
-            "--augment-copies needs --augment and pretrained weights, since its copies are of features that a frozen "
-            "backbone computes; omit it"
-        )
+    if settings.maps == "several" and settings.head != "gap":
+        raise SettingsError(f"--maps several needs --head gap; --head {settings.head} reads the last feature map only")
+    _check_copies(settings)
     if settings.class_weights and settings.task == "multilabel":
         raise SettingsError("--class-weights needs --task multiclass; for multilabel use --loss focal")
     if settings.keep == "last" and (settings.patience or settings.schedule == "plateau"):
         raise SettingsError(
             "--keep last cannot be combined with --patience or --schedule plateau, which depend on validation frames"
+        )
+
+
+def _check_copies(settings: FitSettings) -> None:
+    if settings.copy_changes not in (None, "none") and not settings.frozen:
+        raise SettingsError(
+            f"--copy-changes {settings.copy_changes} needs pretrained weights, since the copies are of features that a "
+            "frozen backbone computes; use --augment, which changes the frames in each epoch"
+        )
+    if settings.copy_changes == "strong" and settings.head == "dense":
+        raise SettingsError(
+            "--copy-changes strong needs another head than dense, whose annotations do not move with the changes; use "
+            "--augment"
+        )
+    if settings.augment_copies and settings.changes == "none":
+        raise SettingsError(
+            "--augment-copies needs pretrained weights, and --augment or --copy-changes, since its copies are of "
+            "features that a frozen backbone computes; omit it"
         )
 
 
@@ -223,14 +271,20 @@ def to_configuration(settings: FitSettings, layout: str, precision: FitPrecision
         weight_decay=decay if settings.weight_decay is None else settings.weight_decay,
         precision=precision,
         augment_copies=copies,
+        maps="several" if settings.joins_maps else "last",
+        copy_changes="strong" if copies and settings.changes == "strong" else "mild",
     )
 
 
 def chosen_defaults(settings: FitSettings) -> ChosenDefaults:
     """Return which training options were not given, and what is trained, which determines their values."""
     missing = [name for name in _CHOSEN if getattr(settings, name) is None]
-    if not settings.augment or not settings.frozen:
-        missing = [name for name in missing if name != "augment_copies"]
+    meaningless = {
+        "augment_copies": settings.changes == "none",
+        "maps": not settings.joins_maps,
+        "copy_changes": settings.changes == "none" or settings.augment,
+    }
+    missing = [name for name in missing if not meaningless.get(name, False)]
     return ChosenDefaults(find_defaults(settings.head, settings.frozen).trained, missing)
 
 
@@ -245,8 +299,11 @@ def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> s
     if c.optimizer == "adamw":
         options.append(marked("weight_decay", f"weight decay {c.weight_decay:g}"))
     options.append(f"batches of {c.batch}")
+    if c.maps == "several":
+        options.append(marked("maps", "several feature maps"))
     if c.augment_copies:
-        options.append(marked("augment_copies", f"{c.augment_copies} changed copies of each training frame"))
+        changed = "strongly changed" if c.copy_changes == "strong" else "changed"
+        options.append(marked("augment_copies", f"{c.augment_copies} {changed} copies of each training frame"))
     elif c.augment:
         options.append("frames changed in each epoch")
     if c.fine_tune:

@@ -9,9 +9,11 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.run_folder import NOVELTY_FILE, NoveltyFacts, file_sha256
+from stripwatch.training.fitting.features.changed_copies import changed_taps
 from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.features.frame_features import FeatureFiles, read_cached
 from stripwatch.training.fitting.train_loop import predict
+from stripwatch.training.novelty.components import ChangedFrames
 from stripwatch.training.novelty.detector import FRAMES_MIN, METHOD, fit_detector
 from stripwatch.training.novelty.taps import Taps, choose_taps, with_pooled_taps
 from stripwatch.training.preparation.prepared_data import PreparedData
@@ -24,22 +26,29 @@ _CLASS_FRAMES_ADVISED = 50
 
 @dataclass(frozen=True, slots=True)
 class TapColumns:
-    """Pooled features of the taps, side by side, of training and validation frames. [n, features]."""
+    """Pooled features of the taps, side by side, of training and validation frames. [n, features].
+
+    changed: features of changed copies of the training frames, if the detector should learn from them.
+    """
 
     taps: Taps
     train: Features
     validation: Features
+    changed: ChangedFrames | None = None
 
 
 def read_taps(model: keras.Model, prepared: PreparedData, files: FeatureFiles | None, progress: Progress) -> TapColumns:
     """Return the features of the taps, from the cache if the fit wrote them, else from the finished model."""
     taps = choose_taps(find_backbone(model))
     if files is not None and files.taps is not None:
-        return TapColumns(taps, *read_cached(files.taps.path, prepared))
+        train, validation = read_cached(files.taps.path, prepared)
+        return TapColumns(taps, train, validation, changed_taps(files.copies, prepared))
     view = with_pooled_taps(model, taps)
     pooled = keras.Model(view.inputs, view.outputs[-1])
-    found = [predict(pooled, prepared, part, progress, "novelty") for part in (prepared.train, prepared.validation)]
-    return TapColumns(taps, *found)
+    train, validation = (
+        predict(pooled, prepared, part, progress, "novelty") for part in (prepared.train, prepared.validation)
+    )
+    return TapColumns(taps, train, validation)
 
 
 def write_novelty(
@@ -53,7 +62,8 @@ def write_novelty(
     """Fit the detector, write novelty.npz and return its facts; None if there are too few training frames."""
     pooled = columns.taps.split(columns.train)
     with one_step(progress, "fitting the novelty detector"):
-        fit = fit_detector(columns.taps, pooled, prepared.train.targets, prepared.groups, rate, seed)
+        targets, changed = prepared.train.targets, columns.changed
+        fit = fit_detector(columns.taps, pooled, targets, prepared.groups, rate, seed, changed)
     if fit is None:
         say(
             f"note: no novelty detector, because it needs at least {FRAMES_MIN} different training images; the model "
@@ -76,4 +86,5 @@ def write_novelty(
     fit.detector.write(path)
     novelty = fit.detector.score(columns.taps.split(columns.validation))
     share = float(np.mean(novelty > fit.threshold))
-    return NoveltyFacts(fit.threshold, rate, METHOD, frames, file_sha256(path), share)
+    copies = len(changed.pooled) if changed else 0
+    return NoveltyFacts(fit.threshold, rate, METHOD, frames, file_sha256(path), share, copies)

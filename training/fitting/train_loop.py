@@ -1,7 +1,7 @@
 """Stages of a fit: the head alone on cached features, or layers of the whole model on frames."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,6 +20,7 @@ from stripwatch.training.fitting.optimizers import class_weight, compile_model, 
 from stripwatch.training.fitting.training_defaults import FINE_TUNE_DECAY
 from stripwatch.training.fitting.training_history import Row, TrainingHistory, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, on_scaled_features, thaw
+from stripwatch.training.networks.joined_maps import map_widths
 from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset
 from stripwatch.worker.common.errors import InputError
@@ -107,7 +108,7 @@ def _fit_head(job: TrainingJob, stage: TrainingStage, train: Features, validatio
     train: of the frames, followed by those of their changed copies.
     """
     configuration, prepared, scorer = job.configuration, job.data, job.classifier.fit_scorer
-    scale = FeatureScale.of(train) if configuration.scale_features else FeatureScale.none()
+    scale = FeatureScale.of(train, _widths(job)) if configuration.scale_features else FeatureScale.none()
     _reset_linear(job)
     steps = _steps(configuration, len(train), stage)
     compile_model(scorer, configuration, stage.learning_rate, steps, _HEAD_STEPS_AT_ONCE)
@@ -167,7 +168,13 @@ def _sampled_scale(job: TrainingJob) -> FeatureScale:
     train = job.data.train
     chosen = np.unique(np.linspace(0, len(train.files) - 1, _SCALE_FRAMES).round().astype(int)).tolist()
     part = Subset([train.files[at] for at in chosen], train.targets[chosen], train.labels)
-    return FeatureScale.of(predict(job.classifier.features, job.data, part, job.progress, "scale of the features"))
+    features = predict(job.classifier.features, job.data, part, job.progress, "scale of the features")
+    return FeatureScale.of(features, _widths(job))
+
+
+def _widths(job: TrainingJob) -> Sequence[int]:
+    """Return the number of features of each feature map, for a head that averages them."""
+    return map_widths(job.classifier.backbone) if job.configuration.head == "gap" else ()
 
 
 def _reset_linear(job: TrainingJob) -> None:

@@ -1,6 +1,6 @@
 """The classifier: a model from raw frames to scores that includes its preprocessing, so the worker needs none."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -102,41 +102,46 @@ def on_scaled_features(classifier: Classifier, scale: "FeatureScale") -> keras.M
 
 @dataclass(frozen=True, slots=True)
 class FeatureScale:
-    """Scaling of features to mean 0 and, by one common factor, deviation 1.
+    """Scaling of features to mean 0 and, by one common factor for each feature map, deviation 1.
 
     It makes one learning rate suitable for all backbones. Features of a map keep their means, because a convolution
     over them pads with 0, which would change its meaning. The scale is folded into the first layer of the head after
     the fit, so the saved model does not contain it. Separate factors for each feature would amplify features that
     hardly vary: on MobileNet 1.0 rounding errors grew by a factor of 200 without a gain in accuracy. mean: [c]; None
-    keeps the means. deviation: the common factor.
+    keeps the means. deviation: [c], the factor of the map that a feature comes from; or one number.
     """
 
     mean: Features | None
-    deviation: float
+    deviation: Features
 
     @classmethod
-    def of(cls, features: Features) -> "FeatureScale":
-        """Return the scale of these features, [n, c] or a map [n, h, w, c]."""
+    def of(cls, features: Features, widths: Sequence[int] = ()) -> "FeatureScale":
+        """Return the scale of these features, [n, c] or a map [n, h, w, c].
+
+        widths: number of features of each feature map that they come from; by default all come from one.
+        """
         mean = features.mean(axis=0) if features.ndim == 2 else None
         if mean is None:  # a sample of the maps is enough
             features = features[:: len(features) // _MAPS_SAMPLED + 1].reshape(-1, features.shape[-1])
-        return cls(mean, float(np.sqrt(features.var(axis=0).mean())) or 1.0)
+        maps = np.split(features.var(axis=0), np.cumsum(widths)[:-1]) if widths else [features.var(axis=0)]
+        factors = [np.full(len(each), np.sqrt(each.mean()) or 1.0, np.float32) for each in maps]
+        return cls(mean, np.concatenate(factors))
 
     @classmethod
     def none(cls) -> "FeatureScale":
         """Return a scale that leaves features unchanged."""
-        return cls(None, 1.0)
+        return cls(None, np.ones((), np.float32))
 
     def apply(self, features: Any) -> Any:
         """Return scaled features, of an array or of a symbolic tensor."""
-        return (features if self.mean is None else features - self.mean) / np.float32(self.deviation)
+        return (features if self.mean is None else features - self.mean) / self.deviation
 
     def fold(self, kernel: Features, bias: Features) -> tuple[Features, Features]:
         """Return weights for raw features that are equivalent to `kernel` and `bias` for scaled features.
 
         kernel: [..., c, units]. bias: [units].
         """
-        folded = kernel / self.deviation
+        folded = kernel / self.deviation[..., None]
         return folded, bias if self.mean is None else bias - self.mean @ folded
 
 

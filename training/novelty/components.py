@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
@@ -17,14 +18,44 @@ _SHRINKAGE = 0.2  # of both covariances towards a multiple of the identity
 # differs from the one to the nearest class, until both cancel each other. With 1, steel of the same texture but another
 # contrast is missed if the classes barely differ.
 _WEIGHTS = (0.0, 0.5, 0.9, 0.95)
+# With changed copies, every class has several means, so the distances differ enough for a share of 1.
+_MOST_WEIGHT_CHANGED = 1.0
+# Share of the covariances that comes from changed copies. Chosen, like the means for each kind of change, by
+# cross-validation on a training part of NEU (benchmarks, "Noise and novelty").
+_CHANGED_SHARE = 0.1
+_GROUP_MIN = 5  # fewer copies of a class with one kind of change have no mean of their own
 # Least deviation of a feature, as share of the mean deviation. With a smaller one, the rounding errors of a feature
 # that hardly varies would become a large distance.
 _DEVIATION_MIN = 1e-3
 _POSITIVE_MIN = 1e-9  # smaller deviations and variances are rounding errors of 0
 
 
-def fit_distance(pooled: Sequence[Array], targets: Array, weight: float, axes_max: int = AXES_MAX) -> RelativeDistance:
+@dataclass(frozen=True, slots=True)
+class ChangedFrames:
+    """Features of changed copies of the training frames, which are known as well.
+
+    pooled: for each copy, the features of each tap, [n, f]. kinds: number of the kind of change, [copies, n].
+    """
+
+    pooled: Sequence[Sequence[Array]]
+    kinds: NDArray[np.intp]
+
+    def at(self, rows: Sequence[int] | NDArray[np.intp]) -> "ChangedFrames":
+        """Return the copies of the frames at these positions."""
+        return ChangedFrames([[each[rows] for each in copy] for copy in self.pooled], self.kinds[:, rows])
+
+
+def fit_distance(
+    pooled: Sequence[Array],
+    targets: Array,
+    weight: float,
+    axes_max: int = AXES_MAX,
+    changed: ChangedFrames | None = None,
+) -> RelativeDistance:
     """Return the relative distance for these training frames.
+
+    With changed copies, each class also has a mean for each kind of change, so that a changed frame is near to one of
+    them, and the copies contribute to both covariances. The principal components are those of the frames.
 
     pooled: features of each tap, [n, f]. targets: [n, labels], 0 or 1. weight: as returned by `weight_of`.
     axes_max: largest number of principal components. Only scores with the same number are comparable.
@@ -38,7 +69,20 @@ def fit_distance(pooled: Sequence[Array], targets: Array, weight: float, axes_ma
     axes = _principal_axes(standard, axes_max)
     values, classes = standard @ axes, label_sets(targets)
     means = np.stack([values[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
-    within, total = (_whitening(each) for each in (values - means[classes], values))
+    covariances = [_covariance(values - means[classes]), _covariance(values)]
+    if changed is not None:
+        copies = np.concatenate([np.concatenate(list(copy), axis=1) for copy in changed.pooled])
+        moved = ((copies - centre) * factor) @ axes
+        groups = np.tile(classes, len(changed.pooled)) * (changed.kinds.max() + 1) + changed.kinds.ravel()
+        _, groups, counts = np.unique(groups, return_inverse=True, return_counts=True)
+        centres_moved = np.stack([moved[groups == number].mean(axis=0) for number in range(len(counts))])
+        means = np.concatenate([means, centres_moved[counts >= _GROUP_MIN]])
+        of_copies = [_covariance(moved - centres_moved[groups]), _covariance(moved)]
+        covariances = [
+            (1 - _CHANGED_SHARE) * frames + _CHANGED_SHARE * copy
+            for frames, copy in zip(covariances, of_copies, strict=True)
+        ]
+    within, total = map(_whitening, covariances)
     to_axes, size, centres = factor[:, None] * axes, axes.shape[1], means @ within
     whitening = to_axes @ np.concatenate([within, total], axis=1) / math.sqrt(size)
     linear = -2 * to_axes @ within @ centres.T / size
@@ -47,9 +91,13 @@ def fit_distance(pooled: Sequence[Array], targets: Array, weight: float, axes_ma
     return RelativeDistance(*(each.astype(np.float32) for each in arrays))
 
 
-def weight_of(targets: Array) -> float:
-    """Return the weight of the distance to all frames. targets: of all training frames, [n, labels]."""
-    return _WEIGHTS[min(label_sets(targets).max(), len(_WEIGHTS) - 1)]
+def weight_of(targets: Array, changed: bool = False) -> float:
+    """Return the weight of the distance to all frames.
+
+    targets: of all training frames, [n, labels]. changed: whether their changed copies are known, too.
+    """
+    at = min(label_sets(targets).max(), len(_WEIGHTS) - 1)
+    return _MOST_WEIGHT_CHANGED if changed and at == len(_WEIGHTS) - 1 else _WEIGHTS[at]
 
 
 def label_sets(targets: Array) -> NDArray[np.intp]:
@@ -75,9 +123,14 @@ def _last_eigenvectors(matrix: Doubles, count: int) -> tuple[Doubles, Doubles]:
     return values, vectors
 
 
-def _whitening(values: Doubles) -> Doubles:
-    """Return a matrix that maps values to a space in which their shrunk covariance is the identity. values: [n, p]."""
-    covariance = values.T @ values / len(values)
+def _covariance(values: Doubles) -> Doubles:
+    """Return the covariance of values with mean 0. values: [n, p]."""
+    covariance: Doubles = values.T @ values / len(values)
+    return covariance
+
+
+def _whitening(covariance: Doubles) -> Doubles:
+    """Return a matrix that maps values to a space in which their shrunk covariance, [p, p], is the identity."""
     variances, axes = np.linalg.eigh(covariance)
     shrunk = (1 - _SHRINKAGE) * variances + _SHRINKAGE * variances.mean()
     whitening: Doubles = axes / np.sqrt(np.maximum(shrunk, _POSITIVE_MIN))

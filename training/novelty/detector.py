@@ -8,7 +8,7 @@ import numpy as np
 
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.relative_distance import Array
-from stripwatch.training.novelty.components import AXES_MAX, FRAMES_PER_AXIS, fit_distance, weight_of
+from stripwatch.training.novelty.components import AXES_MAX, FRAMES_PER_AXIS, ChangedFrames, fit_distance, weight_of
 from stripwatch.training.novelty.taps import Taps
 from stripwatch.training.preparation.stratified_split import fold_frames
 
@@ -19,6 +19,7 @@ _FOLDS = 10
 # factor. Known frames hardly ever do, so the false-alarm rate stays. Chosen on black, flat and patterned images and
 # photographs of other things.
 _FAR_FACTOR = 1.5
+_CHANGED_NOVEL_MAX = 0.05  # share of changed copies that may be novel; the head withstands nearly all of them
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,12 +38,19 @@ class NoveltyFit:
 
 
 def fit_detector(
-    taps: Taps, pooled: Sequence[Array], targets: Array, groups: Sequence[int], false_alarm_rate: float, seed: int
+    taps: Taps,
+    pooled: Sequence[Array],
+    targets: Array,
+    groups: Sequence[int],
+    false_alarm_rate: float,
+    seed: int,
+    changed: ChangedFrames | None = None,
 ) -> NoveltyFit | None:
     """Fit a detector to training frames and choose its threshold.
 
     Each training frame is scored by a detector fitted without its fold; near duplicates are in the same fold. The
-    threshold is chosen on these scores.
+    threshold is chosen on these scores. It is higher if more than 5 % of the changed copies, which are scored like
+    their frames, would be novel.
 
     Args:
         taps: Taps of the backbone.
@@ -51,34 +59,40 @@ def fit_detector(
         groups: Group number of each frame; frames of a group are near duplicates or belong to one coil.
         false_alarm_rate: Share of known frames that may score above the threshold.
         seed: Of the folds.
+        changed: Changed copies of the frames, which are known as well; None if there are none.
 
     Returns:
         The fit, or None if there are fewer than FRAMES_MIN groups.
     """
     if len(set(groups)) < FRAMES_MIN:
         return None
-    weight = weight_of(targets)
+    weight = weight_of(targets, changed is not None)
     names = [tuple(str(at) for at in np.flatnonzero(row)) for row in targets]
     folds = fold_frames(names, groups, _FOLDS, seed, every=False)
     axes_max = min(AXES_MAX, *(max(1, len(part.train) // FRAMES_PER_AXIS) for part in folds))
 
     def fit(frames: Sequence[int]) -> NoveltyDetector:
-        distance = fit_distance([each[frames] for each in pooled], targets[frames], weight, axes_max)
+        copies = None if changed is None else changed.at(frames)
+        distance = fit_distance([each[frames] for each in pooled], targets[frames], weight, axes_max, copies)
         return NoveltyDetector(taps.names, taps.statistics, distance)
 
-    held_out, near = np.empty((2, len(targets)), np.float32)
+    held_out, near = np.empty((2, 1 + (0 if changed is None else len(changed.pooled)), len(targets)), np.float32)
     for part in folds:
-        detector, features = fit(part.train), [each[part.validation] for each in pooled]
-        held_out[part.validation] = detector.score(features)
-        near[part.validation] = detector.distance.distances(features, np)[0]
-    threshold, limited = choose_threshold(held_out, false_alarm_rate)
-    return NoveltyFit(_with_far(fit(range(len(targets))), threshold, near), threshold, held_out, limited)
+        detector = fit(part.train)
+        for row, features in enumerate([pooled, *(() if changed is None else changed.pooled)]):
+            rows = [each[part.validation] for each in features]
+            held_out[row, part.validation] = detector.score(rows)
+            near[row, part.validation] = detector.distance.distances(rows, np)[0]
+    threshold, limited = choose_threshold(held_out[0], false_alarm_rate)
+    if changed is not None:
+        threshold = max(threshold, choose_threshold(held_out[1:].ravel(), _CHANGED_NOVEL_MAX)[0])
+    return NoveltyFit(_with_far(fit(range(len(targets))), threshold, near), threshold, held_out[0], limited)
 
 
 def _with_far(detector: NoveltyDetector, threshold: float, near: Array) -> NoveltyDetector:
     """Return the detector with a score above the threshold for frames that are far from everything.
 
-    near: distances of the held-out training frames, 1 + D / p.
+    near: distances of the held-out training frames and their copies, 1 + D / p.
     """
     far = threshold / (1 + _FAR_FACTOR * (near.max() - 1))
     return replace(detector, distance=replace(detector.distance, far=np.array([far], np.float32)))

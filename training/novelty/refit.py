@@ -7,6 +7,7 @@ import numpy as np
 
 from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import Task
+from stripwatch.training.novelty.components import ChangedFrames
 from stripwatch.training.novelty.detector import NoveltyFit, fit_detector
 from stripwatch.training.novelty.leave_one_out import Rows
 from stripwatch.training.novelty.linear_head import LinearHead
@@ -19,7 +20,7 @@ class RefitSettings:
     """What a fit on part of the frames needs.
 
     features: of all frames, [n]. targets: [n, labels]. groups: group number of each frame, [n]. false_alarm_rate, seed:
-    of the run.
+    of the run. changed: copies of all frames, if the detector of the run learned from copies.
     """
 
     taps: Taps
@@ -29,6 +30,7 @@ class RefitSettings:
     task: Task
     false_alarm_rate: float
     seed: int
+    changed: ChangedFrames | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,8 @@ def refit(settings: RefitSettings, rows: Rows, labels: Rows) -> Refitted | None:
     known, targets = settings.features.at(rows), settings.targets[np.ix_(rows, labels)]
     groups = [settings.groups[at] for at in rows.tolist()]
     rate, seed = settings.false_alarm_rate, settings.seed
-    novelty = fit_detector(settings.taps, known.taps, targets, groups, rate, seed)
+    changed = None if settings.changed is None else settings.changed.at(rows)
+    novelty = fit_detector(settings.taps, known.taps, targets, groups, rate, seed, changed)
     if novelty is None:
         return None
     head = LinearHead.fit(known.head, targets, settings.task, seed)

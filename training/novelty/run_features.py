@@ -2,7 +2,8 @@
 
 import hashlib
 import io
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +13,15 @@ import numpy as np
 from rich.progress import Progress
 
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.frames import read_pixels
+from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.run_folder import FEATURES_STEM, Head, SplitFrame
 from stripwatch.training.novelty.taps import Taps, with_pooled_taps
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.folders import make_folder
-from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.common.process.cores import usable_cores
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 _BATCH = 32
 _MAP_READERS: dict[Head, str] = {"gap": "pool", "paper-baseline": "pool", "dense": "hidden"}  # read the last map
@@ -42,12 +44,40 @@ class RunFeatures:
 
 
 @dataclass(frozen=True, slots=True)
+class CopyReader:
+    """Reads a changed copy of each frame.
+
+    read: maps an encoded image, the decode spec and the name of the frame to pixels, uint8 [h, w, c]. identity: of the
+    changes; names cached features.
+    """
+
+    read: Callable[[bytes, DecodeSpec, str], Pixels]
+    identity: str
+
+
+@dataclass(frozen=True, slots=True)
 class FrameFolder:
-    """Frames in a folder. root: the folder. frames: [n]. decode: how they are decoded."""
+    """Frames in a folder.
+
+    root: the folder. frames: [n]. decode: how they are decoded. copy: reads changed copies instead of the frames.
+    """
 
     root: Path
     frames: Sequence[SplitFrame]
     decode: DecodeSpec
+    copy: CopyReader | None = None
+
+    def pixels(self, start: int, stop: int) -> Pixels:
+        """Return the pixels of some frames, uint8 [n, h, w, c]. Raises InputError if a file has changed."""
+        frames, copy = self.frames[start:stop], self.copy
+        if copy is None:
+            return read_pixels(self.root, frames, self.decode)
+
+        def read(frame: SplitFrame) -> Pixels:
+            return copy.read(read_frame(self.root, frame), self.decode, frame.name)
+
+        with ThreadPoolExecutor(usable_cores()) as pool:
+            return np.stack(list(pool.map(read, frames)))
 
 
 def run_features(
@@ -63,10 +93,11 @@ def run_features(
     if file is not None and file.exists():
         return _split(taps, _read(file))
     view = _feature_view(model, head, taps)
-    task = progress.add_task("features", total=len(folder.frames))
+    title = "features" if folder.copy is None else "features of changed copies"
+    task = progress.add_task(title, total=len(folder.frames))
     found = []
     for at in range(0, len(folder.frames), _BATCH):
-        pixels = read_pixels(folder.root, folder.frames[at : at + _BATCH], folder.decode)
+        pixels = folder.pixels(at, at + _BATCH)
         found.append(np.asarray(view.predict_on_batch(pixels), np.float32))
         progress.advance(task, len(pixels))
     columns = np.concatenate(found)
@@ -101,9 +132,12 @@ def _split(taps: Taps, columns: Array) -> RunFeatures:
 
 
 def _file_name(model: keras.Model, taps: Taps, folder: FrameFolder) -> str:
-    identity = (find_backbone(model).name, taps.names, taps.statistics, folder.decode)
+    backbone = find_backbone(model)
+    identity = (backbone.name, taps.names, taps.statistics, folder.decode, backbone.output_shape[-1])
     digest = hashlib.sha256(msgspec.json.encode(identity))
-    for weight in find_backbone(model).get_weights():
+    if folder.copy is not None:
+        digest.update(folder.copy.identity.encode())
+    for weight in backbone.get_weights():
         digest.update(np.ascontiguousarray(weight).data)
     for frame in folder.frames:
         digest.update(frame.sha256.encode())

@@ -9,6 +9,7 @@ import numpy as np
 from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, pool
 from stripwatch.export.runs.relative_distance import Array
 from stripwatch.export.runs.tapped_model import with_taps
+from stripwatch.training.networks.joined_maps import without_joined
 from stripwatch.training.networks.receptive_field import cell_step
 
 # How the maps of the taps are pooled. The deviation of the fine map adds little, and costs most of the time: it takes
@@ -60,8 +61,9 @@ def choose_taps(backbone: keras.Model) -> Taps:
     see too little of the frame. A block ends with a sum or concatenation of branches, or else with a convolution that
     combines channels, its normalization and its activation. All paths to the output pass through it. The rule needs no
     names of layers, so it applies to every network and every cut. A backbone that is cut before has the last blocks of
-    its two coarsest maps as taps.
+    its two coarsest maps as taps. A backbone with joined maps has the same taps as without them.
     """
+    backbone = without_joined(backbone)
     blocks = block_ends(backbone)
     if _FINE_STEP_PX in blocks and _COARSE_STEP_PX in blocks:
         positions = [blocks[_FINE_STEP_PX][-1], _middle(backbone, blocks[_COARSE_STEP_PX])]

@@ -16,18 +16,25 @@ from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 CellTargets = Callable[[Any], Any]
 Seeds = NDArray[np.int64]
+FrameChange = Callable[[int, bytes], Pixels]
 _Load = Callable[[Any], tuple[Any, Any]]
 
 
 def read_batches(
-    part: Subset, spec: DecodeSpec, batch: int, cells: CellTargets | None = None, seeds: Seeds | None = None
+    part: Subset,
+    spec: DecodeSpec,
+    batch: int,
+    cells: CellTargets | None = None,
+    seeds: Seeds | None = None,
+    change: FrameChange | None = None,
 ) -> tf.data.Dataset:
     """Return batches (frames, targets) in order. frames: uint8 [n, h, w, c], decoded by the spec; targets: [n, labels].
 
     cells: function from annotation rasters to cell targets; the batches are then ((frames, cell targets), targets).
-    seeds: [n, 2], changes each frame as augment_frame does with its seed.
+    seeds: [n, 2], changes each frame as augment_frame does with its seed. change: function from the position of a frame
+    and its encoded image to the pixels that are used instead of the decoded ones, uint8 [h, w, c].
     """
-    load, order = _loader(part, spec, cells is not None), tf.data.Dataset.range(len(part.files))
+    load, order = _loader(part, spec, cells is not None, change), tf.data.Dataset.range(len(part.files))
     if seeds is None:
         frames = order.map(load, tf.data.AUTOTUNE)
     else:
@@ -66,12 +73,13 @@ def cell_batches(
     return rasters.batch(batch).map(cells).prefetch(2)
 
 
-def _loader(part: Subset, spec: DecodeSpec, marked: bool) -> _Load:
+def _loader(part: Subset, spec: DecodeSpec, marked: bool, change: FrameChange | None = None) -> _Load:
     """Return a function from a position to frame and targets; to ((frame, raster), targets) if marked."""
     files, targets, raster = part.files, tf.constant(part.targets), _raster_loader(part, spec)
 
     def read(at: np.int64) -> Pixels:
-        return decode(Path(files[at]).read_bytes(), spec).pixels
+        encoded = Path(files[at]).read_bytes()
+        return decode(encoded, spec).pixels if change is None else change(int(at), encoded)
 
     def load(at: tf.Tensor) -> tuple[Any, tf.Tensor]:
         pixels = tf.ensure_shape(tf.numpy_function(read, [at], tf.uint8), spec.shape)

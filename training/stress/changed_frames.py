@@ -29,6 +29,11 @@ def changed_frame(change: Change, strength: float, spec: DecodeSpec, source: Pix
     """
     digest = hashlib.sha256(f"{seed}\0{change.name}\0{strength}".encode(errors="surrogateescape")).digest()
     pixels = change.apply(source, strength, np.random.default_rng(int.from_bytes(digest[:8])))
+    return decode_changed(pixels, spec)
+
+
+def decode_changed(pixels: Pixels, spec: DecodeSpec) -> Pixels:
+    """Return a frame in its own size, uint8 [h, w, c], as the model receives it, uint8 of shape spec.shape."""
     return decode(_encode(pixels, spec), spec).pixels
 
 

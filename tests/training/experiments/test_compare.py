@@ -63,6 +63,7 @@ def test_compares_two_networks_on_one_split_and_continues_after_a_stop(
     words = ["compare", "--data", str(data), "--out", str(out), "--networks", "long=mobilenet,short=mobilenet"]
     words += ["--set", "long:epochs=60", "--set", "long:learning-rate=0.1", "--set", "long:dropout=0"]
     words += ["--alpha", "0.25", "--input", "64x64", "--batch", "8", "--epochs", "2", "--weights", str(random_weights)]
+    words += ["--copy-changes", "none"]
     assert run_cli(monkeypatch, *words) == 0
     printed = capsys.readouterr()
     summary = json.loads(printed.out.splitlines()[-1])

@@ -37,6 +37,7 @@ def test_each_frame_is_scored_once_by_a_model_not_fitted_on_it(
     unknown.mkdir()
     cv2.imwrite(str(unknown / "black.png"), np.zeros((96, 96), np.uint8))
     words += [*FLAGS, "--weights", str(random_weights), "--unknown", str(unknown), "--stress-frames", "6"]
+    words += ["--augment-copies", "1"]
     assert run_cli(monkeypatch, *words) == 0
     printed = capsys.readouterr()
     summary = json.loads(printed.out.splitlines()[-1])

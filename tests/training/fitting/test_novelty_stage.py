@@ -97,6 +97,21 @@ def test_features_of_taps_are_cached_with_those_of_the_head(
     assert passes == [2, 2]
 
 
+def test_the_detector_learns_from_strongly_changed_copies(settings: FitSettings, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    plain = fit(replace(settings, cache=cache)).novelty
+    run = fit(replace(settings, out=tmp_path / "strong", cache=cache, copy_changes="strong", augment_copies=2))
+    assert plain is not None
+    assert run.novelty is not None
+    assert (plain.copies, run.novelty.copies) == (0, 2)
+    assert (run.configuration.copy_changes, run.configuration.augment_copies) == ("strong", 2)
+    assert run.novelty.threshold != plain.threshold
+    classes = NoveltyDetector.read(tmp_path / "strong" / "novelty.npz").distance.constant
+    assert len(classes) > len(run.labels)  # means of changed frames
+    assert len(list(cache.glob("*-copy-*"))) == 4  # head and taps of two copies
+    assert share_above(tmp_path / "strong") == run.novelty.validation_share
+
+
 def test_augmented_frames_do_not_enter_the_detector(settings: FitSettings, tmp_path: Path) -> None:
     usual = fit(settings).novelty
     augmented = fit(replace(settings, out=tmp_path / "augmented", augment=True, epochs=1)).novelty

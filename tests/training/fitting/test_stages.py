@@ -89,7 +89,7 @@ def test_a_head_learns_from_changed_frames_of_a_frozen_backbone(
     settings: FitSettings, tmp_path: Path, copies: int
 ) -> None:
     fit(replace(settings, out=tmp_path / "plain"))
-    run = fit(replace(settings, augment=True, augment_copies=copies, epochs=3))
+    run = fit(replace(settings, augment=True, augment_copies=copies, copy_changes=None, epochs=3))
     assert (run.seconds["features"] > 0) == (copies > 0)
     assert run.configuration.frozen
     assert run.configuration.augment_copies == copies
@@ -119,10 +119,10 @@ def test_a_head_fitted_on_frames_equals_one_fitted_on_features(
 def test_default_augmentation_does_not_make_the_model_worse(settings: FitSettings, tmp_path: Path) -> None:
     usual = replace(settings, epochs=30, learning_rate=None, cut="conv_pw_5_relu", batch=32, val_share=0.4)
     plain = fit(replace(usual, out=tmp_path / "plain"))
-    augmented = fit(replace(usual, augment=True))
+    augmented = fit(replace(usual, augment=True, copy_changes=None))
     trained, missing = "the gap head on a frozen backbone", ["learning_rate", "weight_decay"]
-    assert plain.defaults == ChosenDefaults(trained, missing)
-    assert augmented.defaults == ChosenDefaults(trained, [*missing, "augment_copies"])
+    assert plain.defaults == ChosenDefaults(trained, [*missing, "maps"])
+    assert augmented.defaults == ChosenDefaults(trained, [*missing, "augment_copies", "maps"])
     assert plain.validation.accuracy >= 0.9
     assert augmented.validation.accuracy >= plain.validation.accuracy - 0.01
 
@@ -235,3 +235,17 @@ def test_other_tasks_losses_and_optimizers_learn(settings: FitSettings, changes:
     assert rows[-1]["val_loss"] < 0.8 * rows[0]["val_loss"]
     model = keras.saving.load_model(settings.out / "model.keras", compile=False)
     assert model.get_layer("scores").activation.__name__ == ("sigmoid" if "task" in changes else "softmax")
+
+
+def test_a_fit_of_an_older_version_is_resumed_with_the_maps_that_it_had(
+    settings: FitSettings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(train_loop, "save_model", die)
+        with pytest.raises(KilledError):
+            fit(replace(settings, maps="last", novelty_false_alarms=None))
+    run = fit(replace(settings, resume=True, novelty_false_alarms=None))
+    assert run.configuration.maps == "last"

@@ -75,16 +75,26 @@ def test_the_help_states_the_other_defaults_that_typer_does_not_show() -> None:
 
 
 @pytest.mark.training
-def test_copies_exist_only_for_a_frozen_backbone_and_augmented_frames() -> None:
+def test_copies_exist_only_for_a_frozen_backbone() -> None:
     from dataclasses import replace
 
     from stripwatch.training.fitting.fit_settings import FitSettings
 
     usual = FitSettings(Path("data"), Path("out"), "mobilenet")
-    assert usual.copies == 0
-    assert replace(usual, augment=True).copies == COPIES
-    assert replace(usual, augment=True, augment_copies=0).copies == 0
-    assert replace(usual, augment=True, weights="none").copies == 0
+    assert (usual.changes, usual.copies) == ("strong", COPIES)
+    assert (replace(usual, augment=True).changes, replace(usual, augment=True).copies) == ("mild", COPIES)
+    assert replace(usual, augment_copies=2).copies == 2
+    without: list[dict[str, Any]] = [
+        {"augment": True, "augment_copies": 0},
+        {"augment_copies": 0},
+        {"copy_changes": "none"},
+        {"augment": True, "weights": "none"},
+        {"weights": "none"},
+        {"fine_tune": 3},
+        {"head": "dense"},
+    ]
+    make: Callable[..., FitSettings] = replace
+    assert [make(usual, **changes).copies for changes in without] == [0] * len(without)
 
 
 @pytest.mark.training
@@ -93,6 +103,12 @@ def test_copies_exist_only_for_a_frozen_backbone_and_augmented_frames() -> None:
     [
         (
             {},
+            "training the gap head on a frozen backbone: 10 epochs (default), learning rate 0.01 (default), "
+            "weight decay 0.2 (default), batches of 32, several feature maps (default), "
+            "4 strongly changed copies of each training frame (default)",
+        ),
+        (
+            {"maps": "last", "copy_changes": "none"},
             "training the gap head on a frozen backbone: 10 epochs (default), learning rate 0.01 (default), "
             "weight decay 1 (default), batches of 32",
         ),
@@ -128,11 +144,60 @@ def test_says_what_is_trained_and_which_options_are_defaults(changes: dict[str, 
 
 
 @pytest.mark.training
-@pytest.mark.parametrize("changes", [{}, {"augment": True, "weights": "none"}])
+@pytest.mark.parametrize(
+    ("changes", "joins"),
+    [
+        ({}, True),
+        ({"maps": "last"}, False),
+        ({"head": "dense"}, False),
+        ({"weights": "none"}, False),
+        ({"weights": "none", "maps": "several"}, True),
+        ({"fine_tune": 2}, False),
+        ({"fine_tune": 2, "maps": "several"}, True),
+    ],
+)
+def test_a_gap_head_on_a_frozen_backbone_reads_several_maps(changes: dict[str, Any], joins: bool) -> None:
+    from stripwatch.training.fitting.fit_settings import FitSettings, to_configuration
+
+    make: Callable[..., FitSettings] = FitSettings
+    settings = make(Path("data"), Path("out"), "mobilenet", **changes)
+    assert settings.joins_maps is joins
+    assert to_configuration(settings, "folders", "float32").maps == ("several" if joins else "last")
+
+
+@pytest.mark.training
+def test_only_the_gap_head_reads_several_maps() -> None:
+    from stripwatch.training.fitting.fit_settings import FitSettings, check
+    from stripwatch.worker.common.errors import SettingsError
+
+    with pytest.raises(SettingsError, match="--maps several needs --head gap"):
+        check(FitSettings(Path("data"), Path("out"), "mobilenet", head="dense", maps="several"))
+
+
+@pytest.mark.training
+@pytest.mark.parametrize("changes", [{"copy_changes": "none"}, {"head": "dense"}, {"augment": True, "weights": "none"}])
 def test_rejects_a_number_of_copies_without_a_meaning(changes: dict[str, Any]) -> None:
     from stripwatch.training.fitting.fit_settings import FitSettings, check
     from stripwatch.worker.common.errors import SettingsError
 
     make: Callable[..., FitSettings] = FitSettings
-    with pytest.raises(SettingsError, match="--augment-copies needs --augment and pretrained weights"):
+    with pytest.raises(SettingsError, match="--augment-copies needs pretrained weights, and --augment or"):
         check(make(Path("data"), Path("out"), "mobilenet", augment_copies=2, **changes))
+
+
+@pytest.mark.training
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"copy_changes": "strong", "weights": "none"}, "--copy-changes strong needs pretrained weights"),
+        ({"copy_changes": "mild", "weights": "none"}, "--copy-changes mild needs pretrained weights"),
+        ({"copy_changes": "strong", "head": "dense"}, "--copy-changes strong needs another head than dense"),
+    ],
+)
+def test_rejects_changes_that_cannot_be_made(changes: dict[str, Any], problem: str) -> None:
+    from stripwatch.training.fitting.fit_settings import FitSettings, check
+    from stripwatch.worker.common.errors import SettingsError
+
+    make: Callable[..., FitSettings] = FitSettings
+    with pytest.raises(SettingsError, match=problem):
+        check(make(Path("data"), Path("out"), "mobilenet", **changes))

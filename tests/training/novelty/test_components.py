@@ -79,3 +79,9 @@ def test_frames_with_a_set_of_labels_of_their_own_form_one_class() -> None:
 @pytest.mark.parametrize(("classes", "weight"), [(1, 0), (2, 0.5), (3, 0.9), (4, 0.95), (7, 0.95)])
 def test_with_few_classes_the_distance_to_all_frames_counts_less(classes: int, weight: float) -> None:
     assert weight_of(np.eye(classes, dtype=np.float32).repeat(2, axis=0)) == weight
+
+
+def test_the_weight_of_the_distance_to_all_frames_is_1_with_copies_of_many_classes() -> None:
+    targets = np.eye(4, dtype=np.float32).repeat(2, axis=0)
+    assert weight_of(targets, changed=True) == 1.0
+    assert weight_of(targets[:4], changed=True) == weight_of(targets[:4])

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from stripwatch.training.novelty.components import ChangedFrames
 from stripwatch.training.novelty.detector import FRAMES_MIN, NoveltyFit, choose_threshold, fit_detector
 from stripwatch.training.novelty.taps import Taps
 
@@ -121,3 +122,53 @@ def test_the_threshold_has_the_rank_of_split_conformal_prediction(frames: int, r
 
 def test_with_too_few_frames_the_threshold_is_the_highest_score() -> None:
     assert choose_threshold(np.array([1, 3, 2], np.float32), 0.01) == (3, True)
+
+
+SHIFTS = [np.random.default_rng(channels + 100).normal(size=(2, channels)).astype(np.float32) for channels in WIDTHS]
+
+
+def copies_of(pooled: Sequence[Floats], seed: int) -> ChangedFrames:
+    """Return two copies of each frame, shifted by 3 to 6 in one of two directions, the kinds of change."""
+    rng = np.random.default_rng(seed)
+    kinds = rng.integers(0, 2, (2, len(pooled[0])))
+    strengths = rng.uniform(3, 6, (2, len(pooled[0]), 1)).astype(np.float32)
+    copies = [
+        [tap + strengths[copy] * shift[kinds[copy]] for tap, shift in zip(pooled, SHIFTS, strict=True)]
+        for copy in range(2)
+    ]
+    return ChangedFrames(copies, kinds)
+
+
+def test_changed_copies_are_known_and_new_classes_still_novel() -> None:
+    known, targets, groups = frames_of(KNOWN), targets_of(KNOWN), range(len(KNOWN))
+    changed = copies_of(known, seed=5)
+    fit = fit_detector(TAPS, known, targets, groups, 0.01, 0, changed)
+    assert fit is not None
+    fresh = frames_of(KNOWN, seed=1)
+    again = copies_of(fresh, seed=6).pooled
+    plain = fitted()
+    assert np.mean([plain.detector.score(copy) > plain.threshold for copy in again]) > 0.9
+    assert np.mean([fit.detector.score(copy) > fit.threshold for copy in again]) < 0.05
+    assert np.mean(fit.detector.score(fresh) > fit.threshold) < 0.03
+    assert np.mean(fit.detector.score(frames_of([3] * 50, seed=2)) > fit.threshold) > 0.9
+    far = [np.full((1, channels), 1e3, np.float32) for channels in WIDTHS]
+    assert fit.detector.score(far)[0] > fit.threshold
+
+
+def test_at_most_a_twentieth_of_the_copies_is_novel() -> None:
+    known, targets, groups = frames_of(KNOWN), targets_of(KNOWN), range(len(KNOWN))
+    changed = copies_of(known, seed=5)
+    wild = np.random.default_rng(7).normal(0, 40, (len(KNOWN), 1)).astype(np.float32)
+    changed = ChangedFrames([changed.pooled[0], [tap + wild for tap in changed.pooled[1]]], changed.kinds)
+    fit = fit_detector(TAPS, known, targets, groups, 0.01, 0, changed)
+    assert fit is not None
+    shares = [np.mean(fit.detector.score(copy) > fit.threshold) for copy in changed.pooled]
+    assert np.mean(shares) < 0.06
+    assert np.mean(fit.held_out > fit.threshold) < 0.01
+
+
+def test_copies_follow_the_frames_that_are_selected() -> None:
+    changed = copies_of(frames_of(KNOWN), seed=5)
+    part = changed.at([4, 2])
+    np.testing.assert_array_equal(part.kinds, changed.kinds[:, [4, 2]])
+    np.testing.assert_array_equal(part.pooled[1][0], changed.pooled[1][0][[4, 2]])

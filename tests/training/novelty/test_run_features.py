@@ -1,3 +1,4 @@
+from dataclasses import replace
 from pathlib import Path
 
 import keras
@@ -10,9 +11,11 @@ from stripwatch.export.runs.keras_model import find_backbone, load_model
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.training.novelty import run_features as module
-from stripwatch.training.novelty.run_features import FrameFolder, run_features
+from stripwatch.training.novelty.run_features import CopyReader, FrameFolder, run_features
 from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.worker.common.errors import InputError
+from stripwatch.worker.images.decode import decode
+from stripwatch.worker.images.decode_spec import DecodeSpec, Pixels
 
 pytestmark = pytest.mark.training
 
@@ -66,6 +69,25 @@ def test_the_cache_is_shared_by_heads_and_not_by_backbones(
         find_backbone(other).set_weights([each * 1.01 for each in find_backbone(other).get_weights()])
         with pytest.raises(AssertionError):
             run_features(other, "gap", taps, folder, tmp_path / "cache", Progress(disable=True))
+
+
+def test_features_of_copies_are_those_of_the_changed_frames(model: keras.Model, run: Run, tmp_path: Path) -> None:
+    taps, folder = choose_taps(find_backbone(model)), folder_of(run)
+    asked: list[str] = []
+
+    def invert(encoded: bytes, spec: DecodeSpec, name: str) -> Pixels:
+        asked.append(name)
+        return np.asarray(255 - decode(encoded, spec).pixels, np.uint8)
+
+    usual = run_features(model, "gap", taps, folder, tmp_path, Progress(disable=True))
+    reader = CopyReader(invert, "inverted")
+    found = run_features(model, "gap", taps, replace(folder, copy=reader), tmp_path, Progress(disable=True))
+    assert sorted(asked) == sorted(frame.name for frame in folder.frames)
+    pixels = 255 - read_pixels(folder.root, folder.frames, folder.decode)
+    _, *maps = with_taps(model, taps.names).predict(pixels, verbose=0)
+    np.testing.assert_allclose(found.taps[0], maps[0].mean(axis=(1, 2)), rtol=1e-3)
+    assert not np.allclose(found.taps[0], usual.taps[0], rtol=0.01, atol=0)
+    assert len(list(tmp_path.iterdir())) == 2  # the copies are cached under another name
 
 
 def test_names_a_damaged_cache_file(model: keras.Model, run: Run, tmp_path: Path) -> None:

@@ -22,7 +22,8 @@ _BYTES_MAX = 4_000_000_000  # a fit holds the features twice, raw and scaled
 def features_name(configuration: Configuration, spec: DecodeSpec, data_sha256: str, weights_sha256: str | None) -> str:
     """Return the file name for the features of a data set, a hash of everything that they depend on."""
     c = configuration
-    identity = (c.network, c.alpha, c.cut, c.weights, weights_sha256, c.head, c.precision, spec, data_sha256)
+    parts = (c.network, c.alpha, c.cut, c.weights, weights_sha256, c.head, c.precision, spec, data_sha256)
+    identity = parts if c.maps == "last" else (*parts, c.maps)  # names of files of older versions stay valid
     return f"{FEATURES_STEM}{hashlib.sha256(msgspec.json.encode(identity)).hexdigest()[:16]}.npy"
 
 
@@ -41,6 +42,15 @@ def copy_name(features: str, seed: int, copy: int, shared: bool) -> str:
     seed, copy: determine the changes. shared: the file covers all frames, otherwise the training frames only.
     """
     identity = hashlib.sha256(msgspec.json.encode((AUGMENTATION_VERSION, seed, copy, shared))).hexdigest()[:8]
+    return f"{features.removesuffix('.npy')}-copy-{identity}.npy"
+
+
+def strong_copy_name(features: str, version: int, copy: int, shared: bool) -> str:
+    """Return the file name as copy_name does, for strong changes, which do not depend on the seed of the fit.
+
+    version: of the changes.
+    """
+    identity = hashlib.sha256(msgspec.json.encode(("strong", version, copy, shared))).hexdigest()[:8]
     return f"{features.removesuffix('.npy')}-copy-{identity}.npy"
 
 

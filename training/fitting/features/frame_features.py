@@ -14,11 +14,14 @@ from stripwatch.training.fitting.features.feature_cache import (
     Features,
     copy_name,
     read_features,
+    strong_copy_name,
+    taps_name,
     write_features,
 )
 from stripwatch.training.novelty.taps import Taps, with_pooled_taps
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset, join_subsets
+from stripwatch.training.stress.random_changes import RANDOM_CHANGES_VERSION
 
 PREDICT_BATCH = 32  # independent of --batch: 64 frames of VGG19 at 224x224 already take 800 MB per layer
 
@@ -35,19 +38,35 @@ class TapFile:
 class CopyFiles:
     """Files of the features of changed copies, which need not exist yet.
 
-    paths: one for each copy. seed: of the fit; it determines the changes. shared: copies of validation frames are in
-    the files, too, so that fits with another split can use them.
+    paths: one for each copy. seed: of the fit; it determines the changes if they are mild. shared: copies of validation
+    frames are in the files, too, so that fits with another split can use them. strong: the changes are strong. taps:
+    of the backbone, if their features are stored as well.
     """
 
     paths: tuple[Path, ...]
     seed: int
     shared: bool
+    strong: bool = False
+    taps: Taps | None = None
 
     @classmethod
     def of(cls, head: Path, copies: int, seed: int, shared: bool) -> "CopyFiles":
         """Return the files of this many copies next to the file of the frames' own features, `head`."""
         paths = (head.with_name(copy_name(head.name, seed, copy, shared)) for copy in range(copies))
         return cls(tuple(paths), seed, shared)
+
+    @classmethod
+    def strong_of(cls, head: Path, copies: int, shared: bool, taps: Taps | None) -> "CopyFiles":
+        """Return the files of this many strongly changed copies next to the file of the frames' own features."""
+        names = (strong_copy_name(head.name, RANDOM_CHANGES_VERSION, copy, shared) for copy in range(copies))
+        return cls(tuple(head.with_name(name) for name in names), 0, shared, True, taps)
+
+    def tap_path(self, copy: int) -> Path | None:
+        """Return the file of the features of the taps of a copy, or None if they are not stored."""
+        if self.taps is None:
+            return None
+        path = self.paths[copy]
+        return path.with_name(taps_name(path.name, self.taps.positions, self.taps.statistics))
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,11 +13,18 @@ from stripwatch.export.runs.run_folder import Split, SplitFrame
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.datasets.formats.marks import LabelledBox
 from stripwatch.training.fitting.features import changed_copies
-from stripwatch.training.fitting.features.changed_copies import cache_copies, copy_seeds, marked_cells, with_copies
+from stripwatch.training.fitting.features.changed_copies import (
+    cache_copies,
+    changed_taps,
+    copy_seeds,
+    marked_cells,
+    with_copies,
+)
 from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.features.frame_features import CopyFiles
 from stripwatch.training.preparation.augment import augment_frame, move_raster
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset
+from stripwatch.training.stress.random_changes import changed_copy
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.trained_range import TrainedFrames
@@ -71,6 +78,22 @@ def test_rows_are_the_features_of_the_changed_frames(
             expected.append(changed.numpy().ravel().astype(np.float32))
     np.testing.assert_array_equal(found, np.stack(expected))
     assert len({row.tobytes() for row in found[3:]}) == 6  # each copy of each frame differs
+
+
+@pytest.mark.parametrize("shared", [True, False])
+def test_strong_changes_act_on_the_frame_of_the_camera_and_need_no_seed(
+    textures: Path, tmp_path: Path, model: keras.Model, shared: bool
+) -> None:
+    data = prepared(textures, [4, 0, 3])
+    files = CopyFiles.strong_of(tmp_path / "features-a.npy", 2, shared, taps=None)
+    found = rows(files, model, data)[3:]
+    names = [frame.name for frame in data.split.train]
+    for row, (copy, at) in zip(found, [(copy, at) for copy in range(2) for at in range(3)], strict=True):
+        changed = changed_copy(data.train.files[at].read_bytes(), SPEC, names[at], copy)
+        np.testing.assert_array_equal(row, changed.ravel().astype(np.float32))
+    assert changed_taps(files, data) is None
+    mild = CopyFiles.of(tmp_path / "features-a.npy", 2, 0, shared)
+    assert not set(files.paths) & set(mild.paths)
 
 
 def test_fits_with_other_splits_share_files(

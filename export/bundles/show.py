@@ -108,6 +108,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         if manifest.trained
         else "sizes not recorded: the worker does not flag untrained sizes",
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
+        **_colour_fact(manifest),
         "model": f"{origin.network}, {manifest.trained_for or manifest.task}, {manifest.precision}, "
         f"opset {manifest.opset}, heatmaps: {manifest.heatmaps or 'none'}",
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
@@ -129,6 +130,20 @@ def facts(card: BundleCard) -> dict[str, str]:
 def clean_fact(manifest: Manifest) -> dict[str, str]:
     """Return a warning as a row of a table if the model never gives the verdict clean, else nothing."""
     return {} if manifest.no_clean_verdict is None else {"warning": manifest.no_clean_verdict}
+
+
+def _colour_fact(manifest: Manifest) -> dict[str, str]:
+    """Return a row about the colour of the training images, or nothing if it is unknown or the model sees it."""
+    reference, sees_colour = manifest.reference, manifest.decode.colour == "rgb"
+    if reference is None or reference.colour is None or (sees_colour and not reference.is_grey):
+        return {}
+    if sees_colour:
+        return {
+            "colour": "none in the training images: 'fit --decode grey' makes a model that takes less time per frame"
+        }
+    if reference.is_grey:
+        return {"colour": "none in the training images: the worker reports a camera whose frames gain colour"}
+    return {"colour": "the training images have colour, which the model does not see"}
 
 
 def label_rows(manifest: Manifest) -> list[tuple[str, ...]]:

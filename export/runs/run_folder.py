@@ -14,6 +14,7 @@ import msgspec
 
 from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import atomic_write, read_whole
+from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.model_record import Validation
@@ -205,7 +206,7 @@ class Run(msgspec.Struct, frozen=True):
     training frames; None in runs of versions that did not record them. novelty: None if the run has no novelty
     detector. files: files of the data folders; None in runs of versions that did not record them.
     defaults: None for an anomaly model and in runs of versions that did not record them. colour: None in runs of
-    versions that did not record it.
+    versions that did not record it. scale: None unless the fit tested scaled JPEG decoding.
     """
 
     schema: str
@@ -232,6 +233,7 @@ class Run(msgspec.Struct, frozen=True):
     anomaly: AnomalyFacts | None = None
     defaults: ChosenDefaults | None = None
     colour: ColourFacts | None = None
+    scale: ScaleFacts | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:

@@ -9,6 +9,8 @@ import json
 import statistics
 import subprocess
 import sys
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
@@ -17,10 +19,10 @@ from tests.revisions import THIS, Version, checkout
 BENCH_S_MAX = 600
 
 
-def measure(version: Version, count: int, shape: str) -> dict[str, float]:
+def run_bench(version: Version, bundle: Path, count: int, options: Sequence[str]) -> dict[str, float]:
     """Return frames per second at full load, and the worker's CPU seconds per 1,000 frames."""
-    sizes = ["--shape", shape, "--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
-    command = [*version.program, "bench", "--bundle", str(DEMO_BUNDLE), *sizes]
+    sizes = ["--count", str(count), "--runs", "1", "--load", "0.5", "--seconds", "1"]
+    command = [*version.program, "bench", "--bundle", str(bundle), *sizes, *options]
     done = subprocess.run(
         command, env=version.environment, stdout=subprocess.PIPE, text=True, timeout=BENCH_S_MAX, check=True
     )
@@ -36,7 +38,7 @@ def compare(old: Version, rounds: int, count: int, shape: str) -> dict[str, Any]
     for number in range(rounds):
         pair = [("old", old), ("new", THIS)]
         for name, version in pair if number % 2 == 0 else reversed(pair):
-            found[name].append(measure(version, count, shape))
+            found[name].append(run_bench(version, DEMO_BUNDLE, count, ["--shape", shape]))
             print(f"round {number + 1}: {name} {found[name][-1]}", file=sys.stderr)
     return {figure: figures(found, figure) for figure in found["old"][0]}
 

@@ -12,6 +12,7 @@ import msgspec
 from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
+from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
@@ -20,7 +21,7 @@ class FitIdentity(msgspec.Struct, frozen=True):
     """Settings and data that a fit was started with. Only a fit with the same ones may continue it.
 
     marks_sha256: of the annotations; None if none are used. decode: None in fits started by versions that did not
-    record it. colour: what decode was chosen by; a fit that continues does not choose again.
+    record it. colour, scale: what decode was chosen by; a fit that continues does not choose again.
     """
 
     configuration: Configuration
@@ -29,6 +30,7 @@ class FitIdentity(msgspec.Struct, frozen=True):
     marks_sha256: str | None = None
     decode: DecodeSpec | None = None
     colour: ColourFacts | None = None
+    scale: ScaleFacts | None = None
 
 
 def begin(folder: Path, begun: FitIdentity) -> None:

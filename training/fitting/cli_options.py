@@ -120,9 +120,9 @@ DecodeOption = Annotated[
     DecodeName,
     typer.Option(
         "--decode",
-        help="Decoding of image files, in training and on the line. auto: grey if no image has colour, else rgb. grey "
-        "uses brightness only. /2, /4 and /8 shrink JPEG images by that factor while decoding. Both save the worker "
-        "time.",
+        help="Decoding of image files, in training and on the line. grey uses brightness only. /2, /4 and /8 shrink "
+        "JPEG images by that factor while decoding. Both save the worker time. auto: grey if no image has colour, else "
+        "rgb; scaled if all are large JPEG images and validation images show no loss.",
     ),
 ]
 LevelsOption = Annotated[

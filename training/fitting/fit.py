@@ -2,6 +2,7 @@
 
 import time
 import uuid
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -13,6 +14,7 @@ import tensorflow as tf
 from rich.progress import Progress
 
 from stripwatch.export.runs.claim_folder import claimed_folder
+from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_folder import (
@@ -25,6 +27,7 @@ from stripwatch.export.runs.run_folder import (
     file_sha256,
     write_run,
 )
+from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.annotations.annotations import annotations_sha256
 from stripwatch.training.evaluation.localization import map_facts
 from stripwatch.training.evaluation.scores import measure_scores
@@ -34,6 +37,7 @@ from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import explain_oom
 from stripwatch.training.fitting.features.feature_cache import features_name, taps_name
 from stripwatch.training.fitting.features.frame_features import CopyFiles, FeatureFiles, TapFile
+from stripwatch.training.fitting.features.scale_gate import choose_scale, possible_scales, refusal
 from stripwatch.training.fitting.fit_anomaly import fit_anomaly
 from stripwatch.training.fitting.fit_plan import FitPlan, plan_fit
 from stripwatch.training.fitting.fit_settings import (
@@ -45,7 +49,7 @@ from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.prepared_data import PreparedData, SplitPlan, annotations_finder, prepare_data
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import path_text
-from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.model.trained_range import Range, TrainedFrames
@@ -87,7 +91,7 @@ def _fit(plan: FitPlan, started: float) -> Run:
     """Fit, measure the saved model, and write the run folder. started: time of `perf_counter` when the fit began."""
     settings = plan.settings
     with new_progress() as progress:
-        job = _begin(plan, progress)
+        job, scale = _begin(plan, progress)
         with explain_oom(settings.batch):
             fitted = fit_model(job)
         model = load_model(settings.out)  # measure the saved model, not the one in memory
@@ -96,14 +100,14 @@ def _fit(plan: FitPlan, started: float) -> Run:
         novelty = _fit_novelty(settings, model, job)
     targets = job.data.validation.targets
     validation = measure_scores(plan.dataset.labels, targets, scores, settings.label_task)
-    run = _record(plan, job.data, fitted, validation, heatmaps, novelty, time.perf_counter() - started)
+    run = _record(plan, job.data, fitted, validation, heatmaps, novelty, scale, time.perf_counter() - started)
     checkpoint.clear(settings.out)
     write_run(settings.out, run)
     return run
 
 
-def _begin(plan: FitPlan, progress: Progress) -> TrainingJob:
-    """Read the data and record the identity of the fit in the run folder."""
+def _begin(plan: FitPlan, progress: Progress) -> tuple[TrainingJob, ScaleFacts | None]:
+    """Read the data, choose the scale of decoding, and record the identity of the fit in the run folder."""
     settings, configuration = plan.settings, plan.configuration
     task = progress.add_task("reading", total=len(plan.dataset.samples))
     split = SplitPlan(
@@ -112,17 +116,40 @@ def _begin(plan: FitPlan, progress: Progress) -> TrainingJob:
     finder = None if plan.marks is None else annotations_finder(plan.marks, settings.clean_label)
     data_check = FitCheck(plan.dataset, settings.task, settings.clean_label, plan.annotations, settings.split)
     prepared = prepare_data(plan.dataset, plan.spec, split, lambda: progress.advance(task), finder, data_check)
+    prepared, scale = _with_scale(plan, prepared, progress)
     weights_sha256 = file_sha256(settings.weights_file) if settings.weights_file else None
     marks = None if plan.marks is None else annotations_sha256(plan.marks)
     checkpoint.begin(
         settings.out,
-        FitIdentity(configuration, prepared.data_sha256, weights_sha256, marks, prepared.spec, plan.colour),
+        FitIdentity(configuration, prepared.data_sha256, weights_sha256, marks, prepared.spec, _colour_of(plan), scale),
     )
     if settings.cache is not None:
         make_folder(settings.cache)
     name = features_name(configuration, prepared.spec, prepared.data_sha256, weights_sha256)
     files = _feature_files(plan, settings.cache or settings.out, name) if plan.from_features else None
-    return TrainingJob(plan.classifier, plan.kept, prepared, configuration, settings.out, files, progress)
+    return TrainingJob(plan.classifier, plan.kept, prepared, configuration, settings.out, files, progress), scale
+
+
+def _with_scale(plan: FitPlan, prepared: PreparedData, progress: Progress) -> tuple[PreparedData, ScaleFacts | None]:
+    """Test scaled JPEG decoding if that is to be done, and return the data with the decode spec that is used."""
+    decode, task = plan.decode, plan.settings.label_task
+    if decode is None or not decode.tests_scale:
+        return prepared, decode.scale if decode else None
+    scales = possible_scales(prepared)
+    if not scales:
+        return prepared, None
+    if why := refusal(prepared, task):
+        say(f"note: JPEG images are decoded at full size. Smaller scales were not tested: {why}")
+        return prepared, None
+    facts = choose_scale(plan.classifier.features, prepared, scales, task, plan.settings.seed, progress)
+    spec = msgspec.structs.replace(prepared.spec, jpeg_scale=facts.scale)
+    outcome = f"because /{facts.scale} passed" if facts.scale > 1 else "because no scale passed"
+    say(f"decode: {spec.name}, {outcome} the test of scaled decoding ({facts.text})")
+    return replace(prepared, spec=spec), facts
+
+
+def _colour_of(plan: FitPlan) -> ColourFacts | None:
+    return plan.decode.colour if plan.decode else None
 
 
 def _feature_files(plan: FitPlan, folder: Path, name: str) -> FeatureFiles:
@@ -156,6 +183,7 @@ def _record(
     validation: Validation,
     heatmaps: HeatmapFacts | None,
     novelty: NoveltyFacts | None,
+    scale: ScaleFacts | None,
     total_s: float,
 ) -> Run:
     seconds = {
@@ -187,7 +215,8 @@ def _record(
         novelty=novelty,
         files=plan.dataset.files,
         defaults=plan.chosen,
-        colour=plan.colour,
+        colour=_colour_of(plan),
+        scale=scale,
     )
 
 

@@ -133,16 +133,17 @@ def _plan(settings: FitSettings) -> _Plan:
     network = find_network(settings.network)
     size = _size_of(dataset)
     settings = _with_size(settings, network, size)
-    settings, colour, note = choose_decode(settings, dataset)
-    if note:
-        say(note)
+    decode = choose_decode(settings, dataset)
+    settings = decode.settings
+    if decode.note:
+        say(decode.note)
     spec = settings.decode_spec(network.side_px)
     shape = (spec.height_px, spec.width_px, 3)
     backbone = build_backbone(network, shape, settings.alpha, settings.weights, settings.cut)
     places = place_features(network, backbone, choose_taps(backbone).names)
     if warning := size_warning(*size, spec, places.grid.step_px[0]):
         say(warning)
-    return _Plan(settings, dataset, marks, network, spec, places, colour)
+    return _Plan(settings, dataset, marks, network, spec, places, decode.colour)
 
 
 def _check_options(settings: FitSettings) -> None:

@@ -18,6 +18,7 @@ from stripwatch.export.runs.run_folder import (
     Configuration,
     FitPrecision,
 )
+from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset, require_folder
@@ -40,6 +41,7 @@ from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.networks.joined_maps import join_maps
 from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.colour_check import find_colour
+from stripwatch.training.preparation.split_file import is_fit_request
 from stripwatch.worker.common.errors import InputError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
@@ -52,8 +54,8 @@ class FitPlan:
     """Everything that is decided before the first frame is read.
 
     kept: the model that is saved, in float32. from_features: fit the head on features that are computed once, because
-    they are constant and fit into memory. chosen: options that were not given. colour: of the images; None if they were
-    not searched. notes: messages for the person who trains.
+    they are constant and fit into memory. chosen: options that were not given. decode: how to decode was chosen; None
+    if the images were not searched. notes: messages for the person who trains.
     """
 
     settings: FitSettings
@@ -66,7 +68,7 @@ class FitPlan:
     from_features: bool
     chosen: ChosenDefaults
     commit: str | None
-    colour: ColourFacts | None
+    decode: "DecodeChoice | None"
     notes: list[str]
 
     @property
@@ -139,10 +141,10 @@ def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) 
     dataset, clean_label = for_task(found, settings.task, settings.clean_label)
     settings = replace(settings, clean_label=clean_label)
     notes: list[str] = []
-    colour = None
-    if reads_images:
-        settings, colour, note = choose_decode(settings, dataset)
-        notes += [note] if note else []
+    decode = choose_decode(settings, dataset) if reads_images else None
+    if decode is not None:
+        settings = decode.settings
+        notes += [decode.note] if decode.note else []
     wants_marks = settings.head == "dense" or settings.boxes is not None
     annotations = _read_marks(settings, dataset, notes) if wants_marks else None
     dataset = dataset.with_annotations(annotations.files if annotations else ())
@@ -160,43 +162,64 @@ def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) 
     notes.append(describe_training(configuration, chosen))
     return FitPlan(
         *(settings, dataset, annotations, spec, classifier, kept, configuration, from_features, chosen, commit()),
-        colour,
+        decode,
         notes,
     )
 
 
-def choose_decode(settings: FitSettings, dataset: DataSet) -> tuple[FitSettings, ColourFacts | None, str]:
-    """Search the images for colour, and resolve `--decode auto`.
+@dataclass(frozen=True, slots=True)
+class DecodeChoice:
+    """How to decode was chosen.
 
-    Returns the settings, the facts about colour, and a note about the choice, which may be empty. A fit that is resumed
-    keeps its choice.
+    settings: with `--decode auto` resolved. colour: of the images; None in a fit that an earlier version began. note:
+    for the person who trains, may be empty. tests_scale: whether scaled JPEG decoding is still to be tested. scale:
+    result of the test in a fit that is resumed.
     """
+
+    settings: FitSettings
+    colour: ColourFacts | None
+    note: str = ""
+    tests_scale: bool = False
+    scale: ScaleFacts | None = None
+
+
+def choose_decode(settings: FitSettings, dataset: DataSet) -> DecodeChoice:
+    """Search the images for colour, and resolve `--decode auto`. A fit that is resumed keeps its choice."""
     begun = read_begun(settings.out) if settings.resume else None
     if begun is not None and begun.decode is not None:
         if settings.decode != "auto":
-            return settings, begun.colour, ""
+            return DecodeChoice(settings, begun.colour, scale=begun.scale)
         name = msgspec.convert(begun.decode.name, DecodeName)
-        return replace(settings, decode=name), begun.colour, f"decode: {name}, as when the fit was started"
+        note = f"decode: {name}, as when the fit was started"
+        return DecodeChoice(replace(settings, decode=name), begun.colour, note, scale=begun.scale)
     spec = settings.decode_spec(1)
     colour = find_colour(dataset, spec, settings.decode, auto_levels=settings.levels == "auto")
     if settings.decode == "auto":
         return _resolve_auto(settings, colour)
+    note = ""
     if spec.colour == "rgb" and not colour.is_coloured:
-        return (
-            settings,
-            colour,
-            f"note: {colour.text}; --decode {spec.name.replace('rgb', 'grey')} saves the worker time",
-        )
-    if spec.colour == "grey" and colour.is_coloured:
-        return settings, colour, f"note: {colour.text}, which --decode {spec.name} hides from the model"
-    return settings, colour, ""
+        note = f"note: {colour.text}; --decode {spec.name.replace('rgb', 'grey')} saves the worker time"
+    elif spec.colour == "grey" and colour.is_coloured:
+        note = f"note: {colour.text}, which --decode {spec.name} hides from the model"
+    return DecodeChoice(settings, colour, note)
 
 
-def _resolve_auto(settings: FitSettings, colour: ColourFacts) -> tuple[FitSettings, ColourFacts, str]:
-    if colour.is_coloured:
-        hint = "; if colour does not matter, --decode grey saves the worker time"
-        return replace(settings, decode="rgb"), colour, f"decode: rgb, because {colour.text}{hint}"
-    return replace(settings, decode="grey"), colour, f"decode: grey, because {colour.text}"
+def _resolve_auto(settings: FitSettings, colour: ColourFacts) -> DecodeChoice:
+    name: DecodeName = "rgb" if colour.is_coloured else "grey"
+    hint = "; if colour does not matter, --decode grey saves the worker time" if colour.is_coloured else ""
+    note = f"decode: {name}, because {colour.text}{hint}"
+    return DecodeChoice(replace(settings, decode=name), colour, note, tests_scale=_tests_scale(settings))
+
+
+def _tests_scale(settings: FitSettings) -> bool:
+    """Return whether validation frames may choose the scale of JPEG decoding.
+
+    They may not choose anything with `--keep last`, which crossval uses, and in a fit that compare starts, all networks
+    are to see the same pixels. The test needs pooled features that the fit does not change.
+    """
+    pooled = settings.frozen and not settings.fine_tune and settings.head != "dense"
+    compared = settings.split is not None and is_fit_request(settings.split)
+    return pooled and settings.keep == "best" and not compared
 
 
 def _cached_copies(settings: FitSettings, classifier: Classifier, frames: int, notes: list[str]) -> int | None:

@@ -1,6 +1,9 @@
+import dataclasses
 import json
 from pathlib import Path
+from typing import Literal
 
+import msgspec
 import pytest
 
 from stripwatch.export.bundles.show import as_json, change_rows, facts, outcome, read_card
@@ -103,3 +106,28 @@ def test_a_bundle_without_novelty_figures_says_so(tmp_path: Path) -> None:
     text = as_printed(outcome(read_card(read_bundle(write_bundle(tmp_path / "a.onnx")))), 250)
     assert "detection of unknown defects not measured" in text
     assert "class left out" not in text
+
+
+@pytest.mark.parametrize(
+    ("decode", "colour", "text"),
+    [
+        ("grey", 0, "none in the training images: the worker reports a camera whose frames gain colour"),
+        ("grey", 90, "the training images have colour, which the model does not see"),
+        ("rgb", 7, "none in the training images: 'fit --decode grey' makes a model that takes less time per frame"),
+        ("rgb", 90, None),
+        ("grey", None, None),
+    ],
+)
+def test_states_the_colour_of_the_training_images(
+    exported: Path, decode: Literal["rgb", "grey"], colour: int | None, text: str | None
+) -> None:
+    card = read_card(read_bundle(exported))
+    known = card.bundle.manifest
+    assert known.reference is not None
+    manifest = msgspec.structs.replace(
+        known,
+        decode=msgspec.structs.replace(known.decode, colour=decode),
+        reference=msgspec.structs.replace(known.reference, colour=colour),
+    )
+    changed = dataclasses.replace(card, bundle=dataclasses.replace(card.bundle, manifest=manifest))
+    assert facts(changed).get("colour") == text

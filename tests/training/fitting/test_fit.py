@@ -7,10 +7,12 @@ from pathlib import Path
 
 import cv2
 import keras
+import msgspec
 import numpy as np
 import pytest
 
 from stripwatch.export.runs.run_folder import read_run
+from stripwatch.training.fitting.features import scale_gate
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
@@ -197,3 +199,39 @@ def test_a_fit_repeats_the_warnings_of_the_survey(
     printed = [line for line in capsys.readouterr().err.splitlines() if re.fullmatch(r"warning: .*]", line)]
     assert printed == [line for line in expected if line.startswith("warning: ")]
     assert any("1 image is blank, with one grey value: spots_999.png" in line for line in printed)
+
+
+def test_a_fit_on_large_jpeg_images_tests_scaled_decoding_and_uses_it_everywhere(
+    textures: Path,
+    tmp_path: Path,
+    random_weights: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    data = tmp_path / "jpeg"
+    data.mkdir()
+    for file in textures.iterdir():
+        cv2.imwrite(str(data / f"{file.stem}.jpg"), np.asarray(cv2.imread(str(file))))
+    usual = {"weights": str(random_weights), "cut": "conv_pw_3_relu", "height_px": 32, "width_px": 32, "val_share": 0.4}
+    settings = tiny_fit(data, tmp_path / "run", **usual)
+    few = fit(replace(settings, out=tmp_path / "few"))
+    assert (few.decode.name, few.scale) == ("grey", None)
+    assert (
+        "Smaller scales were not tested: that takes 100 validation images, and there are 24" in capsys.readouterr().err
+    )
+    monkeypatch.setattr(scale_gate, "VALIDATION_MIN", 20)
+    compare = scale_gate._compare
+    accepted = lambda *given: msgspec.structs.replace(compare(*given), accepted=True)  # noqa: E731 - random weights
+    monkeypatch.setattr(scale_gate, "_compare", accepted)
+    run = fit(settings)
+    assert run.scale is not None
+    assert (run.decode.name, run.scale.scale, run.scale.frames) == ("grey/2", 2, 24)
+    assert [trial.scale for trial in run.scale.trials] == [2]
+    assert read_run(settings.out) == run
+    assert "decode: grey/2, because /2 passed the test of scaled decoding (on 24 validation frames, full:" in (
+        capsys.readouterr().err
+    )
+    pixels = np.stack([decode((data / frame.name).read_bytes(), run.decode).pixels for frame in run.split.validation])
+    answers = keras.saving.load_model(settings.out / "model.keras", compile=False).predict(pixels, verbose=0).argmax(1)
+    right = [run.labels[answer] == frame.label for answer, frame in zip(answers, run.split.validation, strict=True)]
+    assert run.validation.accuracy == pytest.approx(np.mean(right))

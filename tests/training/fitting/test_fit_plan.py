@@ -1,5 +1,6 @@
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import cv2
 import msgspec
@@ -9,6 +10,7 @@ import pytest
 from stripwatch.export.runs.colour_facts import ColourFacts
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import BEGUN_FILE
+from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.fit_plan import choose_decode
@@ -51,10 +53,12 @@ def test_chooses_grey_for_images_without_colour_and_says_why(
     settings: FitSettings, given: DecodeName, coloured: bool, used: DecodeName, note: str
 ) -> None:
     dataset = saved(settings, coloured)
-    chosen, colour, said = choose_decode(replace(settings, decode=given), dataset)
-    assert chosen == replace(settings, decode=used)
-    assert said.startswith(note)
-    assert bool(said) == bool(note)
+    found = choose_decode(replace(settings, decode=given), dataset)
+    assert found.settings == replace(settings, decode=used)
+    assert found.note.startswith(note)
+    assert bool(found.note) == bool(note)
+    assert found.tests_scale is (given == "auto")
+    colour = found.colour
     assert colour is not None
     assert (colour.requested, colour.is_coloured, colour.images) == (given, coloured, 2)
 
@@ -62,23 +66,47 @@ def test_chooses_grey_for_images_without_colour_and_says_why(
 def test_a_resumed_fit_keeps_its_choice(settings: FitSettings) -> None:
     dataset = saved(settings, coloured=True)
     facts = ColourFacts("auto", 0, "a.png", 8, 2, 2)
-    begun = FitIdentity(
-        to_configuration(settings, "folder", "float32"), "", None, None, DecodeSpec(8, 8, "grey"), facts
-    )
+    scale = ScaleFacts(2, 10, 100, 1, [])
+    spec = DecodeSpec(8, 8, "grey", jpeg_scale=2)
+    begun = FitIdentity(to_configuration(settings, "folder", "float32"), "", None, None, spec, facts, scale)
     settings.out.mkdir()
     atomic_write(settings.out / BEGUN_FILE, msgspec.json.encode(begun))
-    chosen, colour, said = choose_decode(replace(settings, resume=True), dataset)
-    assert (chosen.decode, colour, said) == ("grey", facts, "decode: grey, as when the fit was started")
+    found = choose_decode(replace(settings, resume=True), dataset)
+    assert (found.settings.decode, found.colour, found.scale) == ("grey/2", facts, scale)
+    assert (found.note, found.tests_scale) == ("decode: grey/2, as when the fit was started", False)
     explicit = choose_decode(replace(settings, resume=True, decode="rgb"), dataset)
-    assert explicit[0].decode == "rgb"  # which the check of the interrupted fit then refuses
+    assert explicit.settings.decode == "rgb"  # which the check of the interrupted fit then refuses
 
 
 def test_a_fit_begun_by_an_earlier_version_has_no_facts_about_colour(settings: FitSettings) -> None:
     dataset = saved(settings, coloured=False)
     begun = FitIdentity(to_configuration(settings, "folder", "float32"), "", None, None, DecodeSpec(8, 8))
     record = msgspec.to_builtins(begun)
-    del record["colour"]
+    del record["colour"], record["scale"]
     settings.out.mkdir()
     atomic_write(settings.out / BEGUN_FILE, msgspec.json.encode(record))
-    chosen, colour, _ = choose_decode(replace(settings, resume=True), dataset)
-    assert (chosen.decode, colour) == ("rgb", None)
+    found = choose_decode(replace(settings, resume=True), dataset)
+    assert (found.settings.decode, found.colour, found.tests_scale) == ("rgb", None, False)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"keep": "last"},
+        {"weights": "none"},
+        {"fine_tune": 2},
+        {"head": "dense"},
+        {"decode": "grey"},
+        {"split": "request"},
+    ],
+    ids=str,
+)
+def test_validation_frames_choose_no_scale_where_they_must_not_or_cannot(
+    settings: FitSettings, tmp_path: Path, changes: dict[str, Any]
+) -> None:
+    dataset = saved(settings, coloured=False)
+    if "split" in changes:  # of a fit that crossval or compare starts
+        changes = {"split": tmp_path / "run.fit.json"}
+        changes["split"].write_text('{"split": {"train": [], "validation": []}, "data": "", "flags": []}')
+    assert choose_decode(settings, dataset).tests_scale
+    assert not choose_decode(replace(settings, **changes), dataset).tests_scale

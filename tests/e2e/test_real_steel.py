@@ -39,7 +39,7 @@ def steel(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Steel:
     folder = tmp_path_factory.mktemp("steel")
     photographs = shared / "data" / "neu-det" / "images"
     weights = shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
-    backbone = ("--network", "mobilenet", "--alpha", "0.25", "--weights", str(weights))
+    backbone = ("--network", "mobilenet", "--alpha", "0.25", "--weights", str(weights), "--copy-changes", "none")
     command("training", "fit", "--data", str(photographs), *backbone, "--epochs", "10", "--out", str(folder / "run"))
     command("export", "run", str(folder / "run"), "--out", str(folder / "steel.onnx"), "--name", "neu-mobilenet")
     run = read_run(folder / "run")

@@ -50,7 +50,14 @@ def _make(plan: ModelPlan, folder: Path, work: Path) -> None:
         weights = work / f"{plan.name}.weights.h5"
         _draw_weights(plan, weights)
         settings = FitSettings(
-            images, run, plan.network, alpha=plan.alpha, weights=str(weights), seed=3, val_share=0.25
+            images,
+            run,
+            plan.network,
+            alpha=plan.alpha,
+            weights=str(weights),
+            seed=3,
+            val_share=0.25,
+            copy_changes="none",
         )
         fit(settings)
         keras.backend.clear_session()

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,8 @@ pytestmark = [pytest.mark.training, pytest.mark.long]
 
 def test_worker_reproduces_keras_labels_on_neu_photographs(shared: Path, tmp_path: Path) -> None:
     data, weights = shared / "data" / "neu-det", shared / "weights" / "mobilenet_2_5_224_tf_no_top.h5"
-    run = fit(FitSettings(data, tmp_path / "run", "mobilenet", alpha=0.25, weights=str(weights), seed=1))
+    usual = FitSettings(data, tmp_path / "run", "mobilenet", alpha=0.25, weights=str(weights), seed=1)
+    run = fit(replace(usual, copy_changes="none"))  # takes less time
     assert run.validation.accuracy >= 0.97
     assert run.validation.frames == 312
     export_run(ExportSettings(tmp_path / "run", tmp_path / "model.onnx"))

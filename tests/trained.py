@@ -59,10 +59,13 @@ def random_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="session")
 def fitted_run(tmp_path_factory: pytest.TempPathFactory, textures: Path, random_weights: Path) -> Path:
     """The folder of a finished run that is correct on most validation frames, including some of each label."""
+    import keras
+
     from stripwatch.training.fitting.fit import fit
 
     folder = tmp_path_factory.getbasetemp() / "fitted"
     if not folder.exists():
+        keras.backend.clear_session()  # names of operations must not depend on the tests that ran before
         settings = tiny_fit(textures, folder, weights=str(random_weights), seed=3, val_share=0.25)
         fit(replace(settings, epochs=60, learning_rate=0.1, dropout=0.0, clean_label="plain"))
     return folder

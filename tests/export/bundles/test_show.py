@@ -1,4 +1,3 @@
-import dataclasses
 import json
 from pathlib import Path
 from typing import Literal
@@ -10,7 +9,7 @@ from stripwatch.export.bundles.show import as_json, change_rows, facts, outcome,
 from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures, WithstoodChange
 from stripwatch.worker.model.bundle import read_bundle
 from tests.printed import as_printed, next_steps
-from tests.tiny import tiny_contract, write_bundle
+from tests.tiny import TINY_REFERENCE, tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training
 
@@ -119,15 +118,9 @@ def test_a_bundle_without_novelty_figures_says_so(tmp_path: Path) -> None:
     ],
 )
 def test_states_the_colour_of_the_training_images(
-    exported: Path, decode: Literal["rgb", "grey"], colour: int | None, text: str | None
+    tmp_path: Path, decode: Literal["rgb", "grey"], colour: int | None, text: str | None
 ) -> None:
-    card = read_card(read_bundle(exported))
-    known = card.bundle.manifest
-    assert known.reference is not None
-    manifest = msgspec.structs.replace(
-        known,
-        decode=msgspec.structs.replace(known.decode, colour=decode),
-        reference=msgspec.structs.replace(known.reference, colour=colour),
-    )
-    changed = dataclasses.replace(card, bundle=dataclasses.replace(card.bundle, manifest=manifest))
-    assert facts(changed).get("colour") == text
+    spec = msgspec.structs.replace(tiny_contract().decode, colour=decode)
+    reference = msgspec.structs.replace(TINY_REFERENCE, colour=colour)
+    path = write_bundle(tmp_path / "tiny.onnx", tiny_contract(decode=spec, reference=reference))
+    assert facts(read_card(read_bundle(path))).get("colour") == text

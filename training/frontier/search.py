@@ -1,6 +1,6 @@
 """The search: accuracies first, then the costs of what could be on the frontier, then int8 versions of the best."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from stripwatch.training.frontier.measure.accuracies import Scored, score_passes
 from stripwatch.training.frontier.measure.costs import CostMeter, choose_to_time, find_anchors
 from stripwatch.training.frontier.measure.eight_bits import try_eight_bits, worth_quantizing
 from stripwatch.training.frontier.measure.search_context import SearchContext
+from stripwatch.training.frontier.plan.candidates import key_of
 from stripwatch.training.frontier.plan.choice import Rated, find_front, most_accurate, selected_accuracy
 from stripwatch.training.frontier.plan.paired_test import mcnemar_p
 from stripwatch.training.frontier.plan.result import EntryResult
@@ -51,7 +52,7 @@ def search(context: SearchContext) -> Found:
     say("timing the most accurate candidate of each network")
     estimated = meter.estimate(scored)
     found = Found(by_name, {each.name: each.cost_ms for each in estimated}, meter, untried)
-    names = choose_to_time(estimated)
+    names = _stored(context, "timed", _timing_key(context, scored), lambda: choose_to_time(estimated))
     say(f"timing {len(names)} of {len(by_name)} candidates; the others cannot be on the frontier")
     anchors = [each.candidate for each in find_anchors(scored)]
     meter.measure([by_name[name].candidate for name in names], again=anchors)
@@ -63,12 +64,37 @@ def search(context: SearchContext) -> Found:
     return found
 
 
+def _timing_key(context: SearchContext, scored: Sequence[Scored]) -> str:
+    """Return the key of the candidates to time: of all that the choice depends on, except for measured times."""
+    results = sorted((context.cost_key(each.candidate), int(each.right.sum())) for each in scored)
+    return key_of(results, context.cost_ms(1.0, 0.0))
+
+
+def _stored(context: SearchContext, kind: str, key: str, choose: Callable[[], list[str]]) -> list[str]:
+    """Return the names that were chosen before, or choose and store them.
+
+    Times vary, so a repeated search would otherwise choose others, and measure again.
+    """
+    known = context.store.read_record(kind, key, list[str])
+    if known is None:
+        known = choose()
+        context.store.write_record(kind, key, known)
+    return known
+
+
 def _quantize(context: SearchContext, found: Found) -> None:
     """Add int8 versions of the cheapest candidates near the best, as far as the budget allows."""
     front = [found.scored[name] for name in find_front(found.rated)]
     points = max(_QUANTIZED_POINTS, context.settings.within_points)
+    key = key_of(_timing_key(context, list(found.scored.values())), points)
+    worth = _stored(
+        context,
+        "quantized",
+        key,
+        lambda: [each.candidate.name for each in worth_quantizing(front, points, _QUANTIZED_MAX)],
+    )
     accepted = []
-    for each in worth_quantizing(front, points, _QUANTIZED_MAX):
+    for each in [found.scored[name] for name in worth]:
         name = each.candidate.name.removesuffix("-fp32") + "-int8"
         if context.budget.left_s <= 0:
             found.untried[name] = "not tried: the time budget is used up"

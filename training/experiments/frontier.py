@@ -106,14 +106,15 @@ def _check(settings: FrontierSettings, store: Store) -> None:
     """Raise an error with everything that prevents a measurement, as far as it does not depend on the images."""
     require_outside("--out", settings.out, [settings.data])
     sizes: Sequence[Size | None] = settings.search.sizes or [None]
-    fits = []
+    fits, options = [], []
     for choice in settings.search.choices:
         for size in sizes:
             flags = [*choice.flags, *settings.common_flags, "--decode", "grey"]
             flags += ["--input", f"{size[0]}x{size[1]}"] if size else []
+            options.append(flags)
             fits.append(PlannedFit(choice.name, fit_words(settings.out / "check" / choice.name, settings.data, flags)))
     check_options(fits)
-    key = key_of([fit.words for fit in fits], hash_weights(settings.search.choices))
+    key = key_of(options, hash_weights(settings.search.choices))
     if store.read_record("checked", key, bool) is None:  # takes as long as building each network
         check_networks(fits)
         store.write_record("checked", key, True)

@@ -118,12 +118,13 @@ def _took_ms(step: Callable[[], object]) -> float:
 
 
 def summarize(rounds: Sequence[Round], batch: int) -> Cost:
-    """Return the medians over the rounds, and the smallest and largest total."""
-    totals = [each.decode_ms + each.inference_ms for each in rounds]
+    """Return the medians over the rounds, their sum, and the smallest and largest total."""
+    decode_ms, inference_ms = (median(getattr(each, name) for each in rounds) for name in ("decode_ms", "inference_ms"))
+    totals = [decode_ms + inference_ms, *(each.decode_ms + each.inference_ms for each in rounds)]
     return Cost(
-        decode_ms=median(each.decode_ms for each in rounds),
-        inference_ms=median(each.inference_ms for each in rounds),
-        total_ms=median(totals),
+        decode_ms=decode_ms,
+        inference_ms=inference_ms,
+        total_ms=totals[0],
         total_low_ms=min(totals),
         total_high_ms=max(totals),
         batch=batch,

@@ -13,7 +13,7 @@ SCHEMA = "stripwatch.frontier/1"
 
 
 class Cost(msgspec.Struct, frozen=True):
-    """Processor time per frame on one thread, in ms: medians over rounds, with the smallest and the largest round.
+    """Processor time per frame on one thread, in ms: medians over rounds and their sum, and the extreme rounds.
 
     decode_ms: header, decoding and resizing of an encoded frame. inference_ms: of the batch size `batch`, per frame.
     """

@@ -278,10 +278,10 @@ DRIFT = Row(
             "state-timeline",
             (Query(f"camera:stripwatch_camera_condition:max{_OF_CAMERA}", "{{line}} {{camera}} {{condition}}"),),
             "Red: check the camera. silent: no frames; rejecting: many frames cannot be inspected; dark; bright; "
-            "blurred; frozen: repeats the same frame; misnamed: the settings spell it in different case; "
-            "untrained_size: differs from the training frames; novel: shows what the model was not trained on; "
+            "low_contrast; noisy; blurred; frozen: repeats the same frame; misnamed: the settings spell it in another "
+            "case; untrained_size: differs from the training frames; novel: shows what the model was not trained on; "
             "coloured: has colour, which the model does not see; "
-            "drifting: brightness, contrast or sharpness changed.",
+            "drifting: brightness, contrast, sharpness or noise changed.",
             states=States(zero="ok", one="check", good=0),
             width=16,
             height=12,
@@ -366,16 +366,22 @@ DRIFT = Row(
             width=12,
         ),
         Panel(
-            "Brightness and contrast",
+            "Brightness, contrast and noise",
             "timeseries",
             (
                 Query(
                     "avg by (line, camera, statistic) (stripwatch_frame_statistic"
-                    f'{{statistic=~"brightness|contrast", {OF_LINE}, camera=~"$camera"}})',
+                    f'{{statistic=~"brightness|contrast|noise", {OF_LINE}, camera=~"$camera"}})',
                     "{{line}} {{camera}} {{statistic}}",
                 ),
+                Query(
+                    "avg by (line, camera, condition) (stripwatch_camera_limit"
+                    f'{{condition=~"dark|bright|low_contrast|noisy", {OF_LINE}, camera=~"$camera"}})',
+                    "{{line}} {{camera}} limit for {{condition}}",
+                ),
             ),
-            "Grey values from 0 to 255. A slow fall means an ageing lamp.",
+            "Grey values from 0 to 255, and the limits beyond which a camera is dark, bright, low_contrast or noisy. "
+            "A slow fall of the brightness means an ageing lamp.",
             COUNT,
             "grey value, 0 to 255",
             from_zero=False,
@@ -389,8 +395,14 @@ DRIFT = Row(
                     f'{{statistic="sharpness", {OF_LINE}, camera=~"$camera"}})',
                     "{{line}} {{camera}}",
                 ),
+                Query(
+                    "avg by (line, camera) (stripwatch_camera_limit"
+                    f'{{condition="blurred", {OF_LINE}, camera=~"$camera"}})',
+                    "{{line}} {{camera}} limit for blurred",
+                ),
             ),
-            "Difference of neighbouring pixels as a share of the brightness. A fall means a dirty or unfocused lens.",
+            "Difference of neighbouring pixels as a share of the brightness, and the limit below which a camera is "
+            "blurred. A fall means a dirty or unfocused lens.",
             SHARE,
             from_zero=False,
         ),

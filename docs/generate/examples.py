@@ -152,11 +152,18 @@ def _camera_state() -> CameraState:
         line=LINE,
         stated_at="2026-11-23T02:05:10.402Z",
         interval_s=10,
-        conditions=[HeldCondition("blurred", "2026-11-23T02:04:31.398Z")],
+        conditions=[
+            HeldCondition(
+                "blurred",
+                "2026-11-23T02:04:31.398Z",
+                "sharpness 0.008, limit below 0.011: this model fails from out of focus 2 (standard deviation of the "
+                "blur in px)",
+            )
+        ],
         unchecked=[],
         since="2026-11-23T02:04:31.398Z",
-        statistics={"brightness": 121.4, "contrast": 22.9, "sharpness": 0.008},
-        distances={"brightness": -0.11, "contrast": -0.42, "sharpness": -1.94},
+        statistics={"brightness": 121.4, "contrast": 22.9, "sharpness": 0.008, "noise": 1.12},
+        distances={"brightness": -0.11, "contrast": -0.42, "sharpness": -1.94, "noise": -1.2},
         scores={"confidence": 0.962, "unsure": 0.013},
         window_s=60,
         frames=1795,

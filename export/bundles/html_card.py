@@ -10,12 +10,15 @@ from stripwatch.export.bundles.show import (
     CHANGE_NOTE,
     LABEL_COLUMNS,
     LABEL_NOTE,
+    LIMIT_COLUMNS,
+    LIMIT_NOTE,
     NOVELTY_COLUMNS,
     NOVELTY_NOTE,
     BundleCard,
     change_rows,
     facts,
     label_rows,
+    limit_rows,
     novelty_rows,
 )
 from stripwatch.export.reporting.charts import draw_confusion, draw_reliability
@@ -60,6 +63,10 @@ def _parts(card: BundleCard) -> Iterator[str]:
         yield "<h2>What the model withstands</h2>"
         yield table(CHANGE_COLUMNS, changes)
         yield f'<p class="note">{CHANGE_NOTE}</p>'
+    if limits := limit_rows(manifest):
+        yield "<h2>Camera conditions of this model</h2>"
+        yield table(LIMIT_COLUMNS, limits, "texts")
+        yield f'<p class="note">{LIMIT_NOTE}</p>'
     yield "<h2>Golden frames</h2>"
     yield (
         "<p>The worker runs these frames when it loads the bundle. Each score must be within "

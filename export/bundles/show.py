@@ -4,12 +4,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from rich.table import Table
 
 from stripwatch.export.bundles.model_cost import multiply_adds, parameters
 from stripwatch.export.results.stress_results import limits_text
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.common.terminal.tables import numbers_table
+from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
@@ -32,6 +34,9 @@ CHANGE_NOTE = (
     "strengths of a change up to which the model is reliable: hardly any frame is confidently wrong, and most remain "
     "right and certain."
 )
+
+LIMIT_COLUMNS = ("camera condition of this model", "image statistic", "limit", "origin")
+LIMIT_NOTE = "a worker reports a camera whose frames are beyond these limits on average."
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +88,11 @@ def outcome(card: BundleCard) -> Outcome:
         for row in unknown:
             novelty.add_row(*row)
         tables.append(novelty)
+    if limited := limit_rows(manifest):
+        limits = Table(*LIMIT_COLUMNS, caption=LIMIT_NOTE)
+        for row in limited:
+            limits.add_row(*row)
+        tables.append(limits)
     if withstood := change_rows(manifest):
         changes = numbers_table(*CHANGE_COLUMNS[:-1])
         changes.add_column(CHANGE_COLUMNS[-1])
@@ -167,6 +177,19 @@ def change_rows(manifest: Manifest) -> list[tuple[str, ...]]:
     return [(name, *limits_text(each), each.unit) for name, each in (manifest.withstands or {}).items()]
 
 
+def limit_rows(manifest: Manifest) -> list[tuple[str, ...]]:
+    """Return one row per camera condition of the model, with the columns of LIMIT_COLUMNS."""
+    return [
+        (
+            name.replace("_", " "),
+            limit.statistic,
+            f"{'above' if limit.above else 'below'} {limit.value:.3g}",
+            limit.reason,
+        )
+        for name, limit in (manifest.camera_limits or {}).items()
+    ]
+
+
 def _named(manifest: Manifest, label: str) -> str:
     return f"{label} (no defect)" if label == manifest.clean_label else label
 
@@ -208,7 +231,7 @@ def _of_file(manifest: Manifest) -> str:
 def _of_reference(reference: Reference | None) -> str:
     if reference is None:
         return "none: the worker cannot detect drift"
-    spreads = {name: getattr(reference, name) for name in ("brightness", "contrast", "sharpness")}
+    spreads = {name: spread for name in STATISTICS if (spread := getattr(reference, name)) is not None}
     values = ", ".join(f"{name} {spread.mean:.3g} ± {spread.deviation:.2g}" for name, spread in spreads.items())
     return f"{values} on {reference.frames} training frames; predictions on {reference.answers} validation frames"
 

@@ -10,11 +10,13 @@ from numpy.typing import NDArray
 from rich.progress import Progress
 
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores
+from stripwatch.export.results.camera_limits import derive_limits
+from stripwatch.export.results.stress_results import StressResults
 from stripwatch.export.runs.frames import read_frame
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.headers.reader import read_header
-from stripwatch.worker.images.image_statistics import STATISTICS, measure
+from stripwatch.worker.images.image_statistics import STATISTICS, Statistic, measure
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 from stripwatch.worker.model.trained_range import TrainedFrames
@@ -39,14 +41,19 @@ def decide_all(manifest: Manifest, scores: Scores, novelty: NDArray[np.float32] 
 
 
 def with_reference(
-    manifest: Manifest, validation: ScoredValidation, decisions: list[Decision], progress: Progress
+    manifest: Manifest,
+    validation: ScoredValidation,
+    decisions: list[Decision],
+    progress: Progress,
+    stress: StressResults | None = None,
 ) -> Manifest:
-    """Return the manifest with its drift reference.
+    """Return the manifest with its drift reference and the camera conditions of the model.
 
-    decisions: those of the exported model on the validation frames. Raises InputError if a training frame has changed
-    since the run.
+    decisions: those of the exported model on the validation frames. stress: what the model withstands; None if that was
+    not measured, and then it has no limits of its own. Raises InputError if a training frame has changed since the run.
     """
-    spreads = measure_spreads(validation.run, validation.root, progress)
+    measured = measure_statistics(validation.run, validation.root, progress)
+    spreads = {name: Spread(float(values.mean()), float(values.std())) for name, values in measured.items()}
     frames = min(len(validation.run.split.train), _FRAMES_MAX)
     colour = validation.run.colour
     reference = Reference(
@@ -56,7 +63,8 @@ def with_reference(
         classes=sum_up(decisions),
         colour=None if colour is None or colour.frame is None else colour.largest,
     )
-    return msgspec.structs.replace(manifest, reference=reference)
+    limits = derive_limits(stress, measured) if stress else None
+    return msgspec.structs.replace(manifest, reference=reference, camera_limits=limits)
 
 
 def trained_frames(run: Run, root: Path) -> TrainedFrames:
@@ -70,8 +78,8 @@ def trained_frames(run: Run, root: Path) -> TrainedFrames:
     return TrainedFrames.of([(header.width_px, header.height_px) for header in headers])
 
 
-def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Spread]:
-    """Return mean and deviation of each image statistic over the training frames, measured as in the worker.
+def measure_statistics(run: Run, root: Path, progress: Progress) -> dict[Statistic, NDArray[np.float64]]:
+    """Return each image statistic of the training frames, float64 [n], measured as in the worker.
 
     Uses at most 1,000 frames, picked with the seed of the run.
     """
@@ -81,8 +89,7 @@ def measure_spreads(run: Run, root: Path, progress: Progress) -> dict[str, Sprea
         measure(decode(read_frame(root, frames[at]), run.decode).pixels)
         for at in progress.track(picked.tolist(), description="drift reference")
     ]
-    columns = {name: np.array([getattr(each, name) for each in measured]) for name in STATISTICS}
-    return {name: Spread(float(column.mean()), float(column.std())) for name, column in columns.items()}
+    return {name: np.array([getattr(each, name) for each in measured]) for name in STATISTICS}
 
 
 def sum_up(decisions: list[Decision]) -> dict[str, ClassScores]:

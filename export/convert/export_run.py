@@ -197,7 +197,8 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     for warning in lost_precision(figures, converted.evaluation) if converted.evaluation else ():
         say(warning)
     measured = msgspec.structs.replace(described, threshold_figures=figures)
-    manifest = with_reference(measured, validation, decisions, progress)
+    stress = converted.evaluation.stress if converted.evaluation else None
+    manifest = with_reference(measured, validation, decisions, progress, stress)
     bundle = pack(accepted.proto, manifest)
     check_out(settings.out)  # the file may have been created in the meantime
     with one_step(progress, "verifying the bundle"):

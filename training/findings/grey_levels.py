@@ -7,8 +7,8 @@ from numpy.typing import NDArray
 
 from stripwatch.training.findings.checked_data import CheckedData
 from stripwatch.training.preparation.finding import Finding, counted, make_finding, some
-from stripwatch.training.preparation.frame_facts import FrameFacts
-from stripwatch.worker.images.image_statistics import STATISTICS, Statistic
+from stripwatch.training.preparation.frame_facts import SURVEYED, FrameFacts
+from stripwatch.worker.images.image_statistics import Statistic
 
 _BLANK_CONTRAST = 1.0
 _DARK_BRIGHT, _OVEREXPOSED_MEDIAN = 25, 250  # grey levels: 10 % of the range, and nearly its end
@@ -30,7 +30,7 @@ def check_grey_levels(data: CheckedData) -> Iterator[Finding]:
         return
     yield from _useless(data, known)
     usable = [(at, each) for at, each in known if each.statistics.contrast >= _BLANK_CONTRAST]
-    for statistic in STATISTICS:
+    for statistic in SURVEYED:
         yield from _outliers(data, usable, statistic)
 
 

@@ -10,7 +10,9 @@ from stripwatch.training.annotations.exif_orientation import exif_orientation
 from stripwatch.worker.images.colour import COLOUR_MIN
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.images.headers.header import ImageHeader
-from stripwatch.worker.images.image_statistics import FrameStatistics, measure
+from stripwatch.worker.images.image_statistics import FrameStatistics, Statistic, measure
+
+SURVEYED: tuple[Statistic, ...] = ("brightness", "contrast", "sharpness")
 
 # Zigzag order does not matter here, because only the sums of the tables are compared.
 _LUMINANCE_SUM = 3688  # of the table of ITU-T T.81, annex K.1, which is quality 50

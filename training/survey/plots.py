@@ -6,9 +6,10 @@ import numpy as np
 
 from stripwatch.export.reporting.axes import use_log_scale
 from stripwatch.export.reporting.figures import BLUE, literal, new_axes, to_png
+from stripwatch.training.preparation.frame_facts import SURVEYED
 from stripwatch.training.survey.survey import Survey
 from stripwatch.worker.common.terminal.tables import shorten
-from stripwatch.worker.images.image_statistics import STATISTICS, Statistic
+from stripwatch.worker.images.image_statistics import Statistic
 
 _CLASSES_MAX = 30
 _NAME_CHARS_MAX = 24
@@ -29,7 +30,7 @@ def draw_distributions(found: Survey) -> Iterator[tuple[str, bytes]]:
         label: [at for at, sample in enumerate(found.samples) if label in (sample.labels or ("clean",))]
         for label in sorted(largest)
     }
-    for statistic in STATISTICS:
+    for statistic in SURVEYED:
         values = np.array([max(getattr(each.statistics, statistic), _FLOOR) for each in facts if each is not None])
         yield statistic, _draw(statistic, {label: values[positions] for label, positions in members.items()})
 

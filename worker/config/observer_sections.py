@@ -98,14 +98,14 @@ class DriftSettings(Section):
         default=200,
         ge=0,
         le=60_000,
-        description="Minimum interval in milliseconds between measurements of brightness, contrast and sharpness "
-        "per camera. 0: measure every frame.",
+        description="Minimum interval in milliseconds between measurements of brightness, contrast, sharpness and "
+        "noise per camera. 0: measure every frame.",
     )
     measured_frames: int = Field(
         default=50,
         ge=1,
         le=100_000,
-        description="Window of the per-camera means of brightness, contrast and sharpness, in measured frames "
+        description="Window of the per-camera means of brightness, contrast, sharpness and noise, in measured frames "
         "(approximate).",
     )
     scored_frames: int = Field(
@@ -121,11 +121,17 @@ class DriftSettings(Section):
         description="Time in seconds without a frame after which a camera that has sent frames before is reported "
         "as silent.",
     )
-    dark_ratio: float = Field(
-        default=0.3,
+    model_limits: bool = Field(
+        default=True,
+        description="Report a camera as dark, bright, of low contrast, noisy or blurred where the model of the bundle "
+        "begins to fail, as its stress test found. false: only use the ratios below.",
+    )
+    dark_ratio: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="Fraction of the bundle's reference brightness below which a camera is reported as dark.",
+        description="Fraction of the bundle's reference brightness below which a camera is reported as dark. Unset: "
+        "where the model begins to fail, or 0.3 if the bundle does not state it.",
     )
     dark_brightness: float = Field(
         default=10,
@@ -134,12 +140,13 @@ class DriftSettings(Section):
         description="Mean grey value (0 to 255) below which a camera is reported as dark if the bundle has no "
         "reference.",
     )
-    bright_ratio: float = Field(
-        default=0.3,
+    bright_ratio: float | None = Field(
+        default=None,
         ge=0,
         le=1,
         description="Fraction of the reference's distance from white (255 minus its brightness) below which a camera "
-        "is reported as bright. 0: never with a reference.",
+        "is reported as bright. 0: never with a reference. Unset: where the model begins to fail, or 0.3 if the bundle "
+        "does not state it.",
     )
     bright_brightness: float = Field(
         default=245,
@@ -148,12 +155,27 @@ class DriftSettings(Section):
         description="Mean grey value (0 to 255) above which a camera is reported as bright if the bundle has no "
         "reference.",
     )
-    blurred_ratio: float = Field(
-        default=0.5,
+    low_contrast_ratio: float | None = Field(
+        default=None,
         ge=0,
         le=1,
-        description="Fraction of the bundle's reference sharpness below which a camera is reported as blurred. Not "
-        "reported if the bundle has no reference.",
+        description="Fraction of the bundle's reference contrast below which a camera is reported as of low contrast. "
+        "Unset: where the model begins to fail; not reported if the bundle does not state it.",
+    )
+    noisy_ratio: float | None = Field(
+        default=None,
+        ge=1,
+        le=1000,
+        description="Multiple of the bundle's reference noise above which a camera is reported as noisy. Unset: where "
+        "the model begins to fail; not reported if the bundle does not state it.",
+    )
+    blurred_ratio: float | None = Field(
+        default=None,
+        ge=0,
+        le=1,
+        description="Fraction of the bundle's reference sharpness below which a camera is reported as blurred. Unset: "
+        "where the model begins to fail, or 0.5 if the bundle does not state it. Not reported if the bundle has no "
+        "reference.",
     )
     frozen_frames: int = Field(
         default=10,
@@ -165,8 +187,8 @@ class DriftSettings(Section):
         default=3,
         gt=0,
         le=1000,
-        description="Maximum distance of brightness, contrast or sharpness from the bundle's reference, in standard "
-        "deviations of the reference. Beyond it a camera is reported as drifting.",
+        description="Maximum distance of brightness, contrast, sharpness or noise from the bundle's reference, in "
+        "standard deviations of the reference. Beyond it a camera is reported as drifting.",
     )
     reject_share_max: float = Field(
         default=0.1,

@@ -13,6 +13,7 @@ from msgspec import Meta
 from stripwatch.worker.common.described_enum import list_values
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit, check_camera_limits
 from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.contracts.model_record import (
     Fidelity,
@@ -204,6 +205,13 @@ class Manifest(msgspec.Struct, frozen=True):
             "was not measured, and in older bundles."
         ),
     ] = None
+    camera_limits: Annotated[
+        dict[str, CameraLimit] | None,
+        Meta(
+            description="Camera conditions of this model: for each, the limit of an image statistic beyond which the "
+            "model is not reliable; null if that was not measured, and in older bundles."
+        ),
+    ] = None
 
     @property
     def no_clean_verdict(self) -> str | None:
@@ -220,6 +228,10 @@ class Manifest(msgspec.Struct, frozen=True):
             "reference": (self.reference, "drift is not measured"),
             "trained": (self.trained, "frames of untrained sizes are not detected"),
             "novelty": (self.novelty, "frames unlike the training frames are not detected"),
+            "camera_limits": (
+                self.camera_limits,
+                "cameras are dark, bright or blurred at fixed ratios, and noise and low contrast are not detected",
+            ),
         }
         if self.trained_for == "anomaly":
             del costs["novelty"]
@@ -327,6 +339,8 @@ def _check(manifest: Manifest) -> None:
         check_reference(manifest.reference, labels)
     if manifest.trained is not None:
         check_trained(manifest.trained)
+    if manifest.camera_limits is not None:
+        check_camera_limits(manifest.camera_limits)
     if not manifest.golden:
         raise BundleError("it has no golden frames, so it cannot be tested")
     for frame in manifest.golden:

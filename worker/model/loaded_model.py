@@ -1,7 +1,7 @@
 """A loaded bundle, with everything that is replaced together with it on a model reload."""
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import islice
 from pathlib import Path
@@ -17,6 +17,7 @@ from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.images.colour import measure_colour
 from stripwatch.worker.images.decode import Reserve, decode, no_reserve
@@ -65,6 +66,7 @@ class LoadedModel:
         measure_colour: Measures the colour of a frame, which the model does not see, see `images.colour`; raises
             FrameRejected. None unless the model decodes to grey and was trained on images without colour.
         size_check: Compares decoded frames with the training frames.
+        camera_limits: Limits of image statistics beyond which the model is not reliable; None if the bundle has none.
     """
 
     info: ModelInfo
@@ -76,6 +78,7 @@ class LoadedModel:
     reference: Reference | None = None
     measure_colour: Callable[[Frame], int] | None = None
     size_check: SizeCheck = field(default_factory=SizeCheck)
+    camera_limits: Mapping[str, CameraLimit] | None = None
 
     def decode_frame(self, frame: Frame, reserve: Reserve = no_reserve) -> Image:
         """Decode a frame from a camera, and flag it if its size or scale differs from the training frames.
@@ -275,6 +278,7 @@ def _open(bundle: Bundle, settings: Settings, raise_if_cancelled: Callable[[], N
         reference=manifest.reference,
         measure_colour=_colour_meter(manifest, decode_limits(settings.frames)),
         size_check=size_check(manifest, settings),
+        camera_limits=manifest.camera_limits,
     )
 
 

@@ -55,6 +55,13 @@ class Reference(msgspec.Struct, frozen=True):
             "block of 8x8 pixels, in the unit of grey levels, 0 to 255. null if it was not measured."
         ),
     ] = None
+    noise: Annotated[
+        Spread | None,
+        Meta(
+            description="Noise: standard deviation of additive noise in grey levels, estimated by the method of "
+            "Immerkær (1996). The texture of the surface counts as noise, too. Null in older bundles."
+        ),
+    ] = None
 
     @property
     def is_grey(self) -> bool:
@@ -64,8 +71,10 @@ class Reference(msgspec.Struct, frozen=True):
 
 def check_reference(reference: Reference, labels: Collection[str]) -> None:
     """Check the rules that the types cannot express. Raises BundleError."""
-    for spread in (reference.brightness, reference.contrast, reference.sharpness):
-        if not all(math.isfinite(value) and value >= 0 for value in (spread.mean, spread.deviation)):
+    for spread in (reference.brightness, reference.contrast, reference.sharpness, reference.noise):
+        if spread is not None and not all(
+            math.isfinite(value) and value >= 0 for value in (spread.mean, spread.deviation)
+        ):
             raise BundleError("its reference has a mean or deviation that is negative or not finite")
     if reference.colour is not None and not 0 <= reference.colour <= 255:
         raise BundleError("its reference has a colour outside of 0 to 255")

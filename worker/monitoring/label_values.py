@@ -3,7 +3,7 @@
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.coil_summary import POSITION_FAULTS
 from stripwatch.worker.contracts.events import VERDICTS, FrameFlag, UnsureReason
-from stripwatch.worker.contracts.line.camera_state import CONDITIONS
+from stripwatch.worker.contracts.line.camera_state import CONDITIONS, Condition
 
 Values = dict[str, str]
 _OUTCOMES: Values = {
@@ -20,7 +20,9 @@ _STATISTICS: Values = {
     "brightness": "Mean of the grey values, 0 to 255.",
     "contrast": "Standard deviation of the grey values, in grey values.",
     "sharpness": "Mean difference of neighbouring pixels along the row, divided by the brightness.",
+    "noise": "Standard deviation of noise in grey levels; the texture of the strip adds to it.",
 }
+_LIMITED: tuple[Condition, ...] = ("dark", "bright", "low_contrast", "noisy", "blurred")
 _SCORES: Values = {"confidence": "Score of the best label.", "unsure": "Share of frames with verdict `unsure`."}
 _WRITES: Values = {
     "acknowledgement": "A person acknowledged an alarm.",
@@ -114,6 +116,7 @@ LABEL_VALUES: dict[str, dict[str, Values]] = {
     "camera_condition": {
         "condition": CONDITIONS,
     },
+    "camera_limit": {"condition": {name: CONDITIONS[name] for name in _LIMITED}},
     "camera_states": {"outcome": {name: _OUTCOMES[name] for name in ("sent", "failed")}},
     "frame_statistic": {"statistic": _STATISTICS},
     "frame_drift": {"statistic": _STATISTICS},

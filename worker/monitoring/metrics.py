@@ -210,9 +210,17 @@ class Metrics(KafkaMetrics):
         # image again and again. misnamed: the settings name this camera with different upper and lower case, so its
         # scale and side are not used. untrained_size: its frames differ in size or scale from the training frames.
         # novel: far more frames are novel than the false alarms to expect. coloured: frames have colour, which the
-        # model does not see. drifting: brightness, contrast or sharpness is beyond drift.distance_max.
+        # model does not see. drifting: brightness, contrast, sharpness or noise is beyond drift.distance_max.
         self.camera_condition = self._gauge(
             "camera_condition", "1 while a camera is in this condition, else 0.", "camera", "condition"
+        )
+        # Compare it with frame_statistic: dark and bright with brightness, low_contrast with contrast, noisy with
+        # noise, blurred with sharpness.
+        self.camera_limit = self._gauge(
+            "camera_limit",
+            "Limit of an image statistic beyond which a camera is in this condition, in the unit of the statistic.",
+            "camera",
+            "condition",
         )
         # Falling brightness points to an aging lamp, falling sharpness to a dirty or loose lens.
         self.frame_statistic = self._gauge(

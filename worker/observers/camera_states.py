@@ -39,7 +39,7 @@ from stripwatch.worker.pipeline.produce.record_builder import OutgoingRecord
 log = structlog.get_logger()
 CONDITION_ORDER: tuple[Condition, ...] = get_args(Condition)
 # Pages of earlier versions could not read a state that lists these.
-_NOT_LISTED: frozenset[Condition] = frozenset({"misnamed", "novel", "coloured"})
+_NOT_LISTED: frozenset[Condition] = frozenset({"misnamed", "novel", "coloured", "noisy", "low_contrast"})
 _DIGITS = 6
 
 
@@ -176,7 +176,9 @@ class CameraStates(FrameObserver):
             stated_at=rfc3339(round(self._wall() * 1000)),
             interval_s=self._interval_s,
             conditions=[
-                HeldCondition(name, rfc3339(known.held[name])) for name in CONDITION_ORDER if name in known.held
+                HeldCondition(name, rfc3339(known.held[name]), report.detail(name))
+                for name in CONDITION_ORDER
+                if name in known.held
             ],
             unchecked=[name for name in CONDITION_ORDER if name not in report.conditions and name not in _NOT_LISTED],
             since=rfc3339(known.since_ms),

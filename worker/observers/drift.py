@@ -11,10 +11,13 @@ from numpy.typing import NDArray
 
 from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.line.camera_state import ColourCounts, Condition, NoveltyCounts
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.colour import COLOUR_MIN
 from stripwatch.worker.images.image_statistics import STATISTICS, FrameStatistics, Statistic
 from stripwatch.worker.model.reference import Reference
+from stripwatch.worker.observers.conditions.image_conditions import image_conditions
+from stripwatch.worker.observers.conditions.image_limits import Limits, image_limits
 from stripwatch.worker.observers.score_drift import (
     LabelStat,
     ScoredAnswer,
@@ -35,8 +38,7 @@ _UNTRAINED_FRAMES = 50
 _COLOUR_CHECKS, _COLOURED_MIN = 20, 3
 _TRACE_BYTES = 1024
 _COMPRESSED = (b"\xff\xd8\xff", b"\x89PNG", b"RIFF")  # JPEG, PNG, WebP
-_WHITE = 255.0
-_NAMED_CAUSES: tuple[Condition, ...] = ("dark", "bright", "blurred")
+_NAMED_CAUSES: tuple[Condition, ...] = ("dark", "bright", "low_contrast", "noisy", "blurred")
 _AWAY_S_MAX = 5.0  # a partition that is revoked and assigned again in a rebalance is missing for a moment
 
 
@@ -45,11 +47,13 @@ class Baseline:
     """The reference with which the frames of one model are compared.
 
     unsure_counts: False if the settings replace the thresholds of the bundle, which changes the unsure share.
+    camera_limits: limits of image statistics beyond which the model is not reliable; None if they are not known.
     """
 
     model_sha256: str
     reference: Reference | None
     unsure_counts: bool = True
+    camera_limits: Mapping[str, CameraLimit] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,7 +67,7 @@ class CameraReport:
     which is the share of frames that would need another label to match the reference. Novel frames count as unsure, but
     not in confidence and classes, because their label is arbitrary. novelty: recent novel frames,
     None where novelty scores have no effect. colour: of the newest frames that were also decoded in colour, None if
-    there are none.
+    there are none. limits: limits of the statistics by condition.
     """
 
     conditions: Mapping[Condition, bool]
@@ -73,6 +77,12 @@ class CameraReport:
     score_drift: Mapping[ScoreDrift, float] = field(default_factory=dict)
     novelty: NoveltyCounts | None = None
     colour: ColourCounts | None = None
+    limits: Limits = field(default_factory=dict)
+
+    def detail(self, condition: Condition) -> str | None:
+        """Return value, limit and origin of the limit of a condition; None if it has no limit of a statistic."""
+        limit = self.limits.get(condition)
+        return limit.describe(self.statistics) if limit else None
 
 
 class DecayedSums(Generic[K]):
@@ -114,6 +124,7 @@ class _CameraState:
     same_frames: int = 0
     since_untrained: int = _UNTRAINED_FRAMES  # frames since the last one of an untrained size
     colours: deque[int] = field(default_factory=lambda: deque(maxlen=_COLOUR_CHECKS))
+    limits: Limits = field(default_factory=dict)
 
     def advance(self, seconds: float, held: bool) -> None:
         if held:
@@ -187,17 +198,20 @@ class Drift:
         camera = self._cameras.get(name)
         if camera is None:
             camera = self._cameras[name] = _CameraState(partition, baseline, *self._empty_sums())
+            camera.limits = self._limits(baseline)
         if camera.baseline.model_sha256 != baseline.model_sha256:
             camera.measured, camera.scored = self._empty_sums()
             camera.since_untrained = _UNTRAINED_FRAMES
             camera.colours.clear()
+            camera.limits = self._limits(baseline)
         camera.partition, camera.baseline, camera.unseen_s = partition, baseline, 0.0
         if encoded is not None:
             camera.compare(encoded, raw)
         if untrained is not None:
             camera.since_untrained = 0 if untrained else camera.since_untrained + 1
         if statistics is not None:
-            camera.measured.add({each: getattr(statistics, each) for each in STATISTICS})
+            values = {each: getattr(statistics, each) for each in STATISTICS}
+            camera.measured.add({name: value for name, value in values.items() if value is not None})
         if colour is not None:
             camera.colours.append(colour)
         if answer is not None:
@@ -215,6 +229,9 @@ class Drift:
                 camera.advance(passed_s, camera.partition in held)
             self._cameras = {name: camera for name, camera in self._cameras.items() if camera.away_s < _AWAY_S_MAX}
         return {name: self._report(camera) for name, camera in self._cameras.items()}
+
+    def _limits(self, baseline: Baseline) -> Limits:
+        return image_limits(self._settings, baseline.reference, baseline.camera_limits)
 
     def _empty_sums(self) -> tuple[DecayedSums[Statistic], DecayedSums[LabelStat]]:
         return DecayedSums(self._settings.measured_frames), DecayedSums(self._settings.scored_frames)
@@ -239,32 +256,18 @@ class Drift:
             scores(parts),
             score_drift(parts, reference, camera.baseline.unsure_counts) if reference else {},
             colour=colour,
+            limits=camera.limits,
         )
 
     def _conditions(self, camera: _CameraState, statistics: Mapping[Statistic, float]) -> dict[Condition, bool]:
-        settings, reference = self._settings, camera.baseline.reference
         conditions: dict[Condition, bool] = {
             "silent": False,
-            "frozen": camera.same_frames >= settings.frozen_frames,
+            "frozen": camera.same_frames >= self._settings.frozen_frames,
             "untrained_size": camera.since_untrained < _UNTRAINED_FRAMES,
         }
         if not statistics:
             return conditions
-        brightness = statistics["brightness"]
-        dark_below = settings.dark_ratio * reference.brightness.mean if reference else settings.dark_brightness
-        conditions["dark"] = brightness < dark_below
-        conditions["bright"] = brightness > _bright_above(settings, reference)
-        if reference:  # sharpness means nothing in a dark or overexposed image
-            blurred = statistics["sharpness"] < settings.blurred_ratio * reference.sharpness.mean
-            conditions["blurred"] = blurred and not (conditions["dark"] or conditions["bright"])
-        return conditions
-
-
-def _bright_above(settings: DriftSettings, reference: Reference | None) -> float:
-    """Return the brightness above which images are overexposed: the limit for dark images, mirrored at white."""
-    if reference is None:
-        return settings.bright_brightness
-    return _WHITE - settings.bright_ratio * (_WHITE - reference.brightness.mean)
+        return conditions | image_conditions(statistics, camera.limits, camera.baseline.reference)
 
 
 def distances(statistics: Mapping[Statistic, float], reference: Reference) -> dict[Statistic, float]:
@@ -272,6 +275,8 @@ def distances(statistics: Mapping[Statistic, float], reference: Reference) -> di
     found: dict[Statistic, float] = {}
     for name, mean in statistics.items():
         usual = getattr(reference, name)
+        if usual is None:  # the bundle is older than the statistic
+            continue
         deviation = max(usual.deviation, _DEVIATION_MIN * usual.mean)
         if deviation > 0:
             found[name] = (mean - usual.mean) / deviation

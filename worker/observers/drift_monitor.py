@@ -76,7 +76,7 @@ class DriftMonitor(FrameObserver):
         colour = outcome.colour if isinstance(outcome, Prediction) else None
         if colour is not None:
             self._metrics.colour_checks.labels(camera, "coloured" if colour >= COLOUR_MIN else "grey").inc()
-        baseline = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle")
+        baseline = Baseline(model.info.sha256, model.reference, model.info.thresholds == "bundle", model.camera_limits)
         with self._lock:
             self._drift.observe(
                 camera,
@@ -126,6 +126,7 @@ class DriftMonitor(FrameObserver):
         metrics = self._metrics
         self._gauges.show(metrics.camera_condition, camera, report.conditions)
         self._gauges.show(metrics.frame_statistic, camera, report.statistics)
+        self._gauges.show(metrics.camera_limit, camera, {name: limit.value for name, limit in report.limits.items()})
         self._gauges.show(metrics.frame_drift, camera, report.distances)
         self._gauges.show(metrics.score_statistic, camera, report.scores)
         self._gauges.show(metrics.score_drift, camera, report.score_drift)
@@ -135,8 +136,7 @@ class DriftMonitor(FrameObserver):
         return None if camera in self._exactly else self._configured.get(camera.casefold())
 
     def _log_changes(self, camera: str, report: CameraReport) -> None:
-        conditions = report.conditions
-        before = self._conditions.get(camera, {})
+        before, conditions = self._conditions.get(camera, {}), report.conditions
         for condition, holds in conditions.items():
             if holds and not before.get(condition):
                 log.warning(f"camera {condition}", camera=camera, **self._details(camera, condition, report))
@@ -146,6 +146,8 @@ class DriftMonitor(FrameObserver):
 
     def _details(self, camera: str, condition: Condition, report: CameraReport) -> dict[str, Any]:
         """Return what the log line of a condition states in addition."""
+        if limit := report.detail(condition):
+            return {"limit": limit}
         if condition == "misnamed":
             return {"configured": self._configured_as(camera)}
         if condition == "rejecting" and self._rejects:

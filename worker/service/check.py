@@ -14,12 +14,13 @@ from rich.table import Table
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.terminal.outcome import Outcome
 from stripwatch.worker.config.cache_dir import cache_folder
-from stripwatch.worker.config.observer_sections import NoveltySettings
+from stripwatch.worker.config.observer_sections import DriftSettings, NoveltySettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.model.trained_range import SizeCheck
+from stripwatch.worker.observers.conditions.image_limits import image_limits
 from stripwatch.worker.observers.shadow_loader import shadow_settings
 from stripwatch.worker.service.startup import (
     BUNDLE,
@@ -43,6 +44,7 @@ _TREATMENT = {
 _MODEL_KEYS = (
     *("bundle", "name", "version", "sha256", "provider", "precision", "golden_frames", "golden_difference"),
     *("batch_frames_best", "frames_per_second", "trained", "untrained_cameras", "novelty_threshold", "layout"),
+    "camera_limits",
 )
 
 
@@ -151,6 +153,7 @@ def _check_model(report: Report, start: Start) -> None:
     _check_clean(report, manifest)
     _check_sizes(report, model.size_check)
     _check_novelty(report, model, start.settings.novelty)
+    _check_camera_limits(report, model, start.settings.drift)
 
 
 def _facts(model: LoadedModel) -> dict[str, Any]:
@@ -230,6 +233,15 @@ def _check_novelty(report: Report, model: LoadedModel, settings: NoveltySettings
     if settings.threshold is not None:
         chosen = f"from the setting novelty.threshold; the bundle has {spec.threshold:.6g}, {chosen}"
     report.add("novelty", "ok", f"frames with a score above {threshold:.6g} are unsure ({chosen})")
+
+
+def _check_camera_limits(report: Report, model: LoadedModel, settings: DriftSettings) -> None:
+    """State the limits of the image statistics, and where they come from."""
+    limits = image_limits(settings, model.reference, model.camera_limits)
+    report.model["camera_limits"] = {name: asdict(limit) for name, limit in limits.items()}
+    for name, limit in limits.items():
+        detail = f"{limit.statistic} {limit.side} {limit.value:.3g}: {limit.reason}"
+        report.add(f"limit for {name.replace('_', ' ')}", "ok", detail)
 
 
 def _check_cache_folder(report: Report, settings: Settings) -> None:

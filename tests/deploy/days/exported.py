@@ -10,6 +10,7 @@ from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.monitoring.coil_metrics import CoilMetrics
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
+from stripwatch.worker.monitoring.label_values import LABEL_VALUES
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 from stripwatch.worker.observers.score_drift import ScoreDrift, ScoreStatistic
@@ -68,6 +69,7 @@ def _metrics(cameras: Sequence[str], bundle: str) -> Metrics:
         metrics.count_frame(camera, is_replay=False)
         metrics.defects.labels("scratches", camera)
         _touch(metrics.camera_condition, camera, get_args(Condition))
+        _touch(metrics.camera_limit, camera, LABEL_VALUES["camera_limit"]["condition"])
         _touch(metrics.frame_statistic, camera, STATISTICS)
         _touch(metrics.frame_drift, camera, STATISTICS)
         _touch(metrics.score_statistic, camera, get_args(ScoreStatistic))

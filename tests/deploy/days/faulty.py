@@ -95,6 +95,8 @@ FRAMES = (
     _condition("CameraBright", "bright"),
     _condition("CameraRejecting", "rejecting"),
     _condition("CameraFrozen", "frozen"),
+    _condition("CameraLowContrast", "low_contrast"),
+    _condition("CameraNoisy", "noisy"),
     _condition("CameraBlurred", "blurred"),
     _condition("CameraMisnamed", "misnamed"),
     _condition("CameraUntrainedSize", "untrained_size"),

@@ -5,7 +5,8 @@ from typing import Literal
 import msgspec
 import pytest
 
-from stripwatch.export.bundles.show import as_json, change_rows, facts, outcome, read_card
+from stripwatch.export.bundles.show import as_json, change_rows, facts, limit_rows, outcome, read_card
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit
 from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures, WithstoodChange
 from stripwatch.worker.model.bundle import read_bundle
 from tests.printed import as_printed, next_steps
@@ -92,6 +93,17 @@ def test_shows_what_the_model_withstands(tmp_path: Path) -> None:
     ]
     text = as_printed(outcome(read_card(read_bundle(path))))
     assert all(name in text for name in withstands)
+
+
+def test_shows_the_camera_conditions_of_the_model(tmp_path: Path) -> None:
+    limits = {"noisy": CameraLimit("noise", 7.4, True, "noise", "grey levels", 4, 8)}
+    path = write_bundle(tmp_path / "a.onnx", tiny_contract(camera_limits=limits))
+    card = read_card(read_bundle(path))
+    assert limit_rows(card.bundle.manifest) == [
+        ("noisy", "noise", "above 7.4", "this model fails from noise 8 (grey levels)")
+    ]
+    assert "camera condition of this model" in as_printed(outcome(card), 250)
+    assert as_json(card)["camera_limits"]["noisy"]["fails_at"] == 8
 
 
 def test_an_anomaly_model_needs_no_novelty_score(tmp_path: Path) -> None:

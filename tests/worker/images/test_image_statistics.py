@@ -55,6 +55,27 @@ def test_blur_lowers_sharpness_but_not_brightness(shape: tuple[int, int]) -> Non
         assert found.brightness == pytest.approx(sharp.brightness, rel=0.02)
 
 
+@pytest.mark.parametrize("sigma", [2, 8, 16])
+def test_estimates_the_noise_of_a_smooth_surface(sigma: float) -> None:
+    slope = np.linspace(80, 160, 300)[np.newaxis] + np.linspace(0, 20, 200)[:, np.newaxis]
+    noisy = slope + np.random.default_rng(1).normal(0, sigma, slope.shape)
+    assert measure(np.rint(slope).astype(np.uint8)[..., np.newaxis]).noise == pytest.approx(0, abs=0.5)
+    assert measure(np.rint(noisy).clip(0, 255).astype(np.uint8)[..., np.newaxis]).noise == pytest.approx(
+        sigma, rel=0.05
+    )
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_noise_is_told_from_blur_and_light(shape: tuple[int, int]) -> None:
+    pixels = grey(shape)
+    usual = measure(pixels).noise
+    assert usual is not None
+    blurred = cv2.GaussianBlur(pixels[..., 0], (0, 0), 1)
+    for other in (measure(grey(shape, 0.5)), measure(np.asarray(blurred, np.uint8)[..., np.newaxis])):
+        assert other.noise is not None
+        assert other.noise < 0.7 * usual
+
+
 def test_samples_each_camera_once_per_period() -> None:
     clock = ManualClock()
     turns = CameraSampler(0.2, clock.monotonic)

@@ -19,6 +19,7 @@ def test_accepts_a_valid_reference() -> None:
     [
         ({"brightness": Spread(float("nan"), 1)}, "negative or not finite"),
         ({"sharpness": Spread(0.1, -1)}, "negative or not finite"),
+        ({"noise": Spread(-1, 0)}, "negative or not finite"),
         ({"classes": {"stripes": ClassScores(1, 1, 0)}}, "not among its labels"),
         ({"classes": {"grey": ClassScores(1, 1.5, 0)}}, "outside of 0 to 1"),
         ({"classes": {"grey": ClassScores(0.5, 0.9, 0)}}, "do not add up to 1"),

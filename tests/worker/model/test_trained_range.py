@@ -107,7 +107,7 @@ def test_the_warning_counts_and_names_the_sizes() -> None:
 def test_the_range_survives_the_bundle_and_older_bundles_say_what_they_lack() -> None:
     written = decode_manifest(encode_manifest(tiny_contract(trained=STRIPS)))
     assert written.trained == STRIPS
-    assert [each.partition(":")[0] for each in written.lacks] == ["reference", "novelty"]
+    assert [each.partition(":")[0] for each in written.lacks] == ["reference", "novelty", "camera_limits"]
     assert "trained: frames of untrained sizes are not detected" in tiny_contract().lacks
 
 

@@ -14,6 +14,7 @@ from stripwatch.worker.contracts.line.camera_state import CameraState, ColourCou
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.camera_states import CameraStates
+from stripwatch.worker.observers.conditions.image_limits import ImageLimit
 from stripwatch.worker.observers.drift import CameraReport
 from stripwatch.worker.observers.reject_rate import CameraRejects
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
@@ -125,6 +126,17 @@ def test_a_state_has_the_key_the_headers_and_the_figures_of_its_camera(reporter:
     assert (state.statistics, state.distances) == ({"brightness": 0.333333}, {"brightness": -2.0})
     assert (state.frame.topic, state.frame.partition, state.frame.offset) == ("frames", 0, 9)
     assert state.unchecked == ["blurred", "drifting"], "without a reference"
+
+
+def test_a_condition_states_its_limit(reporter: Reporter) -> None:
+    reporter.sees()
+    limit = ImageLimit("noise", 7.4, True, "this model fails from noise 8")
+    reporter.reports("noisy", "frozen", statistics={"noise": 9.0}, limits={"noisy": limit})
+    (state,) = reporter.received(1)
+    assert [(each.name, each.detail) for each in state.conditions] == [
+        ("frozen", None),
+        ("noisy", "noise 9, limit above 7.4: this model fails from noise 8"),
+    ]
 
 
 def test_only_the_holder_of_the_partition_reports_a_camera(reporter: Reporter) -> None:

@@ -88,7 +88,9 @@ def test_label_shares_sum_up_to_one(frames_max: int, labels: list[str]) -> None:
 def test_reports_no_statistics_for_the_first_few_frames() -> None:
     line = Line(settings=DriftSettings(measured_frames=50, scored_frames=50))
     line.sees(frames=4, answer=ScoredAnswer("grey", 0.9, False))
-    assert line.report() == CameraReport({"silent": False, "frozen": False, "untrained_size": False})
+    report = line.report()
+    assert report.conditions == {"silent": False, "frozen": False, "untrained_size": False}
+    assert (report.statistics, report.scores) == ({}, {})
     line.sees(answer=ScoredAnswer("grey", 0.9, False))
     assert line.report().statistics == pytest.approx({"brightness": 127.5, "contrast": 3.0, "sharpness": 0.013})
     assert line.report().scores == pytest.approx({"confidence": 0.9, "unsure": 0.0})

@@ -15,6 +15,7 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.events import FrameFlag, ModelInfo
 from stripwatch.worker.contracts.line.camera_state import Condition, NoveltyCounts
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.loaded_model import LoadedModel
@@ -121,6 +122,17 @@ def test_the_gauges_show_the_statistics() -> None:
     assert line.value("frame_drift", statistic="brightness") == pytest.approx(0)
     assert line.value("score_statistic", statistic="confidence") == pytest.approx(0.9)
     assert line.value("score_drift", statistic="classes") == 1  # no label of this model is in the reference
+
+
+def test_the_log_and_the_gauges_state_the_limit_of_the_model(logs: list[EventDict]) -> None:
+    limits = {"dark": CameraLimit("brightness", 90.0, False, "darker", "factor", 0.8, 0.6)}
+    model = dataclasses.replace(MODEL, camera_limits=limits)
+    line = Watched()
+    line.saw(*(line.prediction(80.0, model=model) for _ in range(5)))
+    line.look()
+    assert line.value("camera_limit", condition="dark") == 90
+    (entry,) = [each for each in logs if each["event"] == "camera dark"]
+    assert entry["limit"] == "brightness 80, limit below 90: this model fails from darker 0.6 (factor)"
 
 
 def test_a_silent_camera_keeps_its_condition_and_a_forgotten_one_has_none(logs: list[EventDict]) -> None:
@@ -268,7 +280,8 @@ def test_the_reports_that_are_passed_on_have_all_conditions() -> None:
     line = Watched(configured=("TOP-1",))
     line.saw(*(dataclasses.replace(line.novel_prediction(), colour=0) for _ in range(5)))
     line.look()
-    assert set(line.reports["top-1"].conditions) == set(get_args(Condition))
+    need_limits = {"noisy", "low_contrast"}  # of the bundle
+    assert set(line.reports["top-1"].conditions) == set(get_args(Condition)) - need_limits
 
 
 def test_reports_a_camera_with_many_novel_frames(logs: list[EventDict]) -> None:

@@ -12,11 +12,12 @@ from prometheus_client import CollectorRegistry
 from stripwatch.worker.common.errors import BundleError, InputError, SettingsError, StripwatchError
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
+from stripwatch.worker.contracts.model.camera_limits import CameraLimit
 from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.service.check import Report, check
 from stripwatch.worker.service.startup import PRECONDITIONS, require_preconditions
-from tests.tiny import tiny_contract, watchful_contract, write_bundle
+from tests.tiny import TINY_REFERENCE, tiny_contract, watchful_contract, write_bundle
 from tests.worker.conftest import CommandLine, last_json
 
 
@@ -196,6 +197,15 @@ def test_states_which_frames_are_novel(
     assert statuses(report)["novelty"] == status
     assert text in detail(report, "novelty")
     assert report.outcome().summary["novelty_threshold"] == threshold
+
+
+def test_states_the_limits_of_the_camera_conditions(tmp_path: Path) -> None:
+    limits = {"noisy": CameraLimit("noise", 7.4, True, "noise", "grey levels", 4, 8)}
+    file = write_bundle(tmp_path / "a.onnx", tiny_contract(reference=TINY_REFERENCE, camera_limits=limits))
+    report = check(settings_with(file, drift={"dark_ratio": 0.5}))
+    assert detail(report, "limit for noisy") == "noise above 7.4: this model fails from noise 8 (grey levels)"
+    assert detail(report, "limit for dark").endswith("drift.dark_ratio 0.5 of the training frames")
+    assert report.outcome().summary["camera_limits"]["noisy"]["value"] == 7.4
 
 
 def test_warns_of_a_novelty_threshold_without_a_novelty_score(bundle: Path) -> None:

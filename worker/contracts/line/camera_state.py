@@ -24,6 +24,8 @@ Condition = Literal[
     "frozen",
     "dark",
     "bright",
+    "low_contrast",
+    "noisy",
     "blurred",
     "untrained_size",
     "novel",
@@ -37,9 +39,11 @@ CONDITIONS: dict[str, str] = {
     "silent": "The camera sends no frames.",
     "rejecting": "Many of the camera's frames cannot be inspected.",
     "frozen": "The camera sends the same image again and again.",
-    "dark": "The images are much darker than expected.",
-    "bright": "The images are much brighter than expected.",
-    "blurred": "The images are much less sharp than the training frames.",
+    "dark": "The images are much darker than expected, or so dark that the model is not reliable.",
+    "bright": "The images are much brighter than expected, or so bright that the model is not reliable.",
+    "low_contrast": "The images have so little contrast that the model is not reliable.",
+    "noisy": "The images are so noisy that the model is not reliable.",
+    "blurred": "The images are much less sharp than the training frames, or so blurred that the model is not reliable.",
     "untrained_size": "The frames differ in size or scale from the training frames.",
     "novel": "Many frames show something that the model was not trained on: far more than the false alarms to expect.",
     "coloured": "Frames have colour, which the model does not see, because its training images had none.",
@@ -59,6 +63,14 @@ class HeldCondition(msgspec.Struct, frozen=True):
             "takes over the camera starts again."
         ),
     ]
+    detail: Annotated[
+        str | None,
+        Meta(
+            description="Value of the image statistic, its limit, and where the limit comes from: a stress test of "
+            "this model, or a setting. Null for conditions that do not depend on an image statistic, and in states of "
+            "versions before this field existed."
+        ),
+    ] = None
 
 
 class NewestFrame(msgspec.Struct, frozen=True):
@@ -126,7 +138,8 @@ class CameraState(msgspec.Struct, frozen=True):
         Meta(
             description="Conditions that the worker cannot check: too few frames were measured, the camera is silent, "
             "or the bundle has no reference. `novel` and `coloured` are never listed: they cannot be checked where "
-            "`novelty` and `colour` are null."
+            "`novelty` and `colour` are null. Nor are `noisy` and `low_contrast`, which need a bundle with "
+            "`camera_limits`, or a setting."
         ),
     ]
     since: Annotated[
@@ -136,8 +149,9 @@ class CameraState(msgspec.Struct, frozen=True):
         dict[str, float],
         Meta(
             description="Mean of each image statistic over the newest measured frames: `brightness` and `contrast` in "
-            "grey values (0 to 255), and `sharpness`, the mean difference of neighbouring pixels divided by the "
-            "brightness. Empty without enough frames."
+            "grey values (0 to 255), `sharpness`, the mean difference of neighbouring pixels divided by the "
+            "brightness, and `noise`, the standard deviation of noise in grey levels, to which rough steel adds. Empty "
+            "without enough frames."
         ),
     ]
     distances: Annotated[

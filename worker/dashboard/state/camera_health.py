@@ -8,16 +8,19 @@ from typing import Any, Literal
 import msgspec
 
 from stripwatch.worker.coils.tracking.bounded_names import shorten
-from stripwatch.worker.contracts.line.camera_state import CONDITIONS, CameraState, Condition
+from stripwatch.worker.contracts.line.camera_state import CONDITIONS, CameraState, Condition, HeldCondition
 from stripwatch.worker.contracts.timestamps import parse_rfc3339
 
 Kind = Literal["good", "warn", "bad", "unknown"]
 _CAMERAS_MAX, _OF_LINE_MAX = 512, 64
 _DETAIL_CHARS_MAX, _REASONS_MAX, _STATISTICS_MAX = 40, 3, 5  # each state of the page contains the details
+_LIMIT_CHARS_MAX = 240
 _SILENT_MS = 30_000
 _OUTDATED_INTERVALS = 3
 _INTERVAL_S_MAX = 3600
-_WARNINGS: frozenset[Condition] = frozenset({"blurred", "novel", "coloured", "misnamed", "drifting"})
+_WARNINGS: frozenset[Condition] = frozenset(
+    {"low_contrast", "noisy", "blurred", "novel", "coloured", "misnamed", "drifting"}
+)
 _NEVER_CHECKED: frozenset[Condition] = frozenset({"blurred", "drifting"})  # without a reference in the bundle
 ADVICE: dict[Condition, str] = {
     "silent": "Check the camera, its cable and its power, and whether its sender runs.",
@@ -25,6 +28,8 @@ ADVICE: dict[Condition, str] = {
     "frozen": "Restart the sender, then the camera. Nothing has been inspected since then.",
     "dark": "Check the lamp, its power supply, the exposure time and the lens cap.",
     "bright": "Check the exposure time, the gain, and light from elsewhere.",
+    "low_contrast": "Look for steam, dust or oil in front of the lens, and for light from elsewhere.",
+    "noisy": "Check gain and exposure time: too little light with a high gain is noisy. Check the camera's cable.",
     "blurred": "Clean the lens, focus it, or shorten the exposure. A smoother steel grade can look the same.",
     "untrained_size": "Its region of interest, binning or scale was changed: restore it, or train on such frames.",
     "novel": "See its novel frames in the list of defects: a new kind of defect, another light, or a new product.",
@@ -129,7 +134,7 @@ def _read(value: bytes | None, heard_ms: int) -> _Heard | None:
         state,
         camera=shorten(state.camera),
         line=shorten(state.line) if state.line else None,
-        conditions=state.conditions[: len(CONDITIONS)],
+        conditions=[_shortened(each) for each in state.conditions[: len(CONDITIONS)]],
         unchecked=state.unchecked[: len(CONDITIONS)],
         worker=_brief(state.worker),
         rejects={_brief(reason): count for reason, count in list(state.rejects.items())[:20]},
@@ -140,9 +145,14 @@ def _read(value: bytes | None, heard_ms: int) -> _Heard | None:
     return _Heard(state, heard_ms, since_ms, conditions[: len(CONDITIONS)])
 
 
-def _brief(text: str) -> str:
+def _shortened(condition: HeldCondition) -> HeldCondition:
+    detail = condition.detail and _brief(condition.detail, _LIMIT_CHARS_MAX)
+    return msgspec.structs.replace(condition, detail=detail)
+
+
+def _brief(text: str, chars_max: int = _DETAIL_CHARS_MAX) -> str:
     """Return the beginning of a text from outside, in printable characters, which are short in JSON."""
-    return "".join(char if char.isprintable() else "?" for char in text[:_DETAIL_CHARS_MAX])
+    return "".join(char if char.isprintable() else "?" for char in text[:chars_max])
 
 
 def _is_late(heard: _Heard, known: _Heard | None) -> bool:
@@ -200,7 +210,7 @@ def _own_view(row: dict[str, Any], stopped: bool, now_ms: int) -> Health:
 
 
 def _word(condition: Condition) -> str:
-    return "untrained size" if condition == "untrained_size" else condition
+    return condition.replace("_", " ")
 
 
 def _limits(state: CameraState) -> str:
@@ -229,5 +239,5 @@ def _facts(state: CameraState) -> list[tuple[str, str]]:
         distance = state.distances.get(name)
         usual = "" if distance is None else f" ({distance:+.1f} standard deviations from training)"
         facts.append((name.capitalize(), f"{mean:.3g}{usual}"))
-    facts += [(_word(name).capitalize(), CONDITIONS[name]) for name in (each.name for each in state.conditions)]
+    facts += [(_word(each.name).capitalize(), each.detail or CONDITIONS[each.name]) for each in state.conditions]
     return [*facts, ("Model", f"{state.model.name} {state.model.version}"), ("Worker", state.worker)]

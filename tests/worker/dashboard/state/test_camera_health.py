@@ -43,7 +43,8 @@ def test_a_camera_without_a_fault_is_ok_as_long_as_its_worker_repeats_it() -> No
 def test_every_condition_has_a_word_a_colour_and_advice(condition: Condition) -> None:
     found = health(heard((condition, 60)))
     assert found["word"] == condition.replace("_", " ")
-    assert found["kind"] == ("warn" if condition in ("blurred", "novel", "coloured", "misnamed", "drifting") else "bad")
+    warnings = ("low_contrast", "noisy", "blurred", "novel", "coloured", "misnamed", "drifting")
+    assert found["kind"] == ("warn" if condition in warnings else "bad")
     assert found["advice"] == ADVICE[condition]
     assert found["since_ms"] == NOW_MS - 60_000
 

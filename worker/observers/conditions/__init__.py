@@ -1,0 +1,1 @@
+"""Camera conditions that follow from the mean image statistics of a camera."""

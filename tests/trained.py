@@ -91,8 +91,8 @@ def tiny_fit(data: Path, out: Path, **changes: Any) -> "FitSettings":
     """Return the settings of a fit that takes seconds."""
     from stripwatch.training.fitting.fit_settings import FitSettings
 
-    usual = FitSettings(data, out, "mobilenet", alpha=0.25, epochs=2, batch=8, copy_changes="none")
-    return replace(usual, height_px=INPUT_PX, width_px=INPUT_PX, **changes)
+    usual = FitSettings(data, out, "mobilenet", alpha=0.25, height_px=INPUT_PX, width_px=INPUT_PX, epochs=2, batch=8)
+    return replace(replace(usual, copy_changes="none"), **changes)
 
 
 def tiny_configuration(**changes: Any) -> Configuration:

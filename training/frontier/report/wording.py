@@ -164,7 +164,7 @@ def _limits(result: FrontierResult) -> list[str]:
     return [
         f"Accuracy: {result.folds}-fold cross-validation; near duplicates and images of one coil stay in one fold. The "
         "heads are logistic regressions on the features of the frozen network. `fit` fits a similar linear head with "
-        "another optimizer, so the accuracy of the run can differ by a few frames.",
+        "another optimizer, so the accuracy of the run can differ, above all for early cuts: evaluate it.",
         f"The best of many candidates owes part of its accuracy to luck. If the choice by --within "
         f"{result.within_points:g} is repeated on resampled frames and scored on frames that took no part in it, the "
         f"accuracy is {chosen.value:.2%} (95 % interval {chosen.low:.2%} to {chosen.high:.2%}).",

@@ -14,7 +14,7 @@ Capture = pytest.CaptureFixture[str]
 
 
 def words(data: Path, out: Path, weights: Path, *more: str) -> list[str]:
-    network = f"small=mobilenet:alpha=0.25,weights={weights}"
+    network = f"small=mobilenet:alpha=0.25,cut=conv_pw_4_relu,weights={weights}"
     return ["frontier", "--data", str(data), "--out", str(out), "--network", network, *more]
 
 

@@ -91,7 +91,7 @@ def frontier(
     ] = True,
     no_novelty: NoNovelty = False,
     fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Fit the recommended model at the end.")] = True,
-    frames_max: Annotated[
+    images_max: Annotated[
         int,
         typer.Option(
             min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
@@ -144,7 +144,7 @@ def frontier(
         *(parse_networks(networks), parse_sizes(sizes), int8, within, folds, seed, not no_novelty, wanted)
     )
     settings = FrontierSettings(
-        *(data[0], out, search, budget_minutes, layout, task, clean_label, merge_labels, bit_depth, fit, frames_max),
+        *(data[0], out, search, budget_minutes, layout, task, clean_label, merge_labels, bit_depth, fit, images_max),
         command=given_command(),
     )
     found = _find(settings)

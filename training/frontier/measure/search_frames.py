@@ -117,5 +117,5 @@ def _choose(frames: Sequence[SplitFrame], groups: Sequence[int], plan: FoldPlan,
         return range(len(frames))
     label_sets = [frame.labels for frame in frames]
     part = split_frames(label_sets, groups, plan.frames_max / len(frames), plan.seed, every).validation
-    say(f"note: the search uses {len(part):,} of {len(frames):,} images (--frames-max); the fit uses all")
+    say(f"note: the search uses {len(part):,} of {len(frames):,} images (--images-max); the fit uses all")
     return part

@@ -28,4 +28,4 @@ def test_a_part_of_many_frames_keeps_the_shares_of_labels(textures: Path, capsys
     assert {label: labels.count(label) for label in set(labels)} == {"plain": 10, "spots": 10, "stripes": 10}
     assert len(found.every) == len(found.every_group) == 60
     assert len(found.subset.files) == len(found.groups) == 30
-    assert "the search uses 30 of 60 images (--frames-max)" in capsys.readouterr().err
+    assert "the search uses 30 of 60 images (--images-max)" in capsys.readouterr().err

@@ -11,6 +11,7 @@ import msgspec
 from docs.generate.markdown import code, page, paragraph, table
 from docs.generate.schema_fields import SchemaField, definitions_of, fields_of
 from stripwatch.worker.model.bundle import (
+    BOXES_NAME,
     HEATMAPS_NAME,
     INPUT_NAME,
     MANIFEST_KEY,
@@ -49,6 +50,9 @@ with 3 channels for `rgb` and 1 for `grey`. The graph contains the rest of the p
 is not null. |
 | output `{NOVELTY_NAME}` | float32 | batch | Novelty score: the higher, the less a frame resembles the training \
 frames. Required if `novelty` is not null. |
+| output `{BOXES_NAME}` | float32 | batch, rows, columns, labels, 5 | Box that each cell of the heatmap predicts for \
+each label: left, top, right and bottom edge in pixels of the model input, and the expected overlap with the defect, \
+0 to 1. Required if `boxes` is not null. |
 
 The batch size is variable; all other dimensions are fixed. Height and width are 1 to {SIDE_PX_MAX} pixels. The graph
 has no other input. The worker computes heatmaps only if `grid` is present, because it cannot place a box without it.
@@ -72,7 +76,8 @@ correctly by a clear margin has none. When a bundle is loaded, the self-test dec
 the provider in use. The bundle is rejected if a score differs by more than `score_tolerance`, if a multiclass bundle
 predicts another label, or if a heatmap is not finite. If the bundle has a novelty score, the scores of the golden
 frames must also agree with those of Keras to within `novelty.tolerance`, and be on the same side of
-`novelty.threshold`.
+`novelty.threshold`. If the bundle predicts boxes, one box of each golden frame must agree with that of Keras to within
+`boxes.tolerance_px` and `boxes.quality_tolerance`.
 
 ## Drift reference
 

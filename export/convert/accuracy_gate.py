@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.contracts.model_record import Fidelity, NoveltyFidelity
+from stripwatch.worker.contracts.model_record import BoxFidelity, Fidelity, NoveltyFidelity
 from stripwatch.worker.model.bundle import Precision
 
 Scores = NDArray[np.float32]
@@ -23,8 +23,9 @@ class GateLimits:
     agreement_min: smallest share of frames with the same predicted labels as Keras, 0 to 1. score_difference_max:
     largest difference of any score, 0 to 1. accuracy_drop_max, f1_drop_max: largest loss, in percentage points.
     novelty_agreement_min: smallest share of frames that both or neither call novel, 0 to 1. false_alarm_rise_max:
-    largest rise of the share of novel frames, in percentage points. The last two have no effect without a novelty
-    score.
+    largest rise of the share of novel frames, in percentage points. These two have no effect without a novelty score.
+    box_agreement_min: smallest share of frames with a defect whose best predicted box overlaps that of Keras by half or
+    more, 0 to 1; without effect if the model predicts no boxes.
     """
 
     agreement_min: float
@@ -33,6 +34,7 @@ class GateLimits:
     f1_drop_max: float
     novelty_agreement_min: float = 0.0
     false_alarm_rise_max: float = 100.0
+    box_agreement_min: float = 0.0
 
 
 class GateRejectedError(ExportRejectedError):
@@ -54,10 +56,11 @@ class GateRejectedError(ExportRejectedError):
 # frames but not clear ones. int8 changes scores visibly; half a point of accuracy is a fair price for its speed.
 # Novelty: validation frames are known, so those above the threshold are false alarms, which a person must look at. With
 # the usual rate of 1 %, one point more doubles that work; more would make the threshold meaningless.
+# Boxes: where two cells are almost equally certain, rounding decides which of their boxes is the best one.
 LIMITS: dict[Precision, GateLimits] = {
-    "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0, 1.0, 0.0),
-    "fp16": GateLimits(0.995, 0.2, 0.1, 0.1, 0.995, 0.5),
-    "int8": GateLimits(0.98, 0.5, 0.5, 0.5, 0.98, 1.0),
+    "fp32": GateLimits(1.0, 5e-5, 0.0, 0.0, 1.0, 0.0, 0.99),
+    "fp16": GateLimits(0.995, 0.2, 0.1, 0.1, 0.995, 0.5, 0.98),
+    "int8": GateLimits(0.98, 0.5, 0.5, 0.5, 0.98, 1.0, 0.9),
 }
 
 
@@ -68,11 +71,12 @@ def measure_fidelity(
     task: Task,
     scheme: str,
     novelty: NoveltyFidelity | None = None,
+    boxes: BoxFidelity | None = None,
 ) -> Fidelity:
     """Compare the scores of a candidate with those of Keras and with the true labels.
 
     keras, candidate: float32 [n, labels]. targets: [n, labels]. scheme: description of the candidate. novelty:
-    comparison of its novelty scores, if it has any.
+    comparison of its novelty scores, if it has any. boxes: comparison of its predicted boxes, if it has any.
     """
     predicted, by_keras = predicted_labels(candidate, task), predicted_labels(keras, task)
     return Fidelity(
@@ -85,6 +89,7 @@ def measure_fidelity(
         keras_macro_f1=_macro_f1(targets, by_keras),
         scheme=scheme,
         novelty=novelty,
+        boxes=boxes,
     )
 
 
@@ -109,6 +114,9 @@ def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
     if novelty is not None and novelty.agreement < limits.novelty_agreement_min:
         agreement, required = novelty.agreement, limits.novelty_agreement_min
         violations.append(f"agreement with Keras on novel frames is {agreement:.4f}, required is {required:g}")
+    boxes, required = measured.boxes, limits.box_agreement_min
+    if boxes is not None and not boxes.agreement >= required:
+        violations.append(f"agreement with Keras on predicted boxes is {boxes.agreement:.4f}, required is {required:g}")
     if novelty is not None and not math.isfinite(novelty.difference):
         violations.append("a novelty score is not a finite number")
     return violations

@@ -94,6 +94,15 @@ def run(
             "Default: 0 for fp32, 0.5 for fp16, 1 for int8.",
         ),
     ] = None,
+    box_agreement_min: Annotated[
+        float | None,
+        typer.Option(
+            min=0,
+            max=1,
+            help="Minimum share of validation frames with a defect whose best predicted box overlaps that of Keras by "
+            "half or more. Default: 0.99 for fp32, 0.98 for fp16, 0.9 for int8.",
+        ),
+    ] = None,
     json_file: JsonFile = None,
 ) -> None:
     """Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.
@@ -117,6 +126,7 @@ def run(
         "f1_drop_max": f1_drop_max,
         "novelty_agreement_min": novelty_agreement_min,
         "false_alarm_rise_max": false_alarm_rise_max,
+        "box_agreement_min": box_agreement_min,
     }
     started = time.perf_counter()
     load_tensorflow()
@@ -142,6 +152,7 @@ def _summary(out: Path, done: Exported, seconds: float) -> dict[str, Any]:
         "score_difference": done.parity.score_difference,
         "heatmap_difference": done.parity.heatmap_difference,
         "novelty_difference": done.parity.novelty_difference,
+        "box_difference": done.parity.box_difference,
         "precision": manifest.precision,
         "fidelity": msgspec.to_builtins(manifest.fidelity),
         "seconds": round(seconds, 2),
@@ -166,6 +177,8 @@ def _facts(out: Path, done: Exported, seconds: float) -> dict[str, str]:
         }
     if manifest.novelty is not None and manifest.novelty.measured_share is not None:
         facts["novel frames"] = f"{manifest.novelty.measured_share:.2%} of the validation frames"
+    if fidelity is not None and fidelity.boxes is not None:
+        facts["predicted boxes"] = f"{fidelity.boxes.agreement:.2%} overlap those of Keras by half or more"
     return facts | {"time": duration(seconds)}
 
 

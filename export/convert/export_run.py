@@ -22,6 +22,7 @@ from stripwatch.export.convert.accuracy_gate import (
     measure_fidelity,
     violated_limits,
 )
+from stripwatch.export.convert.boxes.box_fidelity import BEST_BOX, BoxReference, with_best_boxes
 from stripwatch.export.convert.drift_reference import decide_all, trained_frames, with_reference
 from stripwatch.export.convert.golden_frames import GoldenTolerance, pick_golden
 from stripwatch.export.convert.keras_to_onnx import to_onnx
@@ -37,16 +38,31 @@ from stripwatch.export.convert.verify import verify
 from stripwatch.export.results.run_evaluation import Evaluation, read_evaluation
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.frames import find_data, read_pixels
-from stripwatch.export.runs.keras_model import backbone_name, exported_view, load_detector, load_model, view_outputs
+from stripwatch.export.runs.keras_model import (
+    backbone_name,
+    exported_view,
+    load_boxes,
+    load_detector,
+    load_model,
+    view_outputs,
+)
 from stripwatch.export.runs.provenance import versions_of
-from stripwatch.export.runs.run_folder import ANOMALY_LABEL, read_run
+from stripwatch.export.runs.run_folder import ANOMALY_LABEL, Run, read_run
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError, InputError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model_record import BoxSpec, Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import LABELS_MAX, NOVELTY_NAME, SCORES_NAME, Manifest, Precision
+from stripwatch.worker.model.bundle import (
+    BOXES_NAME,
+    HEATMAPS_NAME,
+    LABELS_MAX,
+    NOVELTY_NAME,
+    SCORES_NAME,
+    Manifest,
+    Precision,
+)
 
 _PARITY_BATCH = 16
 _FOUND_MIN = 0.6  # score of a defect that is clear enough for a golden frame
@@ -76,7 +92,8 @@ class ExportSettings:
 class Converted:
     """A run converted to ONNX in float32 and compared with Keras: the starting point for every precision.
 
-    backbone: name of the backbone layer. synthetic: frames with synthetic defects, of an anomaly model.
+    backbone: name of the backbone layer. synthetic: frames with synthetic defects, of an anomaly model. boxes: the
+    boxes that Keras predicts; None if the model predicts none.
     """
 
     evaluation: Evaluation | None
@@ -85,6 +102,7 @@ class Converted:
     backbone: str
     parity: Parity
     synthetic: SyntheticDefects | None = None
+    boxes: BoxReference | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,15 +171,30 @@ def convert_run(folder: Path, data: Path | None, progress: Progress) -> Converte
         say("note: the run was not evaluated, so all thresholds are 0.5; run 'evaluate' to choose them")
     root = find_data(run, data)
     model = load_model(folder)
-    view, names = exported_view(model, run.configuration.head, detector), view_outputs(run.configuration.head, detector)
-    known = score(run, root, _keras_outputs(model, view, names), progress, "Keras")
+    parts = run.configuration.head, detector, load_boxes(folder, run)
+    view, names = exported_view(model, *parts), view_outputs(*parts)
+    known = score(run, root, _keras_outputs(run, model, view, names), progress, "Keras")
     validation = ScoredValidation(run, root, known[SCORES_NAME], known.get(NOVELTY_NAME))
     with one_step(progress, "converting to ONNX"):
         proto = to_onnx(view, names)
     with one_step(progress, "comparing with Keras"):
         parity = check_parity(proto.SerializeToString(), *_sample(view, names, validation))
     synthetic = _synthetic(validation, model) if run.anomaly is not None else None
-    return Converted(evaluation, validation, proto, backbone_name(model), parity, synthetic)
+    boxes = _box_reference(run, view, names, known) if BOXES_NAME in names else None
+    return Converted(evaluation, validation, proto, backbone_name(model), parity, synthetic, boxes)
+
+
+def _box_reference(run: Run, view: keras.Model, names: list[str], known: Outputs) -> BoxReference:
+    decoder = run.heatmap_decoder
+    assert decoder is not None
+    assert decoder.cell_boxes is not None
+    multiclass = run.configuration.label_task == "multiclass"
+    predict = _keras_boxes(view, names)
+    return BoxReference(decoder.cell_boxes, _clean_at(run), multiclass, known[SCORES_NAME], known[BEST_BOX], predict)
+
+
+def _clean_at(run: Run) -> int | None:
+    return None if run.clean_label is None else run.labels.index(run.clean_label)
 
 
 def _synthetic(validation: ScoredValidation, model: keras.Model) -> SyntheticDefects | None:
@@ -189,7 +222,7 @@ def export_converted(converted: Converted, settings: ExportSettings, progress: P
     candidates = _candidates(settings.precision, converted.proto, converted.backbone, validation)
     accepted = _first_accepted(settings.precision, candidates, limits, converted, progress)
     novelty = accepted.novelty
-    described = describe(validation.run, converted.evaluation, _facts(settings, validation, accepted))
+    described = describe(validation.run, converted.evaluation, _facts(settings, converted, accepted))
     decisions = decide_all(described, accepted.scores, novelty.candidate if novelty else None)
     if described.no_clean_verdict:
         say(f"warning: {described.no_clean_verdict}")
@@ -232,12 +265,30 @@ def _write_verified(out: Path, bundle: bytes) -> None:
         draft.unlink(missing_ok=True)
 
 
-def _keras_outputs(model: keras.Model, view: keras.Model, names: list[str]) -> Callable[[Pixels], Outputs]:
-    """Return a function that computes scores by the model as trained, and the novelty scores by its exported view."""
+def _keras_outputs(run: Run, model: keras.Model, view: keras.Model, names: list[str]) -> Callable[[Pixels], Outputs]:
+    """Return a function that computes scores by the model as trained, and the others by its exported view.
+
+    The others are the novelty scores and the best box of each frame, if the model has them.
+    """
     predict = {SCORES_NAME: model.predict_on_batch}
     if NOVELTY_NAME in names:
         predict[NOVELTY_NAME] = keras.Model(view.inputs, view.outputs[names.index(NOVELTY_NAME)]).predict_on_batch
-    return lambda pixels: {name: outputs(pixels) for name, outputs in predict.items()}
+
+    def outputs(pixels: Pixels) -> Outputs:
+        return {name: part(pixels) for name, part in predict.items()}
+
+    decoder = run.heatmap_decoder
+    if BOXES_NAME not in names or decoder is None or decoder.cell_boxes is None:
+        return outputs
+    best = with_best_boxes(_keras_boxes(view, names), decoder.cell_boxes, _clean_at(run), ())
+    return lambda pixels: outputs(pixels) | best(pixels)
+
+
+def _keras_boxes(view: keras.Model, names: list[str]) -> Callable[[Pixels], Outputs]:
+    """Return a function that computes scores, heatmaps and predicted boxes by Keras."""
+    wanted = [SCORES_NAME, HEATMAPS_NAME, BOXES_NAME]
+    parts = keras.Model(view.inputs, [view.outputs[names.index(name)] for name in wanted])
+    return lambda pixels: dict(zip(wanted, parts.predict_on_batch(pixels), strict=True))
 
 
 def _sample(view: keras.Model, names: list[str], validation: ScoredValidation) -> tuple[Pixels, Outputs]:
@@ -283,9 +334,14 @@ def _first_accepted(
     run, targets = validation.run, validation.targets
     most = min(limits.score_difference_max, _GOLDEN_DIFFERENCE_MAX.get(precision, math.inf))
     names = [SCORES_NAME] if validation.novelty is None else [SCORES_NAME, NOVELTY_NAME]
+    boxes = converted.boxes
     with closing(candidates):  # the generator may hold a temporary folder
         for candidate in candidates:
-            predict = outputs_of(open_cpu(candidate.proto.SerializeToString()), names)
+            session = open_cpu(candidate.proto.SerializeToString())
+            predict = outputs_of(session, names)
+            if boxes is not None:
+                every = outputs_of(session, [*names, HEATMAPS_NAME, BOXES_NAME])
+                predict = with_best_boxes(every, boxes.decoder, boxes.clean_at, names)
             outputs = score(run, validation.root, predict, progress, "ONNX Runtime")
             scores, novelty = outputs[SCORES_NAME], _compare_novelty(validation, outputs, precision)
             fidelity = measure_fidelity(
@@ -295,6 +351,7 @@ def _first_accepted(
                 run.configuration.label_task,
                 candidate.scheme,
                 novelty.fidelity if novelty else None,
+                boxes.compare(outputs[BEST_BOX]) if boxes else None,
             )
             synthetic = NONE_REPRODUCED
             if converted.synthetic is not None:
@@ -317,7 +374,8 @@ def _compare_novelty(validation: ScoredValidation, outputs: Outputs, precision: 
     return NoveltyComparison(validation.run.novelty, validation.novelty, outputs[NOVELTY_NAME], precision)
 
 
-def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Accepted) -> Facts:
+def _facts(settings: ExportSettings, converted: Converted, accepted: _Accepted) -> Facts:
+    validation = converted.validation
     differences, novelty = np.abs(accepted.scores - validation.keras).max(axis=1), accepted.novelty
     synthetic = accepted.synthetic
     most = _GOLDEN_DIFFERENCE_MAX.get(settings.precision)
@@ -335,4 +393,12 @@ def _facts(settings: ExportSettings, validation: ScoredValidation, accepted: _Ac
         versions=versions_of(keras, onnx, onnxruntime, tf, tf2onnx),
         trained=trained_frames(validation.run, validation.root),
         novelty=novelty.spec(picked) if novelty else None,
+        boxes=_box_spec(converted, accepted, picked, settings.precision),
     )
+
+
+def _box_spec(converted: Converted, accepted: _Accepted, picked: list[int], precision: Precision) -> BoxSpec | None:
+    if converted.boxes is None:
+        return None
+    candidate = outputs_of(open_cpu(accepted.proto.SerializeToString()), [BOXES_NAME])
+    return converted.boxes.spec(converted.validation.pixels(picked), candidate, precision)

@@ -9,7 +9,7 @@ import onnx
 from stripwatch.export.convert.keras_to_onnx import OPSET
 from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.worker.contracts.model_record import Fidelity, NoveltySpec, Provenance, Validation
+from stripwatch.worker.contracts.model_record import BoxSpec, Fidelity, NoveltySpec, Provenance, Validation
 from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold, encode_manifest
 from stripwatch.worker.model.onnx_metadata import add_checksum
 from stripwatch.worker.model.trained_range import TrainedFrames
@@ -27,7 +27,8 @@ class Facts:
     """Facts that an export adds to those recorded in the run.
 
     data: name of the data folder, without its path. golden_difference: largest score difference between Keras and the
-    exported model on the golden frames. novelty: None if the model has no novelty score.
+    exported model on the golden frames. novelty: None if the model has no novelty score. boxes: None if it predicts no
+    boxes.
     """
 
     name: str
@@ -40,6 +41,7 @@ class Facts:
     versions: dict[str, str]
     trained: TrainedFrames | None = None
     novelty: NoveltySpec | None = None
+    boxes: BoxSpec | None = None
 
 
 def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
@@ -80,6 +82,7 @@ def describe(run: Run, evaluation: Evaluation | None, facts: Facts) -> Manifest:
         trained_for="anomaly" if configuration.task == "anomaly" else None,
         fidelity=facts.fidelity,
         novelty=facts.novelty,
+        boxes=facts.boxes,
         novelty_figures=evaluation.novelty.figures if evaluation and evaluation.novelty else None,
         withstands=evaluation.stress.limits if evaluation and evaluation.stress else None,
     )

@@ -9,7 +9,7 @@ from stripwatch.export.convert.novelty_fidelity import spread
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME
+from stripwatch.worker.model.bundle import BOXES_NAME, HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME
 
 # Both compute in float32, but sum in a different order and fold different constants: correct exports of MobileNet
 # differ by up to 1.3e-5. A wrong constant or a swapped layer changes the second digit.
@@ -25,11 +25,14 @@ class Parity:
 
     score_difference: absolute. heatmap_difference: relative to the largest absolute value of all heatmaps; None if the
     model has no heatmaps. novelty_difference: in standard deviations of the novelty scores; None if it has none.
+    box_difference: relative to the largest value of all predicted boxes, which is about the size of the model input;
+    None if the model predicts no boxes.
     """
 
     score_difference: float
     heatmap_difference: float | None
     novelty_difference: float | None = None
+    box_difference: float | None = None
 
 
 def check_parity(model: bytes, frames: Pixels, keras: Outputs) -> Parity:
@@ -44,13 +47,16 @@ def check_parity(model: bytes, frames: Pixels, keras: Outputs) -> Parity:
         outputs = run_batches(session, frames, batch)
         for name, expected in keras.items():
             worst[name] = max(worst[name], _compare(name, outputs[name], expected, batch))
-    return Parity(worst[SCORES_NAME], worst.get(HEATMAPS_NAME), worst.get(NOVELTY_NAME))
+    return Parity(worst[SCORES_NAME], worst.get(HEATMAPS_NAME), worst.get(NOVELTY_NAME), worst.get(BOXES_NAME))
 
 
 def _compare(name: str, onnx: NDArray[np.float32], keras: NDArray[np.float32], batch: int) -> float:
     quantity, scale, limit = name, 1.0, SCORE_DIFFERENCE_MAX
     if name == HEATMAPS_NAME:
         quantity, scale = "heatmaps relative to their maximum", float(np.abs(keras).max())
+        limit = HEATMAP_DIFFERENCE_MAX
+    if name == BOXES_NAME:
+        quantity, scale = "predicted boxes relative to their maximum", float(np.abs(keras).max())
         limit = HEATMAP_DIFFERENCE_MAX
     if name == NOVELTY_NAME:
         quantity, scale = "novelty scores in standard deviations", spread(keras)

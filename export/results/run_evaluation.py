@@ -66,7 +66,9 @@ class Localization(msgspec.Struct, frozen=True):
     pointing: pairs whose heatmap peak lies inside an annotation of the label (the pointing game, Zhang et al. 2016,
     https://arxiv.org/abs/1608.00507). boxes: pairs in which a box derived from the heatmap and an annotated box have
     an intersection over union of 0.5 or more. centre, whole: baselines that ignore the image content: the same counts
-    for the image centre as peak, and for the whole image as box.
+    for the image centre as peak, and for the whole image as box. first: pairs whose best box overlaps an annotated one
+    that far. predicted, annotated: numbers of boxes. matched: predicted boxes that overlap an annotated box that far;
+    each annotated box counts once. The last four are 0 in files of earlier versions.
     """
 
     pairs: int
@@ -74,6 +76,10 @@ class Localization(msgspec.Struct, frozen=True):
     boxes: int
     centre: int
     whole: int
+    first: int = 0
+    predicted: int = 0
+    matched: int = 0
+    annotated: int = 0
 
     def __add__(self, other: "Localization") -> "Localization":
         pairs = zip(msgspec.structs.astuple(self), msgspec.structs.astuple(other), strict=True)
@@ -81,9 +87,23 @@ class Localization(msgspec.Struct, frozen=True):
 
     @property
     def shares(self) -> dict[str, float]:
-        """Return each count as a share of the pairs, 0 to 1."""
+        """Return each count of pairs as a share of the pairs, and precision and recall of the boxes, 0 to 1.
+
+        Files of earlier versions have no figures for the best box, precision and recall, which are then left out.
+        """
         names = ("pointing", "boxes", "centre", "whole")
-        return {name: getattr(self, name) / self.pairs if self.pairs else 0.0 for name in names}
+        shares = {name: getattr(self, name) / self.pairs if self.pairs else 0.0 for name in names}
+        if not self.annotated:
+            return shares
+        precision = self.matched / self.predicted if self.predicted else 0.0
+        more = {"first": self.first / self.pairs, "precision": precision, "recall": self.matched / self.annotated}
+        return shares | more
+
+    @property
+    def box_f1(self) -> float:
+        """Return the F1 of the predicted boxes, 0 to 1: the harmonic mean of precision and recall."""
+        boxes = self.predicted + self.annotated
+        return 2 * self.matched / boxes if boxes else 0.0
 
 
 NO_LOCALIZATION = Localization(0, 0, 0, 0, 0)

@@ -1,15 +1,28 @@
 """The Keras model of a run, and the variant of it that is exported."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import keras
 import numpy as np
 
+from stripwatch.export.runs.cell_boxes import BoxRegressor, box_tensor
 from stripwatch.export.runs.novelty import NoveltyDetector, novelty_tensor
-from stripwatch.export.runs.run_folder import MODEL_FILE, NOVELTY_FILE, Head, Run
+from stripwatch.export.runs.run_folder import BOXES_FILE, MODEL_FILE, NOVELTY_FILE, Head, Run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME
+from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.model.bundle import BOXES_NAME, HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME, CellGrid
+
+
+@dataclass(frozen=True, slots=True)
+class BoxOutput:
+    """What the output with the predicted boxes needs. grid, decode: of the run."""
+
+    regressor: BoxRegressor
+    grid: CellGrid
+    decode: DecodeSpec
+
 
 # Layer of an anomaly model, [n, h, w, 2]. The first value of a place is the logit of its score.
 PLACES = "anomaly_places"
@@ -44,26 +57,43 @@ def load_detector(folder: Path, run: Run) -> NoveltyDetector | None:
     return None if run.novelty is None else NoveltyDetector.read(folder / NOVELTY_FILE)
 
 
+def load_boxes(folder: Path, run: Run) -> BoxOutput | None:
+    """Load the box regressor of a run; None if it has none. Raises InputError if the file cannot be read."""
+    if run.boxes is None or run.heatmaps is None:
+        return None
+    regressor = BoxRegressor.read(folder / BOXES_FILE)
+    if regressor.labels != len(run.labels):
+        raise InputError(f"{folder / BOXES_FILE} has boxes of {regressor.labels} labels; the run has {len(run.labels)}")
+    return BoxOutput(regressor, run.heatmaps.grid, run.decode)
+
+
 def backbone_name(model: keras.Model) -> str:
     """Return the name of the nested backbone model, which is part of its ONNX node names after conversion."""
     return str(find_backbone(model).name)
 
 
-def view_outputs(head: Head, detector: NoveltyDetector | None = None) -> list[str]:
+def view_outputs(head: Head, detector: NoveltyDetector | None = None, boxes: BoxOutput | None = None) -> list[str]:
     """Return the names of the outputs of `exported_view`, in order."""
     heatmaps = [] if head == "paper-baseline" else [HEATMAPS_NAME]
-    return [SCORES_NAME, *heatmaps, *([NOVELTY_NAME] if detector else [])]
+    return [SCORES_NAME, *heatmaps, *([BOXES_NAME] if boxes else []), *([NOVELTY_NAME] if detector else [])]
 
 
-def exported_view(model: keras.Model, head: Head, detector: NoveltyDetector | None = None) -> keras.Model:
+def exported_view(
+    model: keras.Model, head: Head, detector: NoveltyDetector | None = None, boxes: BoxOutput | None = None
+) -> keras.Model:
     """Return a model on the same layers with all outputs, in the order of `view_outputs`.
 
-    The scores are exactly those of `model`. With a detector, the novelty score is the last output, float32 [n]. It
-    reads feature maps within the backbone, which is still computed only once. Heatmaps are as in `_with_heatmaps`.
+    The scores are exactly those of `model`. With `boxes`, there are predicted boxes, float32 [n, h, w, labels, 5]. With
+    a detector, the novelty score is the last output, float32 [n]. Both read feature maps of the backbone, which is
+    still computed only once. Heatmaps are as in `_with_heatmaps`.
 
     Raises InputError if the backbone lacks a layer that the detector reads.
     """
     view = _with_heatmaps(model, head)
+    if boxes is not None:
+        cells = model.get_layer("hidden").input
+        predicted = box_tensor(boxes.regressor, cells, boxes.grid, boxes.decode)
+        view = keras.Model(view.inputs, [*view.outputs, predicted])
     if detector is None:
         return view
     tapped = with_taps(view, detector.taps)

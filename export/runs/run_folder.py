@@ -3,6 +3,7 @@
 model.keras   the model of the kept epoch, preprocessing included
 history.csv   one row per epoch
 novelty.npz   the novelty detector, unless it is disabled
+boxes.npz     the box regressor of a dense head
 run.json      everything else; written last, so a folder that contains it is complete
 """
 
@@ -19,6 +20,7 @@ from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
 from stripwatch.worker.contracts.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.model.trained_range import TrainedFrames
@@ -26,6 +28,7 @@ from stripwatch.worker.model.trained_range import TrainedFrames
 SCHEMA = "stripwatch.run/1"
 MODEL_FILE, HISTORY_FILE, RECORD_FILE = "model.keras", "history.csv", "run.json"
 NOVELTY_FILE = "novelty.npz"
+BOXES_FILE = "boxes.npz"
 MODEL_PART = "model.part.keras"  # Keras requires this suffix
 # Files that a killed fit can continue from; deleted when the run is finished.
 BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX = "begun.json", "features-", ".weights.h5"
@@ -151,6 +154,18 @@ class HeatmapFacts(msgspec.Struct, frozen=True):
     threshold: float
 
 
+class BoxFacts(msgspec.Struct, frozen=True):
+    """The box regressor of a run, which is stored in boxes.npz.
+
+    threshold: see stripwatch.worker.model.boxes.cell_boxes.CellBoxDecoder. boxes: number of annotated boxes that it
+    learned from. sha256: of boxes.npz.
+    """
+
+    threshold: float
+    boxes: int
+    sha256: str
+
+
 class AnnotationFacts(msgspec.Struct, frozen=True):
     """The boxes or masks that a fit used. path: their location at that time; None if they are part of the data set."""
 
@@ -234,18 +249,20 @@ class Run(msgspec.Struct, frozen=True):
     defaults: ChosenDefaults | None = None
     colour: ColourFacts | None = None
     scale: ScaleFacts | None = None
+    boxes: BoxFacts | None = None
 
     @property
     def heatmap_decoder(self) -> HeatmapDecoder | None:
         """Return a decoder for the heatmaps of the model, or None if its head has none."""
         if self.heatmaps is None:
             return None
-        facts, spec = self.heatmaps, self.decode
-        return HeatmapDecoder(facts.kind, facts.grid, facts.threshold, spec.height_px, spec.width_px)
+        facts, size = self.heatmaps, (self.decode.height_px, self.decode.width_px)
+        predicted = None if self.boxes is None else CellBoxDecoder(self.boxes.threshold, *size)
+        return HeatmapDecoder(facts.kind, facts.grid, facts.threshold, *size, predicted)
 
 
 def read_run(folder: Path) -> Run:
-    """Read run.json and check that model.keras and novelty.npz are the files it describes.
+    """Read run.json and check that model.keras, novelty.npz and boxes.npz are the files it describes.
 
     Raises InputError if the folder is not a finished run, or run.json does not match one of these files.
     """
@@ -261,6 +278,8 @@ def read_run(folder: Path) -> Run:
     _check_file(folder / MODEL_FILE, run.model_sha256, "model")
     if run.novelty is not None:
         _check_file(folder / NOVELTY_FILE, run.novelty.sha256, "novelty detector")
+    if run.boxes is not None:
+        _check_file(folder / BOXES_FILE, run.boxes.sha256, "box regressor")
     return run
 
 

@@ -20,7 +20,7 @@ from stripwatch.export.results.run_evaluation import (
     write_evaluation,
 )
 from stripwatch.export.runs.frames import find_data
-from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.keras_model import load_boxes, load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Run, read_run
 from stripwatch.training.datasets.dataset import AUTO, require_folder
@@ -129,7 +129,8 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         if settings.test is not None and tested is not None:
             measured = score_frames(model, run, settings.test, tested, progress)
         where = (settings.boxes, layout, progress, settings.boxes_format)
-        places = measure_localization(model, run, measured, *where, test=tested is not None)
+        predicted = load_boxes(settings.run, run)
+        places = measure_localization(model, run, measured, *where, test=tested is not None, predicted=predicted)
         kinds = read_kinds(run, measured, layout) if run.anomaly is not None else None
         evaluation = msgspec.structs.replace(
             evaluate(run, validation, measured, settings.recall, places, kinds), files=counts | files

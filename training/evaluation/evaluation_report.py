@@ -152,7 +152,10 @@ def _threshold(point: OperatingPoint) -> tuple[str, str, str]:
 def _localization(run: Run, evaluation: Evaluation) -> str:
     if evaluation.localisation is None:
         return ""
-    columns = ("label", "annotated", "peak inside", "box correct", "image centre inside", "whole image correct")
+    columns = (
+        *("label", "annotated", "peak inside", "box correct", "image centre inside", "whole image correct"),
+        *("best box correct", "precision of boxes", "recall of boxes"),
+    )
     counts = {**evaluation.localisation, "all": total(evaluation.localisation)}
     rows = [
         (label, str(count.pairs), *(f"{share:.1%}" for share in count.shares.values()))
@@ -162,7 +165,8 @@ def _localization(run: Run, evaluation: Evaluation) -> str:
     kind = "label scores of each cell" if places else "class activation maps, fitted without annotations"
     note = (
         f"Shares of the annotated labels. Heatmaps are {kind}. A box is correct if its intersection over union with an "
-        "annotated box is at least 0.5. Image centre and whole image are baselines that ignore the image content."
+        "annotated box is at least 0.5. Precision and recall are those of all boxes; each annotated box counts once. "
+        "Image centre and whole image are baselines that ignore the image content."
     )
     return f'<h2>Localization</h2><p class="note">{note}</p>{table(columns, rows)}'
 

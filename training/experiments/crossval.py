@@ -15,7 +15,7 @@ from sklearn.metrics import confusion_matrix
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.results.run_evaluation import Localization, total
 from stripwatch.export.runs.files import atomic_write
-from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.keras_model import load_boxes, load_model
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Run, Task, read_run
 from stripwatch.training.evaluation.command import rounded
@@ -237,7 +237,8 @@ def _score(folder: Path, data: Path, options: NoveltyOptions) -> Fold:
         )
     with new_progress() as progress:
         scored = score_frames(model, run, data, run.split.validation, progress)
-        places = measure_localization(model, run, scored, None, run.configuration.layout, progress)
+        layout, predicted = run.configuration.layout, load_boxes(folder, run)
+        places = measure_localization(model, run, scored, None, layout, progress, predicted=predicted)
         novelty = measure_novelty(judging, scored, None, options, progress) if judging else None
         out = folder / REPORT_FOLDER
         if not (out / REPORT_FILE).exists():  # keep the report of a person, who may have used other options

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,12 +15,14 @@ from rich.progress import Progress
 
 from stripwatch.export.runs.claim_folder import claimed_folder
 from stripwatch.export.runs.colour_facts import ColourFacts
-from stripwatch.export.runs.keras_model import load_model
+from stripwatch.export.runs.keras_model import BoxOutput, load_model
 from stripwatch.export.runs.provenance import versions_of
 from stripwatch.export.runs.run_folder import (
+    BOXES_FILE,
     MODEL_FILE,
     SCHEMA,
     AnnotationFacts,
+    BoxFacts,
     HeatmapFacts,
     NoveltyFacts,
     Run,
@@ -29,12 +31,13 @@ from stripwatch.export.runs.run_folder import (
 )
 from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.annotations.annotations import annotations_sha256
-from stripwatch.training.evaluation.localization import map_facts
+from stripwatch.training.evaluation.localization import choose_decoding, heatmap_facts
 from stripwatch.training.evaluation.scores import measure_scores
 from stripwatch.training.findings.checks import FitCheck
 from stripwatch.training.fitting import checkpoint
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.devices import explain_oom
+from stripwatch.training.fitting.features.box_stage import fit_boxes
 from stripwatch.training.fitting.features.feature_cache import features_name, taps_name
 from stripwatch.training.fitting.features.frame_features import CopyFiles, FeatureFiles, TapFile
 from stripwatch.training.fitting.features.scale_gate import choose_scale, possible_scales, refusal
@@ -96,11 +99,11 @@ def _fit(plan: FitPlan, started: float) -> Run:
             fitted = fit_model(job)
         model = load_model(settings.out)  # measure the saved model, not the one in memory
         scores = predict(model, job.data, job.data.validation, progress, "validating")
-        heatmaps = map_facts(model, plan.classifier.backbone, plan.configuration.head, job.data, progress)
+        locations = _fit_locations(plan, model, job)
         novelty = _fit_novelty(settings, model, job)
     targets = job.data.validation.targets
     validation = measure_scores(plan.dataset.labels, targets, scores, settings.label_task)
-    run = _record(plan, job.data, fitted, validation, heatmaps, novelty, scale, time.perf_counter() - started)
+    run = _record(plan, job.data, fitted, validation, locations, novelty, scale, time.perf_counter() - started)
     checkpoint.clear(settings.out)
     write_run(settings.out, run)
     return run
@@ -167,6 +170,34 @@ def _feature_files(plan: FitPlan, folder: Path, name: str) -> FeatureFiles:
     return FeatureFiles(folder / name, tap_file, copies)
 
 
+@dataclass(frozen=True, slots=True)
+class _Locations:
+    """Facts about the locations that a model predicts. Both are None for a head without heatmaps."""
+
+    heatmaps: HeatmapFacts | None = None
+    boxes: BoxFacts | None = None
+
+
+def _fit_locations(plan: FitPlan, model: keras.Model, job: TrainingJob) -> _Locations:
+    """Fit the box regressor of a dense head, write boxes.npz, and choose the thresholds of heatmaps and boxes."""
+    head, folder = plan.configuration.head, plan.settings.out
+    facts = heatmap_facts(plan.classifier.backbone, head)
+    if facts is None:
+        return _Locations()
+    fitted, output = None, None
+    if head == "dense":
+        cached = None if plan.configuration.fine_tune else job.feature_files
+        fitted = fit_boxes(model, facts.grid, job.data, cached, plan.configuration.seed, job.progress)
+    if fitted is not None:
+        output = BoxOutput(fitted.regressor, facts.grid, job.data.spec)
+    chosen = choose_decoding(model, facts, head, job.data, output, job.progress)
+    if fitted is None or chosen.box_threshold is None:
+        return _Locations(chosen.heatmaps)
+    fitted.regressor.write(folder / BOXES_FILE)
+    boxes = BoxFacts(chosen.box_threshold, fitted.boxes, file_sha256(folder / BOXES_FILE))
+    return _Locations(chosen.heatmaps, boxes)
+
+
 def _fit_novelty(settings: FitSettings, model: keras.Model, job: TrainingJob) -> NoveltyFacts | None:
     """Fit the novelty detector unless it is disabled."""
     rate = settings.novelty_false_alarms
@@ -181,7 +212,7 @@ def _record(
     prepared: PreparedData,
     fitted: TrainingOutcome,
     validation: Validation,
-    heatmaps: HeatmapFacts | None,
+    locations: _Locations,
     novelty: NoveltyFacts | None,
     scale: ScaleFacts | None,
     total_s: float,
@@ -209,7 +240,8 @@ def _record(
         versions=versions_of(cv2, keras, np, sklearn, tf),
         commit=plan.commit,
         model_sha256=file_sha256(plan.settings.out / MODEL_FILE),
-        heatmaps=heatmaps,
+        heatmaps=locations.heatmaps,
+        boxes=locations.boxes,
         marks=_marks_facts(plan),
         trained=_trained(plan.settings, prepared),
         novelty=novelty,

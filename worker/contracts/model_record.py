@@ -81,6 +81,55 @@ class NoveltyFidelity(msgspec.Struct, frozen=True):
     ]
 
 
+class BoxFidelity(msgspec.Struct, frozen=True):
+    """Comparison of the best predicted box of each validation frame with that of the Keras model."""
+
+    agreement: Annotated[
+        float, Meta(description="Share of frames whose best box overlaps that of Keras by half or more, 0 to 1.")
+    ]
+    overlap: Annotated[
+        float, Meta(description="Mean intersection over union of the best box with that of Keras, 0 to 1.")
+    ]
+
+
+class GoldenBox(msgspec.Struct, frozen=True):
+    """The box that Keras predicted in the best cell of a golden frame, for its best label with a location."""
+
+    row: Annotated[int, Meta(description="Number of the row of the cell, counted from 0.")]
+    column: Annotated[int, Meta(description="Number of the column of the cell, counted from 0.")]
+    label_index: Annotated[int, Meta(description="Number of the label in `labels`, counted from 0.")]
+    corners_px: Annotated[
+        tuple[float, float, float, float],
+        Meta(description="Left, top, right and bottom edge, in pixels of the model input."),
+    ]
+    quality: Annotated[float, Meta(description="Expected overlap of the box with the defect, 0 to 1.")]
+
+
+class BoxSpec(msgspec.Struct, frozen=True):
+    """How the boxes that a bundle predicts for each cell are used and verified."""
+
+    threshold: Annotated[
+        float,
+        Meta(
+            description="Score of a cell times the quality of its box, between 0 and 1, from which a box is reported. "
+            "If no cell reaches it, the best one gives the only box."
+        ),
+    ]
+    tolerance_px: Annotated[
+        float,
+        Meta(
+            description="Largest difference from an edge of a golden box that the self-test accepts, above 0, in "
+            "pixels of the model input."
+        ),
+    ]
+    quality_tolerance: Annotated[
+        float, Meta(description="Largest difference of the quality of a golden box that the self-test accepts, 0 to 1.")
+    ]
+    golden: Annotated[
+        list[GoldenBox], Meta(description="One box for each golden frame, in the order of the golden frames.")
+    ]
+
+
 class DetectedShare(msgspec.Struct, frozen=True):
     """Frames above the threshold of the novelty score, among frames of one kind."""
 
@@ -149,6 +198,10 @@ class Fidelity(msgspec.Struct, frozen=True):
     novelty: Annotated[
         NoveltyFidelity | None,
         Meta(description="Comparison of the novelty scores; null in bundles without a novelty score."),
+    ] = None
+    boxes: Annotated[
+        BoxFidelity | None,
+        Meta(description="Comparison of the predicted boxes; null in bundles that do not predict boxes."),
     ] = None
 
 

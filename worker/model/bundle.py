@@ -16,6 +16,7 @@ from stripwatch.worker.contracts.events import MODEL_TASKS, ModelTask
 from stripwatch.worker.contracts.model.camera_limits import CameraLimit, check_camera_limits
 from stripwatch.worker.contracts.model.clean_labels import no_clean_verdict
 from stripwatch.worker.contracts.model_record import (
+    BoxSpec,
     Fidelity,
     NoveltyFigures,
     NoveltySpec,
@@ -26,6 +27,7 @@ from stripwatch.worker.contracts.model_record import (
 )
 from stripwatch.worker.images.bit_depth import BIT_DEPTH_MAX, BIT_DEPTH_MIN
 from stripwatch.worker.images.decode_spec import DecodeSpec
+from stripwatch.worker.model.boxes.golden_boxes import check_box_spec
 from stripwatch.worker.model.onnx_checks import check_graph
 from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, read_metadata, verify_checksum
 from stripwatch.worker.model.reference import Reference, check_reference
@@ -37,6 +39,7 @@ INPUT_NAME = "frames"
 SCORES_NAME = "scores"
 HEATMAPS_NAME = "heatmaps"
 NOVELTY_NAME = "novelty"
+BOXES_NAME = "cell_boxes"
 LABELS_MAX, LABEL_CHARS_MAX = 1000, 200
 SIDE_PX_MAX = 8192
 TEMPERATURE_MIN, TEMPERATURE_MAX = 0.2, 5.0
@@ -212,6 +215,13 @@ class Manifest(msgspec.Struct, frozen=True):
             "model is not reliable; null if that was not measured, and in older bundles."
         ),
     ] = None
+    boxes: Annotated[
+        BoxSpec | None,
+        Meta(
+            description="How the boxes that the model predicts for each cell are used; null in older bundles and for "
+            "models that do not predict boxes, whose boxes are the regions of the heatmaps above `box_threshold`."
+        ),
+    ] = None
 
     @property
     def no_clean_verdict(self) -> str | None:
@@ -348,6 +358,10 @@ def _check(manifest: Manifest) -> None:
             raise BundleError(f"its golden frame {frame.name!r} does not match its labels")
     if manifest.novelty is not None:
         _check_novelty(manifest.novelty, manifest.golden)
+    if manifest.boxes is not None:
+        if manifest.heatmaps != "place" or manifest.grid is None:
+            raise BundleError("it predicts boxes, but has no heatmaps of kind 'place' with a grid")
+        check_box_spec(manifest.boxes, len(labels), len(manifest.golden))
 
 
 def _check_novelty(spec: NoveltySpec, golden: list[GoldenFrame]) -> None:

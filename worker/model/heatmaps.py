@@ -1,4 +1,4 @@
-"""Convert heatmaps to boxes, for events in the worker and for localization scores in training."""
+"""Convert heatmaps and predicted boxes to boxes, for events in the worker and for localization scores in training."""
 
 import math
 from collections.abc import Sequence
@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.contracts.events import Box
+from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind, Manifest
 
 Heatmap = NDArray[np.float32]
@@ -29,6 +30,7 @@ class HeatmapDecoder:
             absolute scale.
         height_px: Height of the model input.
         width_px: Width of the model input.
+        cell_boxes: Decoder for the boxes that the model predicts; None if it predicts none.
     """
 
     kind: HeatmapKind
@@ -36,6 +38,7 @@ class HeatmapDecoder:
     threshold: float
     height_px: int
     width_px: int
+    cell_boxes: CellBoxDecoder | None = None
 
     def enlarge(self, heatmap: Heatmap) -> Heatmap:
         """Resize the heatmap of one label, shape [h, w], to the model input, with each cell at its own centre.
@@ -47,6 +50,20 @@ class HeatmapDecoder:
         size = (self.width_px, self.height_px)
         large = cv2.warpAffine(heatmap, to_input, size, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
         return _unit_range(np.asarray(large)) if self.kind == "activation" else np.asarray(large, np.float32)
+
+    def locate(
+        self, heatmap: Heatmap, cell_boxes: Heatmap | None, frame_width_px: int, frame_height_px: int
+    ) -> list[Box]:
+        """Return the boxes of one label in pixels of the frame, best first: the predicted ones, else those of `boxes`.
+
+        heatmap: [h, w]. cell_boxes: boxes that the model predicts for the label, [h, w, 5]; None if it predicts none.
+        The regions of the heatmap are also used if a predicted value is not finite.
+        """
+        if self.cell_boxes is not None and cell_boxes is not None:
+            found = self.cell_boxes.boxes(heatmap, cell_boxes, frame_width_px, frame_height_px, BOXES_MAX)
+            if found:
+                return found
+        return self.boxes(heatmap, frame_width_px, frame_height_px)
 
     def boxes(self, heatmap: Heatmap, frame_width_px: int, frame_height_px: int) -> list[Box]:
         """Return the boxes in pixels of the frame, highest score first: regions above the threshold, else the peak.
@@ -86,8 +103,9 @@ def heatmap_decoder(manifest: Manifest) -> HeatmapDecoder | None:
     """Create the heatmap decoder of a bundle; None if it has no heatmaps or no cell geometry."""
     if manifest.heatmaps is None or manifest.grid is None:
         return None
-    spec = manifest.decode
-    return HeatmapDecoder(manifest.heatmaps, manifest.grid, manifest.box_threshold, spec.height_px, spec.width_px)
+    size = manifest.decode.height_px, manifest.decode.width_px
+    predicted = None if manifest.boxes is None else CellBoxDecoder(manifest.boxes.threshold, *size)
+    return HeatmapDecoder(manifest.heatmaps, manifest.grid, manifest.box_threshold, *size, predicted)
 
 
 def _unit_range(values: NDArray[Any]) -> Heatmap:

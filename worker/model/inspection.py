@@ -80,6 +80,7 @@ def interpret(
     height_px: int,
     flags: tuple[FrameFlag, ...] = (),
     novelty: float | None = None,
+    cell_boxes: NDArray[np.float32] | None = None,
 ) -> Inspection:
     """Turn the output of a model for one frame into an inspection.
 
@@ -96,11 +97,12 @@ def interpret(
         height_px: Height of the source image.
         flags: Flags of the decoded image.
         novelty: Novelty score; None if the model has none.
+        cell_boxes: Predicted boxes, array of shape [h, w, labels, 5]; None if the model predicts none.
     """
     decision = policy.decide(raw_scores)
     novelty = None if novelty is None else float(f"{novelty:.6g}")
     reason = _unsure_reason(policy, decision, flags, novelty)
-    boxes = partial(_boxes, decoder, heatmaps, width_px, height_px)
+    boxes = partial(_boxes, decoder, heatmaps, cell_boxes, width_px, height_px)
 
     def located(labels: Sequence[int]) -> Iterator[DetectedDefect]:
         return (
@@ -135,12 +137,18 @@ def _unsure_reason(
 
 
 def _boxes(
-    decoder: HeatmapDecoder | None, heatmaps: NDArray[np.float32] | None, width_px: int, height_px: int, at: int
+    decoder: HeatmapDecoder | None,
+    heatmaps: NDArray[np.float32] | None,
+    cell_boxes: NDArray[np.float32] | None,
+    width_px: int,
+    height_px: int,
+    at: int,
 ) -> Sequence[Box | None]:
     """Return the boxes of the label at this index; one None if the location is unknown."""
     if decoder is None or heatmaps is None:
         return (None,)
-    return decoder.boxes(np.ascontiguousarray(heatmaps[..., at]), width_px, height_px) or (None,)
+    predicted = None if cell_boxes is None else cell_boxes[:, :, at]
+    return decoder.locate(np.ascontiguousarray(heatmaps[..., at]), predicted, width_px, height_px) or (None,)
 
 
 def valid_scores(scores: NDArray[np.float32]) -> tuple[float, ...]:

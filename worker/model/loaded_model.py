@@ -173,9 +173,11 @@ class LoadedModel:
         height_px: int,
         flags: tuple[FrameFlag, ...] = (),
         novelty: float | None = None,
+        cell_boxes: NDArray[np.float32] | None = None,
     ) -> Inspection:
         """Interpret the output of the session for one frame; see `inspection.interpret`."""
-        return interpret(self.policy, self.heatmap_decoder, raw_scores, heatmaps, width_px, height_px, flags, novelty)
+        decoder = self.heatmap_decoder
+        return interpret(self.policy, decoder, raw_scores, heatmaps, width_px, height_px, flags, novelty, cell_boxes)
 
     def _decode(self, encoded: bytes) -> Image:
         if not isinstance(encoded, bytes):
@@ -191,7 +193,8 @@ class LoadedModel:
     def _read_output(self, output: Output, at: int, image: Image) -> Inspection:
         heatmaps = None if output.heatmaps is None else output.heatmaps[at]
         scores, novelty = valid_scores(output.scores[at]), valid_novelty(output.novelty, at)
-        return self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags, novelty)
+        boxes = None if output.cell_boxes is None else output.cell_boxes[at]
+        return self.interpret(scores, heatmaps, image.width_px, image.height_px, image.flags, novelty, boxes)
 
 
 def _or_rejected(step: Callable[P, T], *arguments: P.args, **named: P.kwargs) -> T | FrameRejected:

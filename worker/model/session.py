@@ -17,7 +17,8 @@ from stripwatch.worker.common.errors import BundleError, FrameRejected, Inferenc
 from stripwatch.worker.contracts.model_record import NoveltySpec
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, NOVELTY_NAME, SCORES_NAME, Bundle
+from stripwatch.worker.model.boxes.golden_boxes import check_box_shape, verify_golden_boxes
+from stripwatch.worker.model.bundle import BOXES_NAME, HEATMAPS_NAME, INPUT_NAME, NOVELTY_NAME, SCORES_NAME, Bundle
 from stripwatch.worker.model.io_binding import Floats
 from stripwatch.worker.model.providers import (
     CPU,
@@ -50,16 +51,18 @@ class Output:
     """Output of a model for n frames, float32.
 
     scores: [n, labels]. heatmaps: [n, h, w, labels]; None without heatmaps. novelty: [n]; None without a novelty score.
+    cell_boxes: [n, h, w, labels, 5]; None for a model that does not predict boxes.
     """
 
     scores: Floats
     heatmaps: Floats | None = None
     novelty: Floats | None = None
+    cell_boxes: Floats | None = None
 
     def first(self, n: int) -> Output:
         """Return the output for the first n frames."""
-        heatmaps = None if self.heatmaps is None else self.heatmaps[:n]
-        return Output(self.scores[:n], heatmaps, None if self.novelty is None else self.novelty[:n])
+        parts = (self.heatmaps, self.novelty, self.cell_boxes)
+        return Output(self.scores[:n], *(None if part is None else part[:n] for part in parts))
 
 
 @dataclass(slots=True)
@@ -193,7 +196,19 @@ def verify_golden(bundle: Bundle, session: InferenceRunner) -> float:
             )
     if manifest.novelty is not None and output.novelty is not None:
         _verify_golden_novelty(bundle, manifest.novelty, output.novelty)
+    if manifest.boxes is not None and output.cell_boxes is not None:
+        with _naming(bundle):
+            verify_golden_boxes(manifest.boxes, [golden.name for golden in manifest.golden], output.cell_boxes)
     return float(differences[worst])
+
+
+@contextmanager
+def _naming(bundle: Bundle) -> Iterator[None]:
+    """Add the path of the bundle to a BundleError."""
+    try:
+        yield
+    except BundleError as error:
+        raise BundleError(f"{bundle.path} failed its self-test: {error}") from error
 
 
 def _verify_golden_novelty(bundle: Bundle, spec: NoveltySpec, novelty: Floats) -> None:
@@ -227,6 +242,9 @@ def _check_outputs(bundle: Bundle, output: Output) -> None:
         for golden, heatmap in zip(manifest.golden, values, strict=True):
             if not np.isfinite(heatmap).all():
                 raise BundleError(f"{bundle.path}: the heatmap of golden frame {golden.name!r} is not finite")
+    if output.cell_boxes is not None and output.heatmaps is not None:
+        with _naming(bundle):
+            check_box_shape(output.cell_boxes.shape, len(manifest.labels), output.heatmaps.shape)
     if output.novelty is not None and output.novelty.shape != shape[:1]:
         raise BundleError(f"{bundle.path}: its novelty scores have the shape {output.novelty.shape}, expected [batch]")
 
@@ -250,6 +268,11 @@ def _check_signature(bundle: Bundle, session: ort.InferenceSession) -> None:
             raise BundleError(
                 f"{bundle.path}: it must have an output {HEATMAPS_NAME!r} of shape [batch, h, w, {labels}]"
             )
+    if bundle.manifest.boxes is not None:
+        if BOXES_NAME not in outputs:
+            raise BundleError(f"{bundle.path}: it predicts boxes, so it must have an output {BOXES_NAME!r}")
+        with _naming(bundle):
+            check_box_shape(outputs[BOXES_NAME].shape, labels, outputs[HEATMAPS_NAME].shape)
     if bundle.manifest.novelty is not None:
         novelty = outputs.get(NOVELTY_NAME)
         if novelty is None or len(novelty.shape) != 1 or novelty.type != "tensor(float)":
@@ -277,12 +300,13 @@ def _warm_up(
 
 
 def output_names(bundle: Bundle) -> list[str]:
-    """Return the outputs to compute: scores, heatmaps if the geometry of their cells is known, and novelty."""
+    """Return the outputs to compute: scores, heatmaps if the geometry of their cells is known, novelty and boxes."""
     manifest = bundle.manifest
     wanted = {
         SCORES_NAME: True,
         HEATMAPS_NAME: manifest.heatmaps is not None and manifest.grid is not None,
         NOVELTY_NAME: manifest.novelty is not None,
+        BOXES_NAME: manifest.boxes is not None,
     }
     return [name for name, computed in wanted.items() if computed]
 
@@ -297,7 +321,8 @@ def _run(session: InferenceRunner, frames: Pixels, names: list[str]) -> Output:
             raise MemoryError(first_line(error)) from error
         raise InferenceError(f"ONNX Runtime failed on a batch of {len(frames)}: {first_line(error)}") from error
     by_name = dict(zip(names, found, strict=True))
-    return Output(by_name[SCORES_NAME], by_name.get(HEATMAPS_NAME), by_name.get(NOVELTY_NAME))
+    others = (by_name.get(name) for name in (HEATMAPS_NAME, NOVELTY_NAME, BOXES_NAME))
+    return Output(by_name[SCORES_NAME], *others)
 
 
 def _pad(frames: Pixels, size: int) -> Pixels:

@@ -9,6 +9,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.results.run_evaluation import Localization, read_evaluation, total
 from stripwatch.export.runs.keras_model import exported_view, load_model
 from stripwatch.export.runs.run_folder import read_run
@@ -19,8 +20,10 @@ from stripwatch.training.evaluation.localization import LocatedFrame, localize
 from stripwatch.training.fitting.fit import fit
 from stripwatch.worker.common.errors import InputError, SettingsError
 from stripwatch.worker.images.decode import decode
+from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
+from stripwatch.worker.model.loaded_model import load_bundle
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training
@@ -37,21 +40,54 @@ def located(row: int, column: int, label: str = "pits", marks: Annotations = MAR
 
 
 def test_counts_a_peak_inside_and_a_box_with_half_overlap_as_correct() -> None:
-    assert localize([located(0, 2)], READER) == {"pits": Localization(1, pointing=1, boxes=1, centre=0, whole=0)}
-    assert localize([located(2, 0)], READER) == {"pits": Localization(1, pointing=0, boxes=0, centre=0, whole=0)}
+    right = Localization(1, 1, 1, centre=0, whole=0, first=1, predicted=1, matched=1, annotated=1)
+    assert localize([located(0, 2)], READER) == {"pits": right}
+    wrong = Localization(1, 0, 0, centre=0, whole=0, first=0, predicted=1, matched=0, annotated=1)
+    assert localize([located(2, 0)], READER) == {"pits": wrong}
+
+
+def test_predicted_boxes_count_instead_of_the_regions_of_the_heatmap() -> None:
+    decoder = replace(READER, cell_boxes=CellBoxDecoder(0.3, 64, 64))
+    values = np.zeros((4, 4, 5), np.float32)
+    values[0, 2] = (32, 0, 64, 32, 0.9)  # the annotated box
+    values[0, 3] = (0, 32, 16, 64, 0.8)
+    values[1, 2] = (34, 0, 64, 30, 0.7)
+    (found,) = localize([replace(located(0, 2), cell_boxes=values)], decoder).values()
+    assert (found.boxes, found.first, found.predicted, found.matched) == (1, 1, 2, 1)
+    assert (found.shares["precision"], found.shares["recall"]) == (0.5, 1.0)
+    assert found.box_f1 == pytest.approx(2 / 3)
+    values[0, 2, 4] = 0.75  # another box is the best one now
+    values[1, 2, 4] = 0
+    (found,) = localize([replace(located(0, 2), cell_boxes=values)], decoder).values()
+    assert (found.boxes, found.first) == (1, 0)
+
+
+def test_an_annotated_box_counts_once() -> None:
+    marks = Annotations(128, 128, tuple(LabelledBox("pits", 64, 0, 128, bottom) for bottom in (60, 64)))
+    (found,) = localize([located(0, 2, marks=marks)], READER).values()
+    assert (found.predicted, found.matched, found.annotated) == (1, 1, 2)
+    values = np.zeros((4, 4, 5), np.float32)
+    values[0, 2], values[2, 0] = (32, 0, 64, 32, 0.9), (44, 0, 64, 28, 0.8)  # overlap 0.55 with the annotated box
+    heatmap = np.ones((4, 4), np.float32)
+    twice = LocatedFrame("pits", heatmap, MARKS, values)
+    decoder = replace(READER, cell_boxes=CellBoxDecoder(0.3, 64, 64))
+    assert localize([twice], decoder)["pits"].matched == 1
 
 
 def test_compares_a_heatmap_with_annotations_of_the_same_label() -> None:
     assert localize([located(2, 0, "rust")], READER) == {
-        "rust": Localization(1, pointing=1, boxes=0, centre=1, whole=1)
+        "rust": Localization(1, 1, 0, centre=1, whole=1, first=0, predicted=1, matched=0, annotated=1)
     }
 
 
 def test_counts_add_up_over_labels() -> None:
     counts = localize([located(0, 2), located(2, 0), located(2, 0, "rust")], READER)
     assert set(counts) == {"pits", "rust"}
-    assert total(counts) == Localization(3, pointing=2, boxes=1, centre=1, whole=1)
-    assert total(counts).shares == {"pointing": 2 / 3, "boxes": 1 / 3, "centre": 1 / 3, "whole": 1 / 3}
+    assert total(counts) == Localization(3, 2, 1, centre=1, whole=1, first=1, predicted=3, matched=1, annotated=3)
+    third = dict.fromkeys(["boxes", "centre", "whole", "first", "precision", "recall"], 1 / 3)
+    assert total(counts).shares == {"pointing": 2 / 3} | third
+    earlier = Localization(3, 2, 1, centre=1, whole=1)  # of a version without the other counts
+    assert list(earlier.shares) == ["pointing", "boxes", "centre", "whole"]
 
 
 @pytest.fixture(scope="session")
@@ -99,9 +135,39 @@ def test_a_dense_head_learns_labels_and_locations(dense_run: Path) -> None:
     assert counts.pairs == 12
     assert counts.pointing >= 10
     assert counts.boxes >= 6
+    assert run.boxes is not None
+    assert run.boxes.boxes == 28  # of the training frames
+    assert counts.first >= 6
+    assert counts.annotated == 12
     assert counts.pointing > counts.centre
     assert read_evaluation(dense_run, run) == found
     assert "peak inside" in (dense_run / "evaluation" / "report.html").read_text()
+
+
+def test_the_bundle_of_a_dense_run_predicts_the_boxes_of_keras(dense_run: Path, patches: Path, tmp_path: Path) -> None:
+    run = read_run(dense_run)
+    exported = export_run(ExportSettings(dense_run, tmp_path / "dense.onnx"))
+    spec, fidelity = exported.manifest.boxes, exported.manifest.fidelity
+    assert run.boxes is not None
+    assert spec is not None
+    assert (spec.threshold, len(spec.golden)) == (run.boxes.threshold, len(exported.manifest.golden))
+    assert exported.parity.box_difference is not None
+    assert exported.parity.box_difference < 1e-3
+    assert fidelity is not None
+    assert fidelity.boxes is not None
+    assert fidelity.boxes.agreement == 1.0
+    model = load_bundle(tmp_path / "dense.onnx", "cpu")
+    names = [frame.name for frame in run.split.validation if frame.label != "clean"]
+    inspected = [model.inspect((patches / name).read_bytes()) for name in names]
+    lines = map(json.loads, (patches / "truth.jsonl").read_text().splitlines())
+    truth = {line["file"]: line["boxes"][0] for line in lines if line["boxes"]}
+    near = [
+        abs(box.x - truth[name]["x"]) + abs(box.y - truth[name]["y"]) < PATCH_PX
+        for name, each in zip(names, inspected, strict=True)
+        for box in [defect.box_px for defect in (*each.defects, *each.candidates)][:1]
+        if box is not None
+    ]
+    assert sum(near) >= 8
 
 
 @pytest.mark.long

@@ -108,6 +108,11 @@ def read_cached(file: Path, prepared: PreparedData) -> tuple[Features, Features]
     return kept[row[:split_at]], kept[row[split_at:]]
 
 
+def training_rows(prepared: PreparedData) -> list[int]:
+    """Return the row of each training frame in a feature file."""
+    return [int(row) for row in np.argsort(_order(prepared))[: len(prepared.split.train)]]
+
+
 def every_frame(prepared: PreparedData) -> tuple[Subset, list[SplitFrame]]:
     """Return training and validation frames in the order of their names, which makes files independent of the split."""
     frames, order = prepared.split.train + prepared.split.validation, _order(prepared)

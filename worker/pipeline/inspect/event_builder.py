@@ -45,6 +45,7 @@ class EventBuilder:
             prediction.height_px,
             prediction.flags,
             prediction.novelty,
+            prediction.cell_boxes,
         )
         timing = timing_ms(frame, now_s, prediction.decode_s, prediction.queue_s, prediction.inference_s)
         return self.inspected(frame, model.info, inspection, timing)

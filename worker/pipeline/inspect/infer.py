@@ -93,4 +93,5 @@ def _outcome(item: Decoded, output: Output, at: int, started_s: float, inference
         statistics=item.statistics,
         colour=item.colour,
         novelty=novelty,
+        cell_boxes=None if output.cell_boxes is None else output.cell_boxes[at],
     )

@@ -64,7 +64,8 @@ class Prediction:
     """Output of the model for one frame.
 
     scores: in the order of the labels. heatmaps: float32 [h, w, labels]. queue_s: seconds decoded and waiting for the
-    device. inference_s: seconds for the whole batch. novelty: novelty score; None if the model has none.
+    device. inference_s: seconds for the whole batch. novelty: novelty score; None if the model has none. cell_boxes:
+    predicted boxes, float32 [h, w, labels, 5]; None if the model predicts none.
     """
 
     frame: Frame
@@ -80,6 +81,7 @@ class Prediction:
     statistics: FrameStatistics | None = None
     novelty: float | None = None
     colour: int | None = None
+    cell_boxes: NDArray[np.float32] | None = None
 
 
 DecodedFrame = Decoded | Skipped | RejectedFrame  # input of a batch

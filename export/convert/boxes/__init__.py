@@ -1,0 +1,1 @@
+"""Boxes that an exported model predicts, compared with those of Keras."""

@@ -1,0 +1,1 @@
+"""Fit of the box regressor of a dense head."""

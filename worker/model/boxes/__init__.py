@@ -1,0 +1,1 @@
+"""Boxes that a model predicts for each cell of its heatmaps."""

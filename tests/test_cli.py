@@ -248,6 +248,7 @@ def test_a_group_accepts_options_like_any_command() -> None:
 
 # The meaning of this value depends on the command. Every other option is defined once.
 BY_COMMAND = {
+    "--alpha",
     *(
         "--bootstrap-servers",
         "--boxes",

@@ -20,7 +20,7 @@ from stripwatch.training.frontier.measure.search_frames import FoldPlan, SearchF
 from stripwatch.training.frontier.measure.store import Store
 from stripwatch.training.frontier.plan.budget import Budget
 from stripwatch.training.frontier.plan.candidates import Candidate, Size, key_of
-from stripwatch.training.frontier.plan.choice import best_within_cost, cheapest_within, find_front, most_accurate
+from stripwatch.training.frontier.plan.choice import best_admitted, cheapest_within, find_front, most_accurate
 from stripwatch.training.frontier.plan.requirement import Requirement
 from stripwatch.training.frontier.plan.result import SCHEMA, FrontierResult, Machine, RateResult, to_csv
 from stripwatch.training.frontier.report.page import frontier_page
@@ -170,7 +170,7 @@ def _rate(context: SearchContext, found: Found, wanted: Requirement) -> RateResu
     pixels = context.frames.mean_px
     costs = found.meter.costs
     frame_ms = {name: wanted.frame_ms(each.decode_ms, each.inference_ms, pixels) for name, each in costs.items()}
-    reached = best_within_cost(found.rated, lambda each: frame_ms[each.name] <= wanted.frame_ms_max)
+    reached = best_admitted(found.rated, lambda each: frame_ms[each.name] <= wanted.frame_ms_max)
     per_core_ms = 1000 * wanted.utilisation
     return RateResult(
         frames_per_second=wanted.frames_per_second,

@@ -186,10 +186,11 @@ class DecodeChoice:
 def choose_decode(settings: FitSettings, dataset: DataSet) -> DecodeChoice:
     """Search the images for colour, and resolve `--decode auto`. A fit that is resumed keeps its choice."""
     begun = read_begun(settings.out) if settings.resume else None
-    if begun is not None and begun.decode is not None:
+    if begun is not None:
         if settings.decode != "auto":
             return DecodeChoice(settings, begun.colour, scale=begun.scale)
-        name = msgspec.convert(begun.decode.name, DecodeName)
+        # Versions that did not record it had the default rgb.
+        name = msgspec.convert(begun.decode.name if begun.decode else "rgb", DecodeName)
         note = f"decode: {name}, as when the fit was started"
         return DecodeChoice(replace(settings, decode=name), begun.colour, note, scale=begun.scale)
     spec = settings.decode_spec(1)

@@ -67,7 +67,7 @@ def convert_weights(
     \b
     Example:
       stripwatch train convert-weights tf_efficientnet_lite0.safetensors --network efficientnetlite0 \\
-        --mean 0.5,0.5,0.5 --std 0.5,0.5,0.5 --scores scores.npz --out efficientnet_lite0.weights.h5
+        --scores scores.npz --out efficientnet_lite0.weights.h5
     """
     _check_options(out, scores, unchecked, force)
     load_tensorflow()

@@ -1,8 +1,10 @@
 """Comparison of a converted network with scores that its own framework computed."""
 
+import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 import numpy as np
@@ -39,9 +41,9 @@ class ScoreCheck:
 def read_scores(path: Path) -> ReferenceScores:
     """Read an .npz file with the arrays `pixels` and `scores`. Raises InputError if it does not have them."""
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with np.load(io.BytesIO(path.read_bytes()), allow_pickle=False) as file:
             found = {name: file[name] for name in file.files}
-    except (OSError, ValueError, EOFError, AttributeError) as error:
+    except (OSError, ValueError, EOFError, TypeError, BadZipFile) as error:  # TypeError: it is an .npy file
         raise InputError(f"--scores {path} cannot be read as an .npz file: {error}") from error
     pixels, scores = found.get("pixels"), found.get("scores")
     if pixels is None or scores is None:

@@ -78,11 +78,15 @@ def test_a_resumed_fit_keeps_its_choice(settings: FitSettings) -> None:
     assert explicit.settings.decode == "rgb"  # which the check of the interrupted fit then refuses
 
 
-def test_a_fit_begun_by_an_earlier_version_has_no_facts_about_colour(settings: FitSettings) -> None:
+@pytest.mark.parametrize("missing", [("colour", "scale"), ("colour", "scale", "decode")], ids=str)
+def test_a_fit_begun_by_an_earlier_version_continues_with_its_decoding(
+    settings: FitSettings, missing: tuple[str, ...]
+) -> None:
     dataset = saved(settings, coloured=False)
     begun = FitIdentity(to_configuration(settings, "folder", "float32"), "", None, None, DecodeSpec(8, 8))
     record = msgspec.to_builtins(begun)
-    del record["colour"], record["scale"]
+    for name in missing:
+        del record[name]
     settings.out.mkdir()
     atomic_write(settings.out / BEGUN_FILE, msgspec.json.encode(record))
     found = choose_decode(replace(settings, resume=True), dataset)

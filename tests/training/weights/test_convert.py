@@ -172,6 +172,16 @@ def test_refuses_unusable_reference_scores(arrays: dict[str, NDArray[np.float64]
         read_scores(tmp_path / "scores.npz")
 
 
+def test_refuses_a_damaged_file_of_scores(tmp_path: Path) -> None:
+    whole, damaged, single = (tmp_path / name for name in ("whole.npz", "damaged.npz", "single.npy"))
+    np.savez(whole, pixels=PIXELS, scores=np.ones((2, 5)))
+    damaged.write_bytes(whole.read_bytes()[:100])
+    np.save(single, PIXELS)
+    for path in (damaged, single):
+        with pytest.raises(InputError, match=f"{path.name} cannot be read as an .npz file"):
+            read_scores(path)
+
+
 @pytest.mark.long
 def test_the_shared_weights_survive_a_conversion(shared: Path, tmp_path: Path) -> None:
     published = built(str(shared / "weights" / "efficientnet_lite0_notop.weights.h5"), 224)

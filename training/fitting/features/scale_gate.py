@@ -1,7 +1,7 @@
 """Gate for scaled JPEG decoding: a scale is used only if validation frames show that it costs no accuracy."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,7 +70,7 @@ def choose_scale(
     """Compare scaled decoding with full decoding, the largest scale first, and accept the first one that may be used.
 
     A linear head is fitted on the features of up to 1,000 training frames for each kind of decoding, and scores the
-    validation frames. A scale is accepted if no more of them are wrong, if the 95 % confidence bound of the mean
+    validation frames. A scale is accepted if no more of them are wrong, and if the 95 % confidence bound of the mean
     increase of the log loss is at most 0.02 nats (a test of non-inferiority, Walker and Nowacki 2011,
     https://doi.org/10.1007/s11606-010-1513-8). The log loss shows a decline before a label changes. The decoding time
     is measured, but decides nothing, so that a repeated fit decides the same.
@@ -107,12 +107,8 @@ def _some(part: Subset, at_most: int, rng: np.random.Generator) -> Subset:
 
 
 def _features(model: keras.Model, part: Subset, spec: DecodeSpec) -> Features:
-    found = [model.predict_on_batch(frames) for frames, _ in _batches(part, spec)]
+    found = [model.predict_on_batch(frames) for frames, _ in read_batches(part, spec, PREDICT_BATCH)]
     return np.concatenate(found).reshape(len(part.files), -1)
-
-
-def _batches(part: Subset, spec: DecodeSpec) -> Iterator[tuple[NDArray[np.uint8], NDArray[np.float32]]]:
-    yield from read_batches(part, spec, PREDICT_BATCH)
 
 
 def _judge(scores: Features, targets: Features, task: Task) -> _Scored:

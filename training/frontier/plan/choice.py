@@ -49,9 +49,9 @@ def cheapest_within(rated: Sequence[Rated], points: float) -> Rated:
     return min((each for each in rated if each.accuracy >= least), key=lambda each: (each.cost_ms, -each.accuracy))
 
 
-def best_within_cost(rated: Sequence[Rated], cost_ms_max: Callable[[Rated], bool]) -> Rated | None:
+def best_admitted(rated: Sequence[Rated], admits: Callable[[Rated], bool]) -> Rated | None:
     """Return the most accurate candidate that the function admits; None if it admits none."""
-    admitted = [each for each in rated if cost_ms_max(each)]
+    admitted = [each for each in rated if admits(each)]
     return most_accurate(admitted) if admitted else None
 
 

@@ -61,3 +61,5 @@ def check_camera_limits(limits: Mapping[str, CameraLimit]) -> None:
     for condition, limit in limits.items():
         if not math.isfinite(limit.value) or limit.value < 0:
             raise BundleError(f"its limit of {limit.statistic} for {condition!r} is negative or not finite")
+        if limit.fails_at is None and limit.reliable_to is None:
+            raise BundleError(f"its limit for {condition!r} states neither `reliable_to` nor `fails_at`")

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stripwatch.training.frontier.plan.choice import (
     Rated,
-    best_within_cost,
+    best_admitted,
     cheapest_within,
     find_front,
     most_accurate,
@@ -52,8 +52,8 @@ def test_the_cheapest_one_within_points_of_the_best_is_chosen() -> None:
 
 
 def test_the_best_that_a_rate_admits_is_chosen() -> None:
-    assert best_within_cost([A, B, C, D], lambda each: each.cost_ms < 5) == B
-    assert best_within_cost([A, B, C, D], lambda each: each.cost_ms < 0.5) is None
+    assert best_admitted([A, B, C, D], lambda each: each.cost_ms < 5) == B
+    assert best_admitted([A, B, C, D], lambda each: each.cost_ms < 0.5) is None
 
 
 def test_hopeless_candidates_are_not_timed() -> None:

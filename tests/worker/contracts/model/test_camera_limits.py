@@ -20,3 +20,8 @@ def test_rejects_an_invalid_limit(value: float) -> None:
     check_camera_limits({"noisy": LIMIT})
     with pytest.raises(BundleError, match="limit of noise for 'noisy' is negative or not finite"):
         check_camera_limits({"noisy": msgspec.structs.replace(LIMIT, value=value)})
+
+
+def test_rejects_a_limit_without_an_origin() -> None:
+    with pytest.raises(BundleError, match="limit for 'noisy' states neither `reliable_to` nor `fails_at`"):
+        check_camera_limits({"noisy": msgspec.structs.replace(LIMIT, reliable_to=None, fails_at=None)})

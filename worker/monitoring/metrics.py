@@ -29,6 +29,7 @@ class Metrics(KafkaMetrics):
         self._cameras = BoundedLabels(camera_labels_max)
         self._begun_cameras: set[str] = set()
         self._create_frames()
+        self._create_faults()
         self._create_stages()
         self._create_kafka()
         self._create_health()
@@ -85,6 +86,9 @@ class Metrics(KafkaMetrics):
             "camera",
             "colour",
         )
+
+    def _create_faults(self) -> None:
+        """Create the metrics of frames that are rejected, late, or inspected with restrictions."""
         # The memory limit is too low for inflight.bytes_max and the frame size. If waiting does not help, the worker
         # exits.
         self.memory_shortages = self._counter(

@@ -11,6 +11,7 @@ from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, MergeLabels, TaskOption
 from stripwatch.training.experiments.commands import ClassCommand, Folds
 from stripwatch.training.fitting.cli_options import NoNovelty
+from stripwatch.training.frontier.plan.requirement import OTHER_MS, parse_requirement
 from stripwatch.worker.common.errors import RateNotReachedError, SettingsError
 from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS
@@ -75,7 +76,7 @@ def frontier(
             help="Processor time per frame, in ms, of what a worker does besides decoding and inference, such as "
             "reading from Kafka and publishing results. Used for --cameras.",
         ),
-    ] = 0.6,
+    ] = OTHER_MS,
     budget_minutes: Annotated[
         float,
         typer.Option(min=0.1, help="Time for the search in minutes, without the fit of the recommended model."),
@@ -137,7 +138,6 @@ def frontier(
     from stripwatch.training.frontier.measure.search_context import SearchSettings
     from stripwatch.training.frontier.plan.candidates import parse_sizes
     from stripwatch.training.frontier.plan.network_option import parse_networks
-    from stripwatch.training.frontier.plan.requirement import parse_requirement
 
     wanted = parse_requirement(cameras, frames_per_second, cores or usable_cores(), utilisation, other_ms)
     search = SearchSettings(

@@ -179,7 +179,7 @@ def test_accepts_a_byte_order_mark(config: Path) -> None:
         ("METRICS", "9109", "; set STRIPWATCH_METRICS__PORT instead"),
         ("TOPICS", "frames", "; set STRIPWATCH_TOPICS__FRAMES instead"),
         ("SECURITY", "SSL", "; set STRIPWATCH_SECURITY__PROTOCOL instead"),
-        ("DRIFT", "", "; set STRIPWATCH_DRIFT__MEASURE_MS instead"),
+        ("DRIFT", "50", "; set STRIPWATCH_DRIFT__MEASURE_MS instead"),
         ("CAMERAS", "{", ""),
         ("CAMERAS", '{"a":' * 5000, ""),
         ("THRESHOLDS", "[0.5]", ""),

@@ -245,6 +245,10 @@ def _check_copies(settings: FitSettings) -> None:
             "--copy-changes strong needs another head than dense, whose annotations do not move with the changes; use "
             "--augment"
         )
+    if settings.copy_changes not in (None, "none") and settings.augment_copies == 0:
+        raise SettingsError(
+            f"--copy-changes {settings.copy_changes} and --augment-copies 0 contradict each other; omit one of them"
+        )
     if settings.augment_copies and settings.changes == "none":
         raise SettingsError(
             "--augment-copies needs pretrained weights, and --augment or --copy-changes, since its copies are of "

@@ -47,7 +47,9 @@ def _tensorflow_prefix(path: Path) -> Path | None:
     """Return the prefix of the files of a TensorFlow checkpoint, or None for another file."""
     if path.is_dir():
         found = sorted([*path.glob("*.index"), *path.glob("variables/*.index")])
-        if len(found) != 1:
+        if not found:
+            raise InputError(f"{path} contains no TensorFlow checkpoint (*.index); name a checkpoint or its folder")
+        if len(found) > 1:
             raise InputError(f"{path} has {len(found)} TensorFlow checkpoints (*.index); name one of them")
         return found[0].with_suffix("")
     if path.suffix == ".index":

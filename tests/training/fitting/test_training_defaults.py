@@ -192,6 +192,10 @@ def test_rejects_a_number_of_copies_without_a_meaning(changes: dict[str, Any]) -
         ({"copy_changes": "strong", "weights": "none"}, "--copy-changes strong needs pretrained weights"),
         ({"copy_changes": "mild", "weights": "none"}, "--copy-changes mild needs pretrained weights"),
         ({"copy_changes": "strong", "head": "dense"}, "--copy-changes strong needs another head than dense"),
+        (
+            {"copy_changes": "strong", "augment_copies": 0},
+            "--copy-changes strong and --augment-copies 0 contradict each other",
+        ),
     ],
 )
 def test_rejects_changes_that_cannot_be_made(changes: dict[str, Any], problem: str) -> None:

@@ -12,6 +12,7 @@ from safetensors.numpy import save_file
 
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.weights.checkpoint_file import read_checkpoint
 from stripwatch.training.weights.convert import ConversionSettings, convert
 from stripwatch.training.weights.recipes import PixelScale
 from stripwatch.training.weights.score_check import ReferenceScores, read_scores
@@ -149,6 +150,11 @@ def test_adapts_the_weights_to_another_scaling_of_the_pixels(original: keras.Mod
     scaled = (raw / 255 - np.array(scale.mean)) / np.array(scale.deviation)
     expected, found = ends[0].predict(scaled, verbose=0), ends[1].predict(LITE0.preprocess(raw), verbose=0)
     np.testing.assert_allclose(found[0, 16, 16], expected[0, 16, 16], rtol=1e-3, atol=1e-4)
+
+
+def test_refuses_a_folder_without_a_checkpoint(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="contains no TensorFlow checkpoint"):
+        read_checkpoint(tmp_path)
 
 
 def test_names_the_networks_that_can_be_converted(original: keras.Model, tmp_path: Path) -> None:

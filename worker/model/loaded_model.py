@@ -47,6 +47,12 @@ class FrameDecoder(Protocol):
     def __call__(self, encoded: bytes, layout: RawLayout | None = None, reserve: Reserve = no_reserve, /) -> Image: ...
 
 
+class ColourMeter(Protocol):
+    """Measures the colour of a frame as `images.colour.measure_colour`; reserve as for `decode`."""
+
+    def __call__(self, frame: Frame, reserve: Reserve = no_reserve, /) -> int: ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class LoadedModel:
     """A verified, warmed-up model with its decoder, batch policy and thresholds.
@@ -76,7 +82,7 @@ class LoadedModel:
     policy: DecisionPolicy
     heatmap_decoder: HeatmapDecoder | None
     reference: Reference | None = None
-    measure_colour: Callable[[Frame], int] | None = None
+    measure_colour: ColourMeter | None = None
     size_check: SizeCheck = field(default_factory=SizeCheck)
     camera_limits: Mapping[str, CameraLimit] | None = None
 
@@ -289,11 +295,13 @@ def _frame_decoder(spec: DecodeSpec, limits: DecodeLimits) -> FrameDecoder:
     return lambda encoded, layout=None, reserve=no_reserve, /: decode(encoded, spec, limits, layout, reserve)
 
 
-def _colour_meter(manifest: Manifest, limits: DecodeLimits) -> Callable[[Frame], int] | None:
+def _colour_meter(manifest: Manifest, limits: DecodeLimits) -> ColourMeter | None:
     spec, reference = manifest.decode, manifest.reference
     if spec.colour != "grey" or reference is None or not reference.is_grey:
         return None
-    return lambda frame: measure_colour(frame.encoded, frame.layout, spec.bit_depth, spec.levels, limits)
+    return lambda frame, reserve=no_reserve, /: measure_colour(
+        frame.encoded, frame.layout, spec.bit_depth, spec.levels, limits, reserve
+    )
 
 
 def decode_limits(frames: FramesSettings) -> DecodeLimits:

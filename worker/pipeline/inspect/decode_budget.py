@@ -42,6 +42,12 @@ class DecodeBudget:
             self._held_bytes += size_bytes
             self._pass(number)
 
+    def _extend(self, size_bytes: int) -> bool:
+        with self._changed:
+            has_room = self._unlimited or self._held_bytes + size_bytes <= (self._bytes_max or 0)
+            self._held_bytes += size_bytes if has_room else 0
+            return has_room
+
     def _has_room(self, size_bytes: int) -> bool:
         return not self._held_bytes or self._bytes_max is None or self._held_bytes + size_bytes <= self._bytes_max
 
@@ -74,6 +80,15 @@ class Reservation:
         if not self._passed:
             self._budget._take(self._number, size_bytes)
             self._passed, self._bytes = True, size_bytes
+
+    def extend(self, size_bytes: int) -> None:
+        """Reserve this many bytes more, which `keep` releases. Raises MemoryError instead of waiting for them.
+
+        A frame that waited while it holds memory could block those that would release some.
+        """
+        if not self._budget._extend(size_bytes):
+            raise MemoryError
+        self._bytes += size_bytes
 
     def keep(self, size_bytes: int) -> None:
         """Release all but this many bytes, once decoding is done and the pixels wait for the model."""

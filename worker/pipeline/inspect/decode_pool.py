@@ -124,7 +124,7 @@ class DecodePool:
                 lambda: model.decode_frame(frame, reservation.take), "decoding a frame", self._shortages
             )
             statistics = measure(image.pixels) if self._is_sampled(frame) else None
-            colour = self._measure_colour(frame, model, image)
+            colour = self._measure_colour(frame, model, image, reservation)
         except FrameRejected as error:
             return RejectedFrame(frame, model, error)
         # not the frame's fault: ends the worker, in the thread that takes the result
@@ -141,14 +141,17 @@ class DecodePool:
     def _is_sampled(self, frame: Frame) -> bool:
         return self._sampler is not None and frame.replay_of is None and self._sampler.due(frame.camera)
 
-    def _measure_colour(self, frame: Frame, model: LoadedModel, image: Image) -> int | None:
-        """Return the colour of a sampled frame that the model sees in grey. A damaged file may have any colour."""
+    def _measure_colour(self, frame: Frame, model: LoadedModel, image: Image, reservation: Reservation) -> int | None:
+        """Return the colour of a sampled frame that the model sees in grey; None if memory is short.
+
+        A damaged file may have any colour.
+        """
         sampler = self._colour_sampler
         if sampler is None or model.measure_colour is None or frame.replay_of is not None or image.flags:
             return None
         if not sampler.due(frame.camera):
             return None
         try:
-            return model.measure_colour(frame)
+            return model.measure_colour(frame, reservation.extend)
         except (FrameRejected, MemoryError):  # the frame is inspected all the same
             return None

@@ -88,6 +88,21 @@ def test_a_frame_decoded_twice_is_counted_once() -> None:
     assert budget.held_bytes == 0
 
 
+def test_a_reservation_is_extended_only_while_there_is_room() -> None:
+    budget = DecodeBudget(100)
+    reservation = budget.enter()
+    reservation.take(40)
+    with pytest.raises(MemoryError):
+        reservation.extend(61)
+    assert budget.held_bytes == 40
+    reservation.extend(60)
+    assert budget.held_bytes == 100
+    reservation.keep(10)
+    assert budget.held_bytes == 10
+    reservation.release()
+    assert budget.held_bytes == 0
+
+
 def test_no_frame_waits_once_the_limit_is_lifted() -> None:
     budget = DecodeBudget(1)
     reservations = [budget.enter() for _ in range(3)]

@@ -12,10 +12,12 @@ from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import DiscardedValue
+from stripwatch.worker.images.decode import Reserve, no_reserve
 from stripwatch.worker.images.decode_spec import Image
 from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler
 from stripwatch.worker.model.loaded_model import LoadedModel
 from stripwatch.worker.pipeline.inspect.deadline import Deadline
+from stripwatch.worker.pipeline.inspect.decode_budget import DecodeBudget
 from stripwatch.worker.pipeline.inspect.decode_pool import DecodePool
 from stripwatch.worker.pipeline.inspect.outcomes import Decoded, DecodedFrame, RejectedFrame, Skipped
 from tests.frames import make_frame
@@ -122,7 +124,8 @@ class ColourMeter:
         self.measured: list[int] = []
         self._error = error
 
-    def __call__(self, frame: Frame) -> int:
+    def __call__(self, frame: Frame, reserve: Reserve = no_reserve, /) -> int:
+        reserve(1000)
         self.measured.append(frame.position.offset)
         if self._error:
             raise self._error
@@ -168,6 +171,16 @@ def test_measures_no_colour_of_replayed_or_flagged_frames_or_for_a_model_that_se
         assert isinstance(outcome, Decoded)
         assert outcome.colour is None
     assert meter.measured == []
+
+
+def test_measures_no_colour_if_the_memory_for_decoded_frames_is_short() -> None:
+    meter = ColourMeter()
+    pool = DecodePool(1, budget=DecodeBudget(999), colour_sampler=FrameSampler(1))
+    pool.submit(make_frame(0), make_model(measure_colour=meter))
+    outcome = pool.head(None)
+    pool.close()
+    assert isinstance(outcome, Decoded)
+    assert (outcome.colour, meter.measured) == (None, [])
 
 
 @pytest.mark.parametrize("error", [FrameRejected(RejectReason.DAMAGED, ""), MemoryError()])

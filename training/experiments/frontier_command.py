@@ -48,12 +48,12 @@ def frontier(
         ),
     ] = 0.5,
     cameras: Annotated[
-        str,
+        str | None,
         typer.Option(
             help="Cameras to inspect, such as '12 x 30 fps 256x1600'. The most accurate model that keeps up with them "
             "is recommended."
         ),
-    ] = "",
+    ] = None,
     frames_per_second: Annotated[
         float | None,
         typer.Option(min=0.001, help="Frames per second to inspect, of the size of the data set. See --cameras."),
@@ -131,15 +131,14 @@ def frontier(
     """
     if len(data) > 1:
         raise SettingsError("--data is given more than once; frontier takes one folder")
-    with hint_if_interrupted(_how_to_continue):
-        load_tensorflow()
-        require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
+    wanted = parse_requirement(cameras, frames_per_second, cores or usable_cores(), utilisation, other_ms)
+    load_tensorflow()
+    require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
     from stripwatch.training.experiments.frontier import FrontierSettings
     from stripwatch.training.frontier.measure.search_context import SearchSettings
     from stripwatch.training.frontier.plan.candidates import parse_sizes
     from stripwatch.training.frontier.plan.network_option import parse_networks
 
-    wanted = parse_requirement(cameras, frames_per_second, cores or usable_cores(), utilisation, other_ms)
     search = SearchSettings(
         *(parse_networks(networks), parse_sizes(sizes), int8, within, folds, seed, not no_novelty, wanted)
     )

@@ -28,7 +28,7 @@ from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.heatmaps import HeatmapDecoder, heatmap_decoder
 from stripwatch.worker.model.inspection import Inspection, interpret, valid_novelty, valid_scores
 from stripwatch.worker.model.providers import ExecutionOptions, Provider
-from stripwatch.worker.model.reference import Reference
+from stripwatch.worker.model.reference import Reference, ratios_without_effect
 from stripwatch.worker.model.session import Output, Session, open_session
 from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.model.verdict import DecisionPolicy, decision_policy
@@ -240,6 +240,8 @@ def open_model(
             setting="novelty.threshold",
             bundle=str(bundle.path),
         )
+    for key in ratios_without_effect(settings.drift, model.reference):
+        log.warning("setting has no effect: the bundle lacks the statistic", setting=key, bundle=str(bundle.path))
     return model
 
 

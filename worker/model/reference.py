@@ -8,6 +8,7 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.worker.common.errors import BundleError
+from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.images.colour import COLOUR_MIN
 
 
@@ -85,3 +86,19 @@ def check_reference(reference: Reference, labels: Collection[str]) -> None:
             raise BundleError("its reference has a share or confidence outside of 0 to 1")
     if not math.isclose(sum(scores.share for scores in reference.classes.values()), 1, abs_tol=1e-3):
         raise BundleError("the class shares of its reference do not add up to 1")
+
+
+def ratios_without_effect(drift: DriftSettings, reference: Reference | None) -> list[str]:
+    """Return the keys of ratios that are set, but whose statistic the reference of the bundle does not have."""
+    statistics = {
+        "dark_ratio": "brightness",
+        "bright_ratio": "brightness",
+        "low_contrast_ratio": "contrast",
+        "noisy_ratio": "noise",
+        "blurred_ratio": "sharpness",
+    }
+    return [
+        f"drift.{ratio}"
+        for ratio, statistic in statistics.items()
+        if getattr(drift, ratio) is not None and getattr(reference, statistic, None) is None
+    ]

@@ -19,6 +19,7 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
+from stripwatch.worker.model.reference import ratios_without_effect
 from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.observers.conditions.image_limits import image_limits
 from stripwatch.worker.observers.shadow_loader import shadow_settings
@@ -242,6 +243,9 @@ def _check_camera_limits(report: Report, model: LoadedModel, settings: DriftSett
     for name, limit in limits.items():
         detail = f"{limit.statistic} {limit.side} {limit.value:.3g}: {limit.reason}"
         report.add(f"limit for {name.replace('_', ' ')}", "ok", detail)
+    for key in ratios_without_effect(settings, model.reference):
+        detail = "has no effect: the bundle lacks this statistic of its training frames; export the run again"
+        report.add(key, "warning", detail)
 
 
 def _check_cache_folder(report: Report, settings: Settings) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from prometheus_client import CollectorRegistry
 
@@ -206,6 +207,15 @@ def test_states_the_limits_of_the_camera_conditions(tmp_path: Path) -> None:
     assert detail(report, "limit for noisy") == "noise above 7.4: this model fails from noise 8 (grey levels)"
     assert detail(report, "limit for dark").endswith("drift.dark_ratio 0.5 of the training frames")
     assert report.outcome().summary["camera_limits"]["noisy"]["value"] == 7.4
+
+
+def test_warns_of_a_ratio_of_a_statistic_that_the_bundle_does_not_have(tmp_path: Path) -> None:
+    old = msgspec.structs.replace(TINY_REFERENCE, noise=None)
+    file = write_bundle(tmp_path / "a.onnx", tiny_contract(reference=old))
+    report = check(settings_with(file, drift={"noisy_ratio": 3, "dark_ratio": 0.5}))
+    assert statuses(report)["drift.noisy_ratio"] == "warning"
+    assert "export the run again" in detail(report, "drift.noisy_ratio")
+    assert "drift.dark_ratio" not in statuses(report)
 
 
 def test_warns_of_a_novelty_threshold_without_a_novelty_score(bundle: Path) -> None:

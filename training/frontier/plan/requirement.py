@@ -44,17 +44,17 @@ class Requirement:
 
 
 def parse_requirement(
-    cameras: str, frames_per_second: float | None, cores: int, utilisation: float, other_ms: float
+    cameras: str | None, frames_per_second: float | None, cores: int, utilisation: float, other_ms: float
 ) -> Requirement | None:
     """Return the requirement, or None if neither cameras nor a rate is given.
 
     cameras: such as "12 x 30 fps 256x1600". Raises SettingsError if both are given or the text is invalid.
     """
-    if cameras and frames_per_second is not None:
+    if cameras is not None and frames_per_second is not None:
         raise SettingsError("--cameras and --frames-per-second state the same thing; omit one of them")
     if frames_per_second is not None:
         return Requirement(frames_per_second, cores, utilisation, other_ms)
-    if not cameras:
+    if cameras is None:
         return None
     plan = parse_camera_plan(cameras, "--cameras")
     height, width = (int(side) for side in plan.shape.split("x"))

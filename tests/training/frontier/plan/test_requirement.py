@@ -18,14 +18,14 @@ def test_decoding_takes_as_many_times_as_long_as_the_frame_is_larger() -> None:
 
 
 def test_a_rate_is_one_of_frames_like_those_of_the_data_set() -> None:
-    wanted = parse_requirement("", 100.0, 2, 0.5, 0.6)
+    wanted = parse_requirement(None, 100.0, 2, 0.5, 0.6)
     assert wanted is not None
     assert wanted.decode_factor(123) == 1.0
     assert wanted.frame_ms_max == pytest.approx(10.0)
 
 
 def test_without_cameras_and_rate_nothing_is_required() -> None:
-    assert parse_requirement("", None, 4, 0.7, 0.6) is None
+    assert parse_requirement(None, None, 4, 0.7, 0.6) is None
 
 
 def test_cameras_and_rate_exclude_each_other() -> None:
@@ -36,3 +36,8 @@ def test_cameras_and_rate_exclude_each_other() -> None:
 def test_a_wrong_text_names_the_option() -> None:
     with pytest.raises(SettingsError, match="--cameras '12 cameras' states no frame rate"):
         parse_requirement("12 cameras", None, 1, 0.7, 0.6)
+
+
+def test_refuses_an_empty_text_such_as_an_unset_variable() -> None:
+    with pytest.raises(SettingsError, match="--cameras"):
+        parse_requirement("", None, 1, 0.7, 0.6)

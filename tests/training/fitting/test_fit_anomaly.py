@@ -58,7 +58,9 @@ def mixed_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def settings(clean_folder: Path, random_weights: Path) -> Callable[[Path], FitSettings]:
     return lambda out: replace(
-        tiny_fit(clean_folder, out, weights=str(random_weights), cut="conv_pw_5_relu", task="anomaly"),
+        tiny_fit(
+            clean_folder, out, weights=str(random_weights), cut="conv_pw_5_relu", task="anomaly", copy_changes=None
+        ),
         epochs=10,
         novelty_false_alarms=0.05,
     )

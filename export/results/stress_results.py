@@ -38,13 +38,20 @@ class StressPoint(msgspec.Struct, frozen=True):
     def pool(cls, points: Sequence["StressPoint"]) -> "StressPoint":
         """Add up the counts of several models at the same strength, and average the statistics over all frames."""
         frames = sum(point.frames for point in points)
-        means = {
-            each.name: sum(point.frames * getattr(point.statistics, each.name) for point in points) / frames
-            for each in fields(FrameStatistics)
-        }
+        means = {each.name: cls._mean(points, each.name) for each in fields(FrameStatistics)}
         names = ("right", "certain_right", "confidently_wrong", "novel")
         counts = {name: sum(getattr(point, name) for point in points) for name in names}
-        return cls(points[0].strength, frames, **counts, statistics=FrameStatistics(**means))
+        statistics = FrameStatistics(**means)  # type: ignore[arg-type]  # only the noise can be unknown
+        return cls(points[0].strength, frames, **counts, statistics=statistics)
+
+    @staticmethod
+    def _mean(points: Sequence["StressPoint"], statistic: str) -> float | None:
+        """Return the mean of a statistic over all frames; None if a version that measured a point did not know it."""
+        values = [getattr(point.statistics, statistic) for point in points]
+        if None in values:
+            return None
+        total = sum(point.frames * value for point, value in zip(points, values, strict=True))
+        return float(total / sum(point.frames for point in points))
 
 
 class StressChange(msgspec.Struct, frozen=True):

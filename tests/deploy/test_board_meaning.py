@@ -61,6 +61,7 @@ UNITS = (
     (r"batch_frames_bucket", "suffix: frames"),
     (r"(age|stage|shadow|silence|lag|timestamp)_seconds", "s"),
     (r":ratio\d|usual_ratio|expected_ratio|target_ratio|score_statistic|score_drift|sharpness", "percentunit"),
+    (r"camera_limit\{condition=\"blurred\"", "percentunit"),  # a limit of the sharpness
     (r"\brate\(|:rate\d", "suffix: /s"),
     (r"lag_frames|inflight_frames|queue_frames|shadow_verdicts", "suffix: frames"),
     (r"process_open_fds", "suffix: files"),

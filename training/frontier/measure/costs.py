@@ -109,7 +109,7 @@ class CostMeter:
             subjects[candidate.name] = (candidate, *opened)
 
     def _open(self, candidate: Candidate, rounds: int) -> tuple[Subject, CostRecord] | None:
-        """Open a candidate for timing; None if it has enough rounds, cannot be converted, or there is no time left."""
+        """Open a candidate for timing; None if it has enough rounds, cannot be converted, or the budget is used up."""
         key = self.context.cost_key(candidate)
         record = self.context.store.read_record("rounds", key, CostRecord)
         if record is not None and len(record.rounds) >= rounds:

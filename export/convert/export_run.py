@@ -25,7 +25,7 @@ from stripwatch.export.convert.accuracy_gate import (
 from stripwatch.export.convert.boxes.box_fidelity import BEST_BOX, BoxReference, with_best_boxes
 from stripwatch.export.convert.drift_reference import decide_all, trained_frames, with_reference
 from stripwatch.export.convert.golden_frames import GoldenTolerance, pick_golden
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.convert.novelty_fidelity import NoveltyComparison
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu
 from stripwatch.export.convert.pack import Facts, describe, pack

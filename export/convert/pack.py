@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import msgspec
 import onnx
 
-from stripwatch.export.convert.keras_to_onnx import OPSET
+from stripwatch.export.convert.graph.keras_to_onnx import OPSET
 from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.contracts.model_record import BoxSpec, Fidelity, NoveltySpec, Provenance, Validation

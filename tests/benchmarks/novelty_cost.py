@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import onnxruntime
 
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.runs.keras_model import exported_view, load_detector, load_model, view_outputs
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import InputError

@@ -82,8 +82,7 @@ def frames_to_network(network: Network, size: tuple[int, int], channels: int) ->
 def _as_rgb(pixels: Any) -> Any:
     """Repeat a grey channel three times, as a grey file decodes in colour, so that any network and weights accept it.
 
-    Summing the first kernels over their channels instead would save little, and would be wrong if preprocessing treats
-    the channels differently before the first padding, as VGG's does.
+    The conversion to ONNX sums the first kernels over their channels instead, where preprocessing treats these alike.
     """
     return keras.ops.concatenate([pixels] * 3, axis=-1) if pixels.shape[-1] == 1 else pixels
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, violated_limits
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import in_eight_bits
 from stripwatch.export.convert.validation_scores import outputs_of

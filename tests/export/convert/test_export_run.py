@@ -9,7 +9,7 @@ import pytest
 
 from stripwatch.export.convert.drift_reference import trained_frames
 from stripwatch.export.convert.export_run import ExportSettings, export_run
-from stripwatch.export.convert.keras_to_onnx import OPSET, to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import OPSET, to_onnx
 from stripwatch.export.runs.frames import read_frame, read_pixels
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.run_folder import read_run

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.convert.parity import check_parity
 from stripwatch.export.runs.keras_model import exported_view
 from stripwatch.export.runs.run_folder import Head, Task

@@ -11,7 +11,7 @@ from stripwatch.export.convert import export_run as export_run_module
 from stripwatch.export.convert import quantize
 from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.export_run import ExportSettings, export_run
-from stripwatch.export.convert.keras_to_onnx import OPSET
+from stripwatch.export.convert.graph.keras_to_onnx import OPSET
 from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.convert.verify import verify

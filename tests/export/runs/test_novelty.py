@@ -9,7 +9,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import find_backbone, load_model
 from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, NoveltyDetector, novelty_tensor, pool

@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import onnx
 
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.convert.quantize import QuantizedModels, in_eight_bits
 from stripwatch.export.runs.keras_model import backbone_name, exported_view, view_outputs
 from stripwatch.export.runs.novelty import NoveltyDetector

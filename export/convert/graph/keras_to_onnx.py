@@ -10,6 +10,7 @@ import tensorflow as tf
 import tf2onnx.convert
 from tensorflow.python.framework.convert_to_constants import convert_variables_to_constants_v2
 
+from stripwatch.export.convert.graph.grey_input import read_one_channel
 from stripwatch.export.runs.lazy_imports import silenced
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, INPUT_NAME, SCORES_NAME
@@ -24,7 +25,8 @@ def to_onnx(model: keras.Model, outputs: Sequence[str] | None = None) -> onnx.Mo
     outputs: names of its outputs; by default, scores and heatmaps, if it has a second output.
 
     The variables are frozen first, because converting the function directly leaves constants as graph inputs for some
-    networks. Raises ExportRejectedError if a layer cannot be converted.
+    networks. The first convolution of a grey model reads one channel. Raises ExportRejectedError if a layer cannot be
+    converted.
     """
     frozen = _freeze(model)
     names = (INPUT_NAME, *(_OUTPUTS[: len(model.outputs)] if outputs is None else outputs))
@@ -42,6 +44,7 @@ def to_onnx(model: keras.Model, outputs: Sequence[str] | None = None) -> onnx.Mo
         reason = (str(error).strip().splitlines() or [type(error).__name__])[0]
         raise ExportRejectedError(f"tf2onnx cannot convert this model: {reason}") from error
     _check_operators(proto)
+    read_one_channel(proto)
     _fix_sizes(proto.graph.input[0], model.input_shape)
     for value, output in zip(proto.graph.output, model.outputs, strict=True):
         _fix_sizes(value, output.shape)

@@ -7,7 +7,7 @@ import keras
 import pytest
 import tensorflow as tf
 
-from stripwatch.export.convert.keras_to_onnx import to_onnx
+from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.worker.common.errors import ExportRejectedError, InputError
 

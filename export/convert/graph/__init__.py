@@ -1,0 +1,1 @@
+"""Graphs of ONNX models: conversion from Keras, and the layout of their input."""

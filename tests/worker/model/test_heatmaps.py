@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -31,6 +32,24 @@ def test_enlarging_keeps_each_cell_at_its_centre() -> None:
     assert (row, column) == (pytest.approx(16 + 7.5, abs=0.5), pytest.approx(32 + 7.5, abs=0.5))
     unpadded = reader(grid=CellGrid((20.0, 30.0), (8.0, 8.0))).enlarge(heatmap((1, 2)))
     assert int(unpadded.argmax()) == 28 * 96 + 46
+
+
+@given(
+    hnp.arrays(np.float32, (4, 6), elements=st.floats(-100, 100, width=32)),
+    st.tuples(st.floats(-10, 40), st.floats(-10, 40)),
+    st.tuples(st.floats(4, 33), st.floats(4, 33)),
+)
+def test_enlarging_interpolates_as_opencv_does(
+    values: np.ndarray[tuple[int, int], np.dtype[np.float32]],
+    first_px: tuple[float, float],
+    step_px: tuple[float, float],
+) -> None:
+    to_input = np.array([[step_px[1], 0, first_px[1]], [0, step_px[0], first_px[0]]])
+    expected = cv2.warpAffine(values, to_input, (96, 64), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    # warpAffine may round positions to 1/32 of a cell.
+    largest_step = max(np.ptp(values), 1e-3)
+    found = reader(grid=CellGrid(first_px, step_px)).enlarge(values)
+    np.testing.assert_allclose(found, expected, atol=float(largest_step) / 16)
 
 
 def test_one_hot_cell_gives_a_box_of_about_its_size() -> None:

@@ -121,6 +121,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         **_colour_fact(manifest),
         "model": f"{origin.network}, {manifest.trained_for or manifest.task}, {manifest.precision}, "
         f"opset {manifest.opset}, heatmaps: {manifest.heatmaps or 'none'}",
+        "boxes": _of_boxes(manifest),
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
         "trained": f"{origin.created_at} on {origin.data}, weights {origin.weights}, seed {origin.seed}",
         "run": origin.run_id,
@@ -192,6 +193,17 @@ def limit_rows(manifest: Manifest) -> list[tuple[str, ...]]:
 
 def _named(manifest: Manifest, label: str) -> str:
     return f"{label} (no defect)" if label == manifest.clean_label else label
+
+
+def _of_boxes(manifest: Manifest) -> str:
+    if manifest.heatmaps is None or manifest.grid is None:
+        return "none, because the positions of defects are not known"
+    if manifest.boxes is None:
+        return f"regions of the heatmap with a value of {manifest.box_threshold:g} or more"
+    return (
+        f"predicted by the model; certainty of {manifest.boxes.threshold:g} or more (score of the cell times quality "
+        "of its box)"
+    )
 
 
 def _of_unknown(manifest: Manifest) -> str:

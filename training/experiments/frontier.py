@@ -18,7 +18,7 @@ from stripwatch.training.frontier.measure.pooled_features import build_for
 from stripwatch.training.frontier.measure.search_context import SearchContext, SearchSettings, hash_weights
 from stripwatch.training.frontier.measure.search_frames import FoldPlan, SearchFrames, read_search_frames
 from stripwatch.training.frontier.measure.store import Store
-from stripwatch.training.frontier.plan.budget import Budget
+from stripwatch.training.frontier.plan.budget import FRAMES_MAX, Budget
 from stripwatch.training.frontier.plan.candidates import Candidate, Size, key_of
 from stripwatch.training.frontier.plan.choice import best_admitted, cheapest_within, find_front, most_accurate
 from stripwatch.training.frontier.plan.requirement import Requirement
@@ -35,7 +35,6 @@ from stripwatch.worker.common.terminal.console import new_progress
 from stripwatch.worker.contracts.timestamps import utc_now
 
 PAGE_FILE, RESULT_FILE, CSV_FILE, PLOT_FILE = "report.html", "frontier.json", "frontier.csv", "frontier.png"
-FRAMES_MAX = 10_000
 _VAL_SHARE = 0.2  # as the default of fit
 
 

@@ -11,6 +11,7 @@ from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, MergeLabels, TaskOption
 from stripwatch.training.experiments.commands import ClassCommand, Folds
 from stripwatch.training.fitting.cli_options import NoNovelty
+from stripwatch.training.frontier.plan.budget import FRAMES_MAX
 from stripwatch.training.frontier.plan.requirement import OTHER_MS, parse_requirement
 from stripwatch.worker.common.errors import RateNotReachedError, SettingsError
 from stripwatch.worker.common.process.cores import usable_cores
@@ -97,7 +98,7 @@ def frontier(
         typer.Option(
             min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
         ),
-    ] = 10_000,
+    ] = FRAMES_MAX,
     folds: Folds = 5,
     seed: Annotated[
         int, typer.Option(min=0, help="Random seed of the folds, of the resampling, and of the fit at the end.")

@@ -38,7 +38,7 @@ from stripwatch.training.networks.backbone import build_backbone, require_weight
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start
 from stripwatch.training.networks.heads import OutputSpec
-from stripwatch.training.networks.joined_maps import join_maps
+from stripwatch.training.networks.joined_maps import join_maps, map_widths
 from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.colour_check import find_colour
 from stripwatch.training.preparation.split_file import is_fit_request
@@ -151,7 +151,7 @@ def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) 
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
-    notes += _scale_notes(spec, dataset)
+    notes += _scale_notes(spec, dataset) + _map_notes(settings, classifier)
     fitted = _fitted_layers(settings, classifier.backbone)
     if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
@@ -231,9 +231,11 @@ def _cached_copies(settings: FitSettings, classifier: Classifier, frames: int, n
     copies = settings.copies
     if not settings.frozen or (settings.augment and not copies):
         return None
-    if keepable(classifier.features, frames * (1 + copies)):
+    detects_novelty = settings.novelty_false_alarms is not None
+    taps = choose_taps(classifier.backbone).features if detects_novelty else 0
+    if keepable(classifier.features, frames * (1 + copies), taps):
         return copies
-    if copies and not settings.augment and keepable(classifier.features, frames):
+    if copies and not settings.augment and keepable(classifier.features, frames, taps):
         notes.append(
             f"note: the features of {copies} changed copies of each frame do not fit into memory, so the head learns "
             "from unchanged frames; use a smaller --augment-copies"
@@ -276,6 +278,13 @@ def _scale_notes(spec: DecodeSpec, dataset: DataSet) -> list[str]:
         f"note: {others} of {len(dataset.samples)} files are not JPEG, but --decode {spec.name} only shrinks JPEG "
         "files; train on files in the format that the cameras send"
     ]
+
+
+def _map_notes(settings: FitSettings, classifier: Classifier) -> list[str]:
+    """Return a note if several maps were selected, but the backbone has no earlier one to join."""
+    if settings.maps != "several" or len(map_widths(classifier.backbone)) > 1:
+        return []
+    return ["note: --maps several has no effect, because the network has no earlier feature map before its cut"]
 
 
 def _fitted_layers(settings: FitSettings, backbone: keras.Model) -> list[keras.layers.Layer]:

@@ -18,8 +18,7 @@ def join_maps(backbone: keras.Model, names: Sequence[str]) -> keras.Model:
     backbone: maps images to a feature map [n, h, w, c]. names: of layers with maps of at least h x w cells; the last
     layer is ignored. A map whose size is not a multiple of h x w loses its outermost cells.
     """
-    last = backbone.output
-    earlier = [layer.output for layer in map(backbone.get_layer, names) if layer.output is not last]
+    last, earlier = backbone.output, earlier_maps(backbone, names)
     if not earlier:
         return backbone
     pooled = [_pool(each, last.shape[1:3], at) for at, each in enumerate(earlier)]
@@ -39,6 +38,18 @@ def map_widths(backbone: keras.Model) -> tuple[int, ...]:
     last = backbone.layers[-1]
     maps = last.input if last.name == JOINED else [backbone.output]
     return tuple(each.shape[-1] for each in maps)
+
+
+def earlier_maps(backbone: keras.Model, names: Sequence[str]) -> list[keras.KerasTensor]:
+    """Return the maps of these layers without the one that is the output of the backbone."""
+    return [layer.output for layer in map(backbone.get_layer, names) if layer.output is not backbone.output]
+
+
+def pooled_range(fine: int, coarse: int) -> tuple[int, int]:
+    """Return the first cell of a fine map, and the one after the last, that pooling to so many cells uses."""
+    factor = fine // coarse
+    first = (fine // factor - coarse) // 2 * factor
+    return first, first + coarse * factor
 
 
 def _pool(cells: keras.KerasTensor, size: tuple[int, int], number: int) -> keras.KerasTensor:

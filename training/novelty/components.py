@@ -71,8 +71,10 @@ def fit_distance(
     means = np.stack([values[classes == number].mean(axis=0) for number in range(classes.max() + 1)])
     covariances = [_covariance(values - means[classes]), _covariance(values)]
     if changed is not None:
-        copies = np.concatenate([np.concatenate(list(copy), axis=1) for copy in changed.pooled])
-        moved = ((copies - centre) * factor) @ axes
+        # One copy at a time: all of them in double precision would take several times the memory of the features.
+        moved = np.concatenate(
+            [((np.concatenate(list(copy), axis=1) - centre) * factor) @ axes for copy in changed.pooled]
+        )
         groups = np.tile(classes, len(changed.pooled)) * (changed.kinds.max() + 1) + changed.kinds.ravel()
         _, groups, counts = np.unique(groups, return_inverse=True, return_counts=True)
         centres_moved = np.stack([moved[groups == number].mean(axis=0) for number in range(len(counts))])

@@ -59,6 +59,7 @@ _KINDS = (
     (_Strengths("noise", 1, 18),),
     (_Strengths("JPEG compression", 15, 80),),
 )
+KINDS = len(_KINDS)
 
 
 @dataclass(frozen=True, slots=True)

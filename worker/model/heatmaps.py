@@ -49,7 +49,7 @@ class HeatmapDecoder:
         """
         down = _interpolation(self.height_px, len(heatmap), self.grid.first_px[0], self.grid.step_px[0])
         across = _interpolation(self.width_px, heatmap.shape[1], self.grid.first_px[1], self.grid.step_px[1])
-        large = down @ heatmap @ across.T
+        large: Heatmap = np.asarray(down @ heatmap @ across.T, np.float32)
         return _unit_range(large) if self.kind == "activation" else large
 
     def locate(
@@ -114,7 +114,7 @@ def _interpolation(length_px: int, cells: int, first_px: float, step_px: float) 
     """Return weights, [length_px, cells], that interpolate between cells, constant beyond the outer ones."""
     at = np.clip((np.arange(length_px) - first_px) / step_px, 0, cells - 1)
     distance = np.abs(at[:, np.newaxis] - np.arange(cells))
-    weights = np.maximum(1 - distance, 0).astype(np.float32)
+    weights: NDArray[np.float32] = np.maximum(1 - distance, 0).astype(np.float32)
     weights.flags.writeable = False  # it is shared
     return weights
 

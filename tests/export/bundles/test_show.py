@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Literal
 
@@ -7,10 +8,10 @@ import pytest
 
 from stripwatch.export.bundles.show import as_json, change_rows, facts, limit_rows, outcome, read_card
 from stripwatch.worker.contracts.model.camera_limits import CameraLimit
-from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures, WithstoodChange
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.contracts.model_record import BoxSpec, DetectedShare, NoveltyFigures, WithstoodChange
+from stripwatch.worker.model.bundle import Manifest, read_bundle
 from tests.printed import as_printed, next_steps
-from tests.tiny import TINY_REFERENCE, tiny_contract, write_bundle
+from tests.tiny import TINY_REFERENCE, mapped_contract, tiny_contract, write_bundle
 
 pytestmark = pytest.mark.training
 
@@ -104,6 +105,22 @@ def test_shows_the_camera_conditions_of_the_model(tmp_path: Path) -> None:
     ]
     assert "camera condition of this model" in as_printed(outcome(card), 250)
     assert as_json(card)["camera_limits"]["noisy"]["fails_at"] == 8
+
+
+@pytest.mark.parametrize(
+    ("manifest", "text"),
+    [
+        (tiny_contract(), "none, because the positions of defects are not known"),
+        (mapped_contract(box_threshold=0.6), "regions of the heatmap with a value of 0.6 or more"),
+        (
+            mapped_contract(boxes=BoxSpec(0.45, 0.5, 0.01, [])),
+            "predicted by the model; certainty of 0.45 or more (score of the cell times quality of its box)",
+        ),
+    ],
+)
+def test_shows_where_boxes_come_from(tmp_path: Path, manifest: Manifest, text: str) -> None:
+    card = read_card(read_bundle(write_bundle(tmp_path / "a.onnx")))
+    assert facts(replace(card, bundle=replace(card.bundle, manifest=manifest)))["boxes"] == text
 
 
 def test_an_anomaly_model_needs_no_novelty_score(tmp_path: Path) -> None:

@@ -54,9 +54,12 @@ def strong_copy_name(features: str, version: int, copy: int, shared: bool) -> st
     return f"{features.removesuffix('.npy')}-copy-{identity}.npy"
 
 
-def keepable(model: keras.Model, frames: int) -> bool:
-    """Return whether the features of this many frames take at most 4 GB, so that an ordinary machine can hold them."""
-    return 4 * frames * int(np.prod(model.output_shape[1:])) <= _BYTES_MAX
+def keepable(model: keras.Model, frames: int, further: int = 0) -> bool:
+    """Return whether the features of this many frames take at most 4 GB, so that an ordinary machine can hold them.
+
+    further: features of a frame that are held besides those of the model.
+    """
+    return 4 * frames * (int(np.prod(model.output_shape[1:])) + further) <= _BYTES_MAX
 
 
 def write_features(path: Path, batches: Iterable[Features], shape: Sequence[int]) -> None:

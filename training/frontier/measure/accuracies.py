@@ -1,6 +1,7 @@
 """First step of a search: the accuracy of every cut of every pass, cheap passes first."""
 
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -12,7 +13,12 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.relative_distance import Array
 from stripwatch.training.frontier.measure.cuts import Cut, describe_cuts
 from stripwatch.training.frontier.measure.heads import FoldHeads, find_right
-from stripwatch.training.frontier.measure.pooled_features import build_for, compute_features, pool_cuts
+from stripwatch.training.frontier.measure.pooled_features import (
+    CutFeatures,
+    build_for,
+    compute_features,
+    pool_cuts,
+)
 from stripwatch.training.frontier.measure.search_context import SearchContext
 from stripwatch.training.frontier.plan.budget import Budget
 from stripwatch.training.frontier.plan.candidates import Candidate, Pass, plan_passes, size_ladder
@@ -96,13 +102,13 @@ def _scored(context: SearchContext, source: Pass, cut: Cut, scores: Array) -> Sc
 def _score_pass(context: SearchContext, source: Pass) -> PassResult[list[Scored]]:
     """Compute the features of a pass, score its cuts from the last to the first, and store the results."""
     started, key = time.monotonic(), context.pass_key(source)
-    cuts, columns = features_of(context, source)
-    targets, labels = context.frames.subset.targets, len(context.frames.dataset.labels)
+    cuts, features = features_of(context, source)
+    labels = len(context.frames.dataset.labels)
     found: list[tuple[Cut, Scored]] = []
     task = context.progress.add_task(f"heads of {source.title}", total=len(cuts))
-    for cut, features in reversed(list(zip(cuts, columns, strict=True))):
-        heads = FoldHeads.fit(features, targets, context.frames.folds, context.frames.task, context.settings.seed)
-        found.append((cut, _scored(context, source, cut, heads.scores(features, labels))))
+    for cut in reversed(cuts):
+        scores = fit_heads(context, features, cut).scores(features.of(cut), labels)
+        found.append((cut, _scored(context, source, cut, scores)))
         context.progress.advance(task)
         if _hopeless([scored for _, scored in found]):
             break
@@ -123,18 +129,33 @@ def _hopeless(found: list[Scored]) -> bool:
     return len(found) > _CUTS_FAR and all(each.accuracy < least for each in found[-_CUTS_FAR:])
 
 
-def features_of(context: SearchContext, source: Pass) -> tuple[list[Cut], list[Array]]:
-    """Return the cuts of a pass and their pooled features, float32 [n, c] each, computed or as stored."""
+def fit_heads(context: SearchContext, features: CutFeatures, cut: Cut) -> FoldHeads:
+    """Fit the heads of a cut."""
+    frames = context.frames
+    data = (frames.subset.targets, frames.folds, frames.task, context.settings.seed)
+    return FoldHeads.fit(features.of(cut), features.widths(cut), *data)
+
+
+class FeaturesRecord(msgspec.Struct, frozen=True):
+    """Stored facts of the features of a pass. names: as in CutFeatures."""
+
+    cuts: list[Cut]
+    names: dict[str, list[str]]
+
+
+def features_of(context: SearchContext, source: Pass) -> tuple[Sequence[Cut], CutFeatures]:
+    """Return the cuts of a pass and their pooled features, computed or as stored."""
     key = context.pass_key(source)
     stored = context.store.read_arrays("features", key)
-    known = context.store.read_record("cuts-of", key, list[Cut])
+    known = context.store.read_record("cuts-of", key, FeaturesRecord)
     if stored is not None and known is not None:
-        return known, [stored[cut.layer] for cut in known]
+        return known.cuts, CutFeatures(stored, known.names)
     spec = source.spec(context.frames.bit_depth)
-    cuts, model = pool_cuts(source, build_for(source), spec.channels)
+    pooling = pool_cuts(source, build_for(source), spec.channels)
     task = context.progress.add_task(f"features of {source.title}", total=len(context.frames.frames))
-    columns = compute_features(model, context.frames.subset, spec, lambda count: context.progress.advance(task, count))
-    arrays: dict[str, NDArray[Any]] = {cut.layer: each for cut, each in zip(cuts, columns, strict=True)}
-    context.store.write_arrays("features", key, arrays)
-    context.store.write_record("cuts-of", key, cuts)
-    return cuts, columns
+    features = compute_features(
+        pooling, context.frames.subset, spec, lambda count: context.progress.advance(task, count)
+    )
+    context.store.write_arrays("features", key, features.pooled)
+    context.store.write_record("cuts-of", key, FeaturesRecord(list(pooling.cuts), pooling.names))
+    return pooling.cuts, features

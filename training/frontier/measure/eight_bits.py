@@ -15,7 +15,7 @@ from stripwatch.export.convert.accuracy_gate import LIMITS, measure_fidelity, vi
 from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.runs.relative_distance import Array
-from stripwatch.training.frontier.measure.accuracies import Scored, features_of
+from stripwatch.training.frontier.measure.accuracies import Scored, features_of, fit_heads
 from stripwatch.training.frontier.measure.graphs import (
     FEATURES_NAME,
     cut_backbone,
@@ -117,10 +117,8 @@ def _store_graph(
 
 
 def _heads(context: SearchContext, candidate: Candidate) -> FoldHeads:
-    cuts, columns = features_of(context, candidate.source)
-    features = next(each for cut, each in zip(cuts, columns, strict=True) if cut.name == candidate.cut)
-    frames = context.frames
-    return FoldHeads.fit(features, frames.subset.targets, frames.folds, frames.task, context.settings.seed)
+    cuts, features = features_of(context, candidate.source)
+    return fit_heads(context, features, next(cut for cut in cuts if cut.name == candidate.cut))
 
 
 def _read(files: Sequence[Path], spec: DecodeSpec) -> Pixels:

@@ -14,10 +14,12 @@ from stripwatch.export.runs.relative_distance import RelativeDistance
 from stripwatch.training.frontier.measure.cuts import find_cuts
 from stripwatch.training.frontier.plan.candidates import Candidate
 from stripwatch.training.networks.catalog import find_network
-from stripwatch.training.networks.classifier import build_classifier
+from stripwatch.training.networks.classifier import Classifier, build_classifier
 from stripwatch.training.networks.heads import OutputSpec
+from stripwatch.training.networks.joined_maps import join_maps
 from stripwatch.training.novelty.components import AXES_MAX
 from stripwatch.training.novelty.taps import Taps, choose_taps
+from stripwatch.training.stress.random_changes import KINDS
 from stripwatch.worker.images.decode_spec import Pixels
 
 FEATURES_NAME = "features"
@@ -44,9 +46,7 @@ def worker_graph(candidate: Candidate, backbone: keras.Model, spec: GraphSpec) -
 
     backbone: of the candidate. Raises ExportRejectedError if a layer cannot be converted.
     """
-    network = find_network(candidate.source.choice.network)
-    channels = 3 if candidate.source.decode.startswith("rgb") else 1
-    whole = build_classifier(network, backbone, spec.outputs, _DROPOUT, True, "gap", channels).whole
+    whole = _classifier(candidate, backbone, spec.outputs).whole
     detector = _any_detector(choose_taps(backbone), spec.outputs.labels) if spec.novelty else None
     proto = to_onnx(exported_view(whole, "gap", detector), view_outputs("gap", detector))
     return proto, backbone_name(whole)
@@ -54,10 +54,16 @@ def worker_graph(candidate: Candidate, backbone: keras.Model, spec: GraphSpec) -
 
 def features_graph(candidate: Candidate, backbone: keras.Model) -> tuple[onnx.ModelProto, str]:
     """Return a graph from frames to the pooled features of a candidate, and the name of its backbone layer."""
-    network = find_network(candidate.source.choice.network)
-    channels = 3 if candidate.source.decode.startswith("rgb") else 1
-    features = build_classifier(network, backbone, OutputSpec(2), _DROPOUT, True, "gap", channels).features
+    features = _classifier(candidate, backbone, OutputSpec(2)).features
     return to_onnx(features, [FEATURES_NAME]), backbone_name(features)
+
+
+def _classifier(candidate: Candidate, backbone: keras.Model, outputs: OutputSpec) -> Classifier:
+    """Return the classifier that `fit` builds by default."""
+    channels = 3 if candidate.source.decode.startswith("rgb") else 1
+    joined = join_maps(backbone, choose_taps(backbone).names)
+    network = find_network(candidate.source.choice.network)
+    return build_classifier(network, joined, outputs, _DROPOUT, True, "gap", channels)
 
 
 def eight_bit_rungs(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:
@@ -66,13 +72,16 @@ def eight_bit_rungs(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Qu
 
 
 def _any_detector(taps: Taps, labels: int) -> NoveltyDetector:
-    """Return a detector of the largest size with random numbers. The time it takes does not depend on them."""
+    """Return a detector of the largest size with random numbers. The time it takes does not depend on them.
+
+    Each label has a mean of unchanged frames and one for each kind of change.
+    """
     rng = np.random.default_rng(0)
-    axes = min(AXES_MAX, taps.features)
+    axes, means = min(AXES_MAX, taps.features), labels * (1 + KINDS)
 
     def some(*shape: int) -> np.ndarray:
         return rng.normal(size=shape).astype(np.float32)
 
-    parts = (some(taps.features), some(taps.features, 2 * axes), some(taps.features, labels), some(labels))
+    parts = (some(taps.features), some(taps.features, 2 * axes), some(taps.features, means), some(means))
     one = np.ones(1, np.float32)
     return NoveltyDetector(taps.names, taps.statistics, RelativeDistance(*parts, one, one))

@@ -1,6 +1,8 @@
 """Pooled features of all cuts of a backbone, computed in one pass over all frames."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -11,11 +13,42 @@ from stripwatch.training.frontier.plan.candidates import Pass
 from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import frames_to_network
+from stripwatch.training.networks.joined_maps import earlier_maps, pooled_range
+from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import Subset
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 _BATCH = 32
+
+
+@dataclass(frozen=True, slots=True)
+class CutFeatures:
+    """Pooled features of all cuts of a backbone, those that the head `gap` of `fit` reads with several maps.
+
+    Cuts share maps, so each pooled map is kept once. pooled: float32 [n, c] by name. names: of the pooled maps of each
+    cut, by its layer: its own map first, then the earlier ones.
+    """
+
+    pooled: dict[str, Array]
+    names: dict[str, list[str]]
+
+    def of(self, cut: Cut) -> Array:
+        """Return the features of a cut, float32 [n, f]."""
+        return np.concatenate([self.pooled[name] for name in self.names[cut.layer]], axis=1)
+
+    def widths(self, cut: Cut) -> list[int]:
+        """Return the number of features of each map of a cut."""
+        return [self.pooled[name].shape[1] for name in self.names[cut.layer]]
+
+
+@dataclass(frozen=True, slots=True)
+class CutPooling:
+    """A model from frames to the pooled maps of all cuts, by name. names: as in CutFeatures."""
+
+    cuts: Sequence[Cut]
+    names: dict[str, list[str]]
+    model: keras.Model
 
 
 def build_for(source: Pass) -> keras.Model:
@@ -25,28 +58,42 @@ def build_for(source: Pass) -> keras.Model:
     return build_backbone(find_network(choice.network), (*source.size, 3), choice.alpha, choice.weights, choice.cut)
 
 
-def pool_cuts(source: Pass, backbone: keras.Model, channels: int) -> tuple[list[Cut], keras.Model]:
-    """Return the cuts of a backbone, and a model from frames to their pooled features, float32 [n, c] each.
+def pool_cuts(source: Pass, backbone: keras.Model, channels: int) -> CutPooling:
+    """Return the cuts of a backbone and their pooling, which is that of the head `gap`.
 
-    channels: of the frames; 1 for grey. Pooling is that of the head `gap`.
+    channels: of the frames; 1 for grey.
     """
     cuts = find_cuts(backbone, source.choice.cut)
-    maps = [backbone.get_layer(cut.layer).output for cut in cuts]
-    pooled = keras.Model(backbone.inputs, [keras.ops.mean(each, axis=(1, 2)) for each in maps])
+    pooled: dict[str, Any] = {}
+    names = {}
+    for cut in cuts:
+        part = keras.Model(backbone.inputs, backbone.get_layer(cut.layer).output)
+        means = _means(part)
+        pooled |= means
+        names[cut.layer] = list(means)
+    outputs = keras.Model(backbone.inputs, pooled)
     frames, pixels = frames_to_network(find_network(source.choice.network), source.size, channels)
-    return cuts, keras.Model(frames, pooled(pixels))
+    return CutPooling(cuts, names, keras.Model(frames, outputs(pixels)))
+
+
+def _means(backbone: keras.Model) -> dict[str, Any]:
+    """Return the mean of the backbone's own map, and those of earlier maps over the cells that are joined to it."""
+    means = {}
+    size = backbone.output.shape[1:3]
+    for cells in [backbone.output, *earlier_maps(backbone, choose_taps(backbone).names)]:
+        rows, columns = (pooled_range(*each) for each in zip(cells.shape[1:3], size, strict=True))
+        name = f"{cells._keras_history[0].name} {rows} {columns}"
+        means[name] = keras.ops.mean(cells[:, slice(*rows), slice(*columns)], axis=(1, 2))
+    return means
 
 
 def compute_features(
-    model: keras.Model, part: Subset, spec: DecodeSpec, on_frames: Callable[[int], None]
-) -> list[Array]:
-    """Return the features of all frames, float32 [n, c] for each output of the model.
-
-    on_frames: called after each batch with its number of frames.
-    """
-    rows: list[Sequence[Array]] = []
+    pooling: CutPooling, part: Subset, spec: DecodeSpec, on_frames: Callable[[int], None]
+) -> CutFeatures:
+    """Return the features of all frames. on_frames: called after each batch with its number of frames."""
+    rows: list[dict[str, Array]] = []
     for batch, _ in read_batches(part, spec, _BATCH):
-        found = model.predict_on_batch(batch)
-        rows.append(found if isinstance(found, list | tuple) else [found])
+        rows.append(pooling.model.predict_on_batch(batch))
         on_frames(len(batch))
-    return [np.concatenate(column).astype(np.float32) for column in zip(*rows, strict=True)]
+    pooled = {name: np.concatenate([row[name] for row in rows]).astype(np.float32) for name in rows[0]}
+    return CutFeatures(pooled, pooling.names)

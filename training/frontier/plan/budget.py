@@ -1,7 +1,9 @@
-"""Time budget of a search."""
+"""Limits of a search: its time budget, and how many images it uses."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+FRAMES_MAX = 10_000  # of a larger data set, so that the time of a search stays bounded
 
 
 @dataclass(frozen=True, slots=True)

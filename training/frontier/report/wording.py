@@ -163,9 +163,9 @@ def _limits(result: FrontierResult) -> list[str]:
     chosen = result.selected_accuracy
     return [
         f"Accuracy: {result.folds}-fold cross-validation; near duplicates and images of one coil stay in one fold. The "
-        "heads are logistic regressions on the last feature map of the frozen network. The head that `fit` fits is "
-        "also linear, but reads several maps and learns from changed copies of the frames, with another optimizer. So "
-        "the accuracy of the run can differ, above all for early cuts: evaluate it.",
+        "heads are logistic regressions on the feature maps that the head of `fit` reads. That head is linear too, but "
+        "also learns from changed copies of the frames, with another optimizer. So the accuracy of the run can differ: "
+        "evaluate it.",
         f"The best of many candidates owes part of its accuracy to luck. If the choice by --within "
         f"{result.within_points:g} is repeated on resampled frames and scored on frames that took no part in it, the "
         f"accuracy is {chosen.value:.2%} (95 % interval {chosen.low:.2%} to {chosen.high:.2%}).",

@@ -5,17 +5,16 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
-import typer
 
+from stripwatch.export.convert import cli_options as options
 from stripwatch.export.runs.cli_options import BundleArgument, MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.progress import duration
-from stripwatch.worker.model.bundle import Precision
 
 if TYPE_CHECKING:
     from stripwatch.export.convert.export_run import Exported
@@ -23,86 +22,19 @@ if TYPE_CHECKING:
 
 def run(
     folder: RunFolder,
-    out: Annotated[Path, typer.Option(help="Bundle file to write. An existing file is never overwritten.")],
-    name: Annotated[
-        str | None, typer.Option(help="Model name. Default: data folder and network, joined by a hyphen.")
-    ] = None,
-    version: Annotated[str, typer.Option(help="Model version.")] = "1",
-    golden: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Number of golden frames. Default: two per label, at most twelve, but never fewer than one per label.",
-        ),
-    ] = None,
+    out: options.NewBundle,
+    name: options.ModelName = None,
+    version: options.ModelVersion = "1",
+    golden: options.GoldenFrames = None,
     data: MovedData = None,
-    precision: Annotated[
-        Precision,
-        typer.Option(
-            "--precision",
-            help="Numeric precision of the bundle. fp16 and int8 are smaller, and faster on devices that support them.",
-        ),
-    ] = "fp32",
-    agreement_min: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Minimum share of validation frames with the same predicted labels as Keras. "
-            "Default: 1 for fp32, 0.995 for fp16, 0.98 for int8.",
-        ),
-    ] = None,
-    score_difference_max: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Maximum difference of any score from Keras. Default: 0.00005 for fp32, 0.2 for fp16, 0.5 for int8.",
-        ),
-    ] = None,
-    accuracy_drop_max: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=100,
-            help="Maximum loss of accuracy, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
-        ),
-    ] = None,
-    f1_drop_max: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=100,
-            help="Maximum loss of macro-F1, in percentage points. Default: 0 for fp32, 0.1 for fp16, 0.5 for int8.",
-        ),
-    ] = None,
-    novelty_agreement_min: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Minimum share of validation frames that both or neither of Keras and the bundle call novel. "
-            "Default: 1 for fp32, 0.995 for fp16, 0.98 for int8.",
-        ),
-    ] = None,
-    false_alarm_rise_max: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=100,
-            help="Maximum rise of the share of validation frames that are called novel, in percentage points. "
-            "Default: 0 for fp32, 0.5 for fp16, 1 for int8.",
-        ),
-    ] = None,
-    box_agreement_min: Annotated[
-        float | None,
-        typer.Option(
-            min=0,
-            max=1,
-            help="Minimum share of validation frames with a defect whose best predicted box overlaps that of Keras by "
-            "half or more. Default: 0.99 for fp32, 0.98 for fp16, 0.9 for int8.",
-        ),
-    ] = None,
+    precision: options.PrecisionOption = "fp32",
+    agreement_min: options.AgreementMin = None,
+    score_difference_max: options.ScoreDifferenceMax = None,
+    accuracy_drop_max: options.AccuracyDropMax = None,
+    f1_drop_max: options.F1DropMax = None,
+    novelty_agreement_min: options.NoveltyAgreementMin = None,
+    false_alarm_rise_max: options.FalseAlarmRiseMax = None,
+    box_agreement_min: options.BoxAgreementMin = None,
     json_file: JsonFile = None,
 ) -> None:
     """Export a run to a bundle after checking that ONNX Runtime reproduces the Keras scores.

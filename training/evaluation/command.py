@@ -1,16 +1,16 @@
 """Command `stripwatch train evaluate`."""
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 from rich.table import Table
 
 from stripwatch.export.results.run_evaluation import Evaluation, Interval, total
 from stripwatch.export.runs.cli_options import MovedData, RunFolder
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BoxesFormat, LeaveOneOut, StressFrames, TestLayout, Unknown
+from stripwatch.training.evaluation import cli_options as options
 from stripwatch.worker.common.terminal.facts import as_text, interval_text
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.tables import numbers_table
@@ -19,37 +19,16 @@ from stripwatch.worker.common.terminal.tables import numbers_table
 def evaluate(
     run: RunFolder,
     data: MovedData = None,
-    test: Annotated[
-        Path | None,
-        typer.Option(help="Folder of test images to measure on. Default: the validation frames of the run."),
-    ] = None,
+    test: options.TestImages = None,
     test_layout: TestLayout = "auto",
-    recall: Annotated[
-        float | None,
-        typer.Option(
-            min=0.01,
-            max=1,
-            help="Recall that the `unsure` threshold of each label must reach. Default: choose the best F1 instead.",
-        ),
-    ] = None,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(
-            help="Boxes, polygons or masks for measuring localization: a folder with annotation files, or one file. "
-            "Default: those that fit used."
-        ),
-    ] = None,
+    recall: options.Recall = None,
+    boxes: options.Boxes = None,
     boxes_format: BoxesFormat = "auto",
     unknown: Unknown = None,
     leave_one_out: LeaveOneOut = True,
-    cache: Annotated[
-        Path | None,
-        typer.Option(help="Folder in which the features of all frames are kept for later evaluations."),
-    ] = None,
+    cache: options.Cache = None,
     stress_frames: StressFrames = 100,
-    out: Annotated[
-        Path | None, typer.Option(help="Folder for report.html and its plots. Default: RUN/evaluation.")
-    ] = None,
+    out: options.ReportFolder = None,
     json_file: JsonFile = None,
 ) -> None:
     """Evaluate a finished run: accuracy, calibration and thresholds, with plots and an HTML report.

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
 from stripwatch.training.datasets.cli_options import BitDepth, CleanLabel, Data, Layout, MergeLabels, TaskOption
+from stripwatch.training.experiments import frontier_options as options
 from stripwatch.training.experiments.commands import ClassCommand, Folds
 from stripwatch.training.fitting.cli_options import NoNovelty
 from stripwatch.training.frontier.plan.budget import FRAMES_MAX
@@ -26,83 +24,22 @@ if TYPE_CHECKING:
 
 def frontier(
     data: Data,
-    out: Annotated[
-        Path,
-        typer.Option(
-            help="Folder for report.html, frontier.json, frontier.csv, frontier.png and the run of the recommended "
-            "model. Run again with the same folder to continue, or with other goals to use its measurements again."
-        ),
-    ],
-    networks: Annotated[
-        list[str],
-        typer.Option(
-            "--network",
-            metavar="[NAME=]NETWORK[:KEY=VALUE,...]",
-            help="Network to search, with the keys alpha, weights and cut as the options of fit, such as "
-            "mobilenet:alpha=0.25,weights=FILE. A cut is the last layer that the weights file has. Repeatable.",
-        ),
-    ],
-    within: Annotated[
-        float,
-        typer.Option(
-            min=0, max=100, help="Percentage points that the recommended model may be below the most accurate one."
-        ),
-    ] = 0.5,
-    cameras: Annotated[
-        str | None,
-        typer.Option(
-            help="Cameras to inspect, such as '12 x 30 fps 256x1600'. The most accurate model that keeps up with them "
-            "is recommended."
-        ),
-    ] = None,
-    frames_per_second: Annotated[
-        float | None,
-        typer.Option(min=0.001, help="Frames per second to inspect, of the size of the data set. See --cameras."),
-    ] = None,
-    cores: Annotated[
-        int | None, typer.Option(min=1, help="Number of cores for --cameras. Default: those of this machine.")
-    ] = None,
-    utilisation: Annotated[
-        float,
-        typer.Option(
-            min=0.01,
-            max=1,
-            help="Share of the cores that is planned; the rest lets a worker catch up after an interruption.",
-        ),
-    ] = 0.7,
-    other_ms: Annotated[
-        float,
-        typer.Option(
-            min=0,
-            help="Processor time per frame, in ms, of what a worker does besides decoding and inference, such as "
-            "reading from Kafka and publishing results. Used for --cameras.",
-        ),
-    ] = OTHER_MS,
-    budget_minutes: Annotated[
-        float,
-        typer.Option(min=0.1, help="Time for the search in minutes, without the fit of the recommended model."),
-    ] = 60,
-    sizes: Annotated[
-        str,
-        typer.Option(
-            metavar="HxW,...", help="Input sizes to try. Default: up to the size that each network was published with."
-        ),
-    ] = "",
-    int8: Annotated[
-        bool, typer.Option("--int8/--no-int8", help="Also try 8-bit versions of the best candidates.")
-    ] = True,
+    out: options.FrontierFolder,
+    networks: options.SearchedNetworks,
+    within: options.WithinPoints = 0.5,
+    cameras: options.RequiredCameras = None,
+    frames_per_second: options.FramesPerSecond = None,
+    cores: options.Cores = None,
+    utilisation: options.Utilisation = 0.7,
+    other_ms: options.OtherMs = OTHER_MS,
+    budget_minutes: options.BudgetMinutes = 60,
+    sizes: options.InputSizes = "",
+    int8: options.TryInt8 = True,
     no_novelty: NoNovelty = False,
-    fit: Annotated[bool, typer.Option("--fit/--no-fit", help="Fit the recommended model at the end.")] = True,
-    images_max: Annotated[
-        int,
-        typer.Option(
-            min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
-        ),
-    ] = FRAMES_MAX,
+    fit: options.FitWinner = True,
+    images_max: options.ImagesMax = FRAMES_MAX,
     folds: Folds = 5,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the folds, of the resampling, and of the fit at the end.")
-    ] = 0,
+    seed: options.SearchSeed = 0,
     layout: Layout = "auto",
     task: TaskOption = "multiclass",
     clean_label: CleanLabel = None,

@@ -1,4 +1,4 @@
-"""Options of `stripwatch train fit` with long descriptions."""
+"""Options of `stripwatch train fit`."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -19,6 +19,17 @@ DataFolders = Annotated[
 ]
 RecipeName = Literal["default", "paper-baseline"]
 
+Network = Annotated[str, typer.Option(help=f"Backbone network: {NETWORKS}.")]
+NewRunFolder = Annotated[Path, typer.Option(help="Run folder to create.")]
+Alpha = Annotated[float, typer.Option(min=0.05, max=2, help="Width multiplier, for networks that have one.")]
+Batch = Annotated[int, typer.Option(min=1, help="Number of frames per training step.")]
+Seed = Annotated[
+    int, typer.Option(min=0, help="Random seed of the split, the initial weights and the order of the frames.")
+]
+EarlierSplit = Annotated[
+    Path | None, typer.Option(help="run.json of an earlier run whose split is used. Default: a new split.")
+]
+Dropout = Annotated[float, typer.Option(min=0, max=0.9, help="Dropout rate of the head.")]
 Cut = Annotated[
     str,
     typer.Option(

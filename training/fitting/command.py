@@ -3,10 +3,9 @@
 import re
 from dataclasses import fields
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any
 
 import msgspec
-import typer
 
 from stripwatch.export.runs.claim_folder import is_interrupted
 from stripwatch.export.runs.lazy_imports import load_tensorflow, require
@@ -25,39 +24,48 @@ from stripwatch.training.fitting.fit_settings import FitSettings, as_paper_basel
 from stripwatch.training.fitting.training_defaults import FINE_TUNE_RATE
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
+from stripwatch.worker.common.terminal.examples import with_examples
 from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
 from stripwatch.worker.common.terminal.progress import duration
 
+_EXAMPLES = """\
+  stripwatch train fit --data images/ --clean-label clean --network mobilenet --alpha 0.25 \\
+    --weights imagenet --epochs 10 --out runs/first
+  stripwatch train fit --data images/ --clean-label clean --network xception \\
+    --cut before:block14_sepconv1 --fine-tune 10 --augment --out runs/second
+  stripwatch train fit --data images/ --clean-label clean --network inceptionv3 --cut mixed7 \\
+    --head dense --boxes annotations/ --out runs/where
+  stripwatch train fit --data images/ --data review/ --clean-label clean --network mobilenet \\
+    --out runs/next
+"""
 
+
+@with_examples(_EXAMPLES)
 def fit(
     data: options.DataFolders,
-    network: Annotated[str, typer.Option(help=f"Backbone network: {options.NETWORKS}.")],
-    out: Annotated[Path, typer.Option(help="Run folder to create.")],
+    network: options.Network,
+    out: options.NewRunFolder,
     layout: Layout = "auto",
-    alpha: Annotated[float, typer.Option(min=0.05, max=2, help="Width multiplier, for networks that have one.")] = 1.0,
+    alpha: options.Alpha = 1.0,
     weights: options.Weights = "imagenet",
     input_size: options.InputSize = "",
     decode: options.DecodeOption = "auto",
     bit_depth: BitDepth = None,
     levels: options.LevelsOption = "full",
     epochs: options.Epochs = None,
-    batch: Annotated[int, typer.Option(min=1, help="Number of frames per training step.")] = 32,
-    seed: Annotated[
-        int, typer.Option(min=0, help="Random seed of the split, the initial weights and the order of the frames.")
-    ] = 0,
+    batch: options.Batch = 32,
+    seed: options.Seed = 0,
     val_share: ValShare = 0.2,
-    split: Annotated[
-        Path | None, typer.Option(help="run.json of an earlier run whose split is used. Default: a new split.")
-    ] = None,
+    split: options.EarlierSplit = None,
     keep: options.KeepOption = "best",
     clean_label: CleanLabel = None,
     merge_labels: MergeLabels = False,
     augment: options.Augment = False,
     augment_copies: options.AugmentCopies = None,
     copy_changes: options.CopyChanges = None,
-    dropout: Annotated[float, typer.Option(min=0, max=0.9, help="Dropout rate of the head.")] = 0.2,
+    dropout: options.Dropout = 0.2,
     learning_rate: options.LearningRate = None,
     cut: options.Cut = "",
     head: options.HeadOption = "gap",
@@ -99,27 +107,21 @@ def fit(
     interrupted fit.
 
     Images of more than 36,000,000 bytes or pixels, the default limits of the worker, are an error.
-
-    \b
-    Example:
-      stripwatch train fit --data images/ --clean-label clean --network mobilenet --alpha 0.25 \\
-        --weights imagenet --epochs 10 --out runs/first
-      stripwatch train fit --data images/ --clean-label clean --network xception \\
-        --cut before:block14_sepconv1 --fine-tune 10 --augment --out runs/second
-      stripwatch train fit --data images/ --clean-label clean --network inceptionv3 --cut mixed7 \\
-        --head dense --boxes annotations/ --out runs/where
-      stripwatch train fit --data images/ --data review/ --clean-label clean --network mobilenet \\
-        --out runs/next
     """
     settings = settings_of(dict(locals()))
+    finish(_fit(settings), json_file)
+
+
+def _fit(settings: FitSettings) -> Outcome:
     with hint_if_interrupted(lambda: _how_to_continue(settings)):
         load_tensorflow()
         require("sklearn")
         from stripwatch.training.fitting.fit import fit as run_fit
 
         run = run_fit(settings)
+    out = settings.out
     summary = {"run": str(out), "epochs": 0 if run.anomaly else run.configuration.epochs, **_summary(run)}
-    finish(Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)]), json_file)
+    return Outcome(summary, _facts(out, run), next_steps=[command_text("train", "evaluate", out)])
 
 
 def settings_of(given: dict[str, Any]) -> FitSettings:

@@ -1,90 +1,27 @@
 """Command `stripwatch train collect`."""
 
-from pathlib import Path
-from typing import Annotated, Literal
-
-import typer
-
+from stripwatch.training.labeling import cli_options as options
 from stripwatch.worker.common.terminal.outcome import JsonFile, finish
-from stripwatch.worker.config.command_line.cli_options import (
-    SecurityConfig,
-    SecuritySet,
-    security_of,
-    servers_option,
-    topic_option,
-)
+from stripwatch.worker.config.command_line.cli_options import SecurityConfig, SecuritySet, security_of
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 
 
 @settings_as_options
 def collect(
-    out: Annotated[Path, typer.Option(help="Folder of collected frames. It is created, or new frames are added.")],
-    bootstrap_servers: Annotated[
-        str,
-        typer.Option(
-            help="Fetch new frames from these Kafka brokers: HOST:PORT[,HOST:PORT...].", callback=servers_option
-        ),
-    ] = "",
-    to: Annotated[
-        Literal["label-studio", "coco"] | None,
-        typer.Option(
-            "--to",
-            help="Hand the frames that need a label to a labelling tool, with the boxes and scores of the model.",
-        ),
-    ] = None,
-    from_: Annotated[
-        Path | None,
-        typer.Option(
-            "--from",
-            metavar="FILE",
-            help="Take labels and boxes back from an export of the tool: JSON or JSON-MIN of Label Studio, or COCO.",
-        ),
-    ] = None,
-    again: Annotated[
-        bool,
-        typer.Option(
-            "--again", help="With --to: include frames that the tool got before and that still have no label."
-        ),
-    ] = False,
-    image_url: Annotated[
-        str,
-        typer.Option(
-            metavar="URL",
-            help="With --to label-studio: address at which Label Studio finds the folder of images, up to the file "
-            "name. Default: its local files, with OUT as document root.",
-        ),
-    ] = "",
-    sorted_: Annotated[
-        bool,
-        typer.Option("--sorted", help="Accept the folders in _unsorted as labels, after you have sorted all frames."),
-    ] = False,
-    labels: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE", help="Take labels from a CSV file with the columns id and label."),
-    ] = None,
-    new_labels: Annotated[
-        bool, typer.Option("--new-labels", help="Also accept labels that the model does not know.")
-    ] = False,
-    frames_max: Annotated[int, typer.Option(min=0, help="Maximum number of new frames. 0 sets no limit.")] = 10_000,
-    no_defect: Annotated[
-        str,
-        typer.Option(
-            metavar="LABEL",
-            help="Label for frames that a person called not a defect on the live page, if their model has no label for "
-            "that, and with --from for frames without label and boxes. Without it, such frames are not used.",
-        ),
-    ] = "",
-    only_novel: Annotated[
-        bool,
-        typer.Option(
-            "--only-novel",
-            help="Fetch only novel frames, which the model was not trained on, and defects of an anomaly model.",
-        ),
-    ] = False,
-    review_topic: Annotated[
-        str, typer.Option(help="Kafka topic with the review frames.", callback=topic_option)
-    ] = topics.REVIEW,
+    out: options.CollectedFolder,
+    bootstrap_servers: options.FetchFrom = "",
+    to: options.HandTo = None,
+    from_: options.TakeFrom = None,
+    again: options.Again = False,
+    image_url: options.ImageUrl = "",
+    sorted_: options.Sorted = False,
+    labels: options.LabelsFile = None,
+    new_labels: options.NewLabels = False,
+    frames_max: options.NewFramesMax = 10_000,
+    no_defect: options.NoDefect = "",
+    only_novel: options.OnlyNovel = False,
+    review_topic: options.ReviewTopic = topics.REVIEW,
     config: SecurityConfig = None,
     security: SecuritySet = None,
     json_file: JsonFile = None,
@@ -136,9 +73,5 @@ def collect(
     if bootstrap_servers:
         client = ClientConfig(bootstrap_servers, security_of(config, security))
         fetch = FetchSettings(client, review_topic, frames_max, no_defect, only_novel)
-    steps = Steps(
-        *(out, fetch, to, again, image_url, from_, sorted_, labels, new_labels),
-        no_defect=no_defect,
-        only_novel=only_novel,
-    )
-    finish(steps.run(), json_file)
+    how = (again, image_url, from_, sorted_, labels, new_labels, no_defect, only_novel)
+    finish(Steps(out, fetch, to, *how).run(), json_file)

@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Any
 
-import typer
 from rich.table import Table
 
 from stripwatch.export.runs.lazy_imports import require
-from stripwatch.export.runs.run_folder import FitTask
 from stripwatch.training.datasets.cli_options import BitDepth, BoxesFormat, CleanLabel, Layout, MergeLabels, ValShare
 from stripwatch.training.preparation.finding_kinds import LEVELS
+from stripwatch.training.survey import cli_options as options
 from stripwatch.worker.common.errors import DataError
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.facts import as_text
@@ -24,49 +23,21 @@ if TYPE_CHECKING:
     from stripwatch.training.preparation.finding import Finding
     from stripwatch.training.survey.survey import Survey, SurveySettings
 
-FailOn = Literal["never", "error", "warning"]
-
 
 def survey(
-    data: Annotated[Path, typer.Argument(metavar="DATA", help="Data folder.")],
-    out: Annotated[
-        Path | None,
-        typer.Option(
-            help="Folder for survey.html, survey.json and one contact sheet per class. Default: write no files."
-        ),
-    ] = None,
+    data: options.DataArgument,
+    out: options.SurveyFolder = None,
     layout: Layout = "auto",
     merge_labels: MergeLabels = False,
-    boxes: Annotated[
-        Path | None,
-        typer.Option(help="Boxes, polygons or masks to check: a folder with annotation files, or one file."),
-    ] = None,
+    boxes: options.Boxes = None,
     boxes_format: BoxesFormat = "auto",
     bit_depth: BitDepth = None,
-    task: Annotated[
-        FitTask | None,
-        typer.Option(
-            "--task",
-            help="Kind of model that the data are for. Default: multilabel if an image has several labels, else "
-            "multiclass.",
-        ),
-    ] = None,
+    task: options.TaskOption = None,
     clean_label: CleanLabel = None,
     val_share: ValShare = 0.2,
-    split: Annotated[
-        Path | None, typer.Option(help="run.json of a run whose split is checked. Default: the split that fit makes.")
-    ] = None,
-    test: Annotated[
-        Path | None, typer.Option(help="Folder of test images that should not be like images of the data set.")
-    ] = None,
-    fail_on: Annotated[
-        FailOn,
-        typer.Option(
-            "--fail-on",
-            help="End with exit code 7 if there are findings of this level or a worse one. never: end with 0 whatever "
-            "the survey finds.",
-        ),
-    ] = "never",
+    split: options.Split = None,
+    test: options.TestImages = None,
+    fail_on: options.FailOnOption = "never",
     json_file: JsonFile = None,
 ) -> None:
     """Report on a data set: class balance, image sizes, duplicates, unreadable files, and everything to correct.
@@ -111,7 +82,7 @@ def _counts(findings: list[Finding]) -> str:
     return ", ".join(f"{counts[level]} {level}{'' if counts[level] == 1 else 's'}" for level in LEVELS)
 
 
-def _fail(findings: list[Finding], fail_on: FailOn) -> None:
+def _fail(findings: list[Finding], fail_on: options.FailOn) -> None:
     """Raise DataError if there are findings of the level or a worse one."""
     if fail_on == "never":
         return

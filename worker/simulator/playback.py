@@ -4,9 +4,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
-
-import typer
+from typing import Any
 
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.broker.producers import open_frame_producer
@@ -17,18 +15,6 @@ from stripwatch.worker.common.terminal.file_counts import FileCounts, with_count
 from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.simulator.cameras import CapturedFrame, SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender, open_sent_file
-
-Cameras = Annotated[int, typer.Option(min=1, max=1000, help="Number of cameras, named top-1, top-2, ...")]
-Rate = Annotated[float, typer.Option(min=0, help="Frames per second per camera. 0 is as fast as possible.")]
-Seconds = Annotated[float, typer.Option(min=0, help="Stop after this many seconds. 0 sets no limit.")]
-SentPath = Annotated[
-    Path | None,
-    typer.Option(
-        "--sent",
-        metavar="FILE",
-        help="Write a JSON line per frame acknowledged by the broker. The file is named FILE.part until the run ends.",
-    ),
-]
 
 
 def play_on_kafka(

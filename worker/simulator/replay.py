@@ -2,9 +2,6 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated
-
-import typer
 
 from stripwatch.worker.broker.connection import ClientConfig
 from stripwatch.worker.common.errors import InputError
@@ -24,8 +21,9 @@ from stripwatch.worker.config.command_line.cli_options import (
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
 from stripwatch.worker.images.image_files import ImageFolder, content_type_of, list_images
+from stripwatch.worker.simulator import cli_options as options
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka, sent_outcome
+from stripwatch.worker.simulator.playback import play_on_kafka, sent_outcome
 
 
 class Playback:
@@ -81,16 +79,14 @@ def find_images(root: Path) -> ImageFolder:
 def replay(
     folder: ImageFolderArgument,
     bootstrap_servers: BootstrapServers,
-    cameras: Cameras = 4,
-    rate: Rate = 10.0,
-    coil: Annotated[str, typer.Option(help="Coil id of all frames.")] = "C0001",
-    mm_per_frame: Annotated[
-        float, typer.Option(min=0, help="Distance in mm that the strip moves between two frames of a camera.")
-    ] = 1000.0,
-    loop: Annotated[bool, typer.Option("--loop", help="Repeat the folder until stopped.")] = False,
-    seconds: Seconds = 0.0,
+    cameras: options.Cameras = 4,
+    rate: options.Rate = 10.0,
+    coil: options.Coil = "C0001",
+    mm_per_frame: options.StripMmPerFrame = 1000.0,
+    loop: options.Loop = False,
+    seconds: options.Seconds = 0.0,
     topic: FramesTopic = topics.FRAMES,
-    sent: SentPath = None,
+    sent: options.SentPath = None,
     config: SecurityConfig = None,
     security: SecuritySet = None,
     json_file: JsonFile = None,

@@ -5,10 +5,9 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Annotated
+from typing import Any
 
 import numpy as np
-import typer
 
 from stripwatch.worker.broker.admin import require_topic
 from stripwatch.worker.broker.connection import ClientConfig
@@ -21,32 +20,18 @@ from stripwatch.worker.config.command_line.cli_options import (
     SecurityConfig,
     SecuritySet,
     security_of,
-    servers_option,
 )
 from stripwatch.worker.config.command_line.setting_options import settings_as_options
 from stripwatch.worker.contracts import topics
+from stripwatch.worker.simulator import cli_options as options
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage
 from stripwatch.worker.simulator.dataset_writer import write_dataset
 from stripwatch.worker.simulator.defect_shapes import NOVEL_DEFECTS
-from stripwatch.worker.simulator.playback import Cameras, Rate, Seconds, SentPath, play_on_kafka, sent_outcome
+from stripwatch.worker.simulator.playback import play_on_kafka, sent_outcome
 from stripwatch.worker.simulator.raw_frames import pack_raw, require_pixel_format
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, Scene, encode_jpeg, frame_seed, render
 from stripwatch.worker.simulator.surface import Shape
 
-Brightness = Annotated[
-    float,
-    typer.Option(min=0, max=10, help="Factor for every pixel: 0.6 simulates an ageing lamp, 0 darkness, 1.5 glare."),
-]
-MmPerFrame = Annotated[
-    float, typer.Option(min=0, help="Distance in mm between two frames of a camera. 0 uses the frame width at 1 mm/px.")
-]
-PixelFormatName = Annotated[
-    str | None,
-    typer.Option(metavar="NAME", help="Send raw buffers of this GenICam format, such as Mono12p, instead of JPEG."),
-]
-Pool = Annotated[
-    int, typer.Option(min=1, help="Number of distinct frames, rendered before the start and repeated in seeded order.")
-]
 _DEFECT_KINDS = [kind for kind in KINDS if kind != CLEAN]
 _NOVEL_KINDS = tuple(NOVEL_DEFECTS)
 _SIDE_PX = range(64, 4097)
@@ -54,40 +39,23 @@ _SIDE_PX = range(64, 4097)
 
 @settings_as_options
 def simulate(
-    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Write a training set to this new folder.")] = None,
-    bootstrap_servers: Annotated[
-        str,
-        typer.Option(
-            help="Send frames to these Kafka brokers, HOST:PORT[,HOST:PORT...], instead of --out.",
-            callback=servers_option,
-        ),
-    ] = "",
-    frames: Annotated[
-        int, typer.Option(min=0, help="Number of frames: in total with --out, else per camera (0 sets no limit).")
-    ] = 0,
-    shape: Annotated[
-        str, typer.Option(help="Frame size, height x width in px, such as 200x200 or 256x1600.")
-    ] = "200x200",
-    seed: Annotated[int, typer.Option(min=0, help="Random seed. The same seed gives the same frames.")] = 1,
-    brightness: Brightness = 1.0,
-    cameras: Cameras = 4,
-    rate: Rate = 10.0,
-    seconds: Seconds = 0.0,
-    defect_share: Annotated[float, typer.Option(min=0, max=1, help="Share of camera frames with a defect.")] = 0.3,
-    novel_share: Annotated[
-        float | None,
-        typer.Option(
-            min=0, max=1, help="Share of camera frames with chatter marks, a kind of defect that no training set has."
-        ),
-    ] = None,
-    coil_frames: Annotated[
-        int, typer.Option(min=0, help="Start a new coil after this many frames per camera. 0 is a single coil.")
-    ] = 500,
-    mm_per_frame: MmPerFrame = 0.0,
-    pool: Pool = 300,
-    pixel_format: PixelFormatName = None,
+    out: options.TrainingSetFolder = None,
+    bootstrap_servers: options.SendTo = "",
+    frames: options.Frames = 0,
+    shape: options.FrameShape = "200x200",
+    seed: options.Seed = 1,
+    brightness: options.Brightness = 1.0,
+    cameras: options.Cameras = 4,
+    rate: options.Rate = 10.0,
+    seconds: options.Seconds = 0.0,
+    defect_share: options.DefectShare = 0.3,
+    novel_share: options.NovelShare = None,
+    coil_frames: options.CoilFrames = 500,
+    mm_per_frame: options.MmPerFrame = 0.0,
+    pool: options.Pool = 300,
+    pixel_format: options.PixelFormatName = None,
     topic: FramesTopic = topics.FRAMES,
-    sent: SentPath = None,
+    sent: options.SentPath = None,
     config: SecurityConfig = None,
     security: SecuritySet = None,
     json_file: JsonFile = None,
@@ -122,30 +90,38 @@ def simulate(
         finish(_simulate_set(out, frames, height_width, seed, brightness), json_file)
         return
     require_place("--sent", sent, new=True)
-    line = SimulatedLine(
-        cameras=cameras,
-        rate_fps=rate,
-        mm_per_frame=mm_per_frame or height_width[1],
-        coil=f"S{seed}",
-        coil_frames=coil_frames,
-    )
+    line = SimulatedLine(cameras, rate, mm_per_frame or height_width[1], f"S{seed}", coil_frames)
     total = frames * cameras or None
     client = ClientConfig(bootstrap_servers, security_of(config, security))
     require_topic(client, topic)  # fail before the pool is rendered, which takes a while
     shots = render_pool(
         min(pool, total or pool), height_width, seed, defect_share, brightness, pixel_format, novel_share or 0
     )
+    summary = _send(shots, seed, line, client, topic, seconds, total, sent)
+    finish(sent_outcome(summary, bootstrap_servers, config, sent), json_file)
+
+
+def _send(
+    pool: list[SourceImage],
+    seed: int,
+    line: SimulatedLine,
+    client: ClientConfig,
+    topic: str,
+    seconds_max: float,
+    frames: int | None,
+    sent_path: Path | None,
+) -> dict[str, Any]:
+    """Send the images of the pool as frames of the line. frames: total number; None sets no limit."""
     summary = play_on_kafka(
-        itertools.islice(repeat_pool(shots, seed), total),
+        itertools.islice(repeat_pool(pool, seed), frames),
         line,
         client=client,
         topic=topic,
-        seconds_max=seconds,
-        frames_total=total,
-        sent_path=sent,
+        seconds_max=seconds_max,
+        frames_total=frames,
+        sent_path=sent_path,
     )
-    summary |= {"pool_frames": len(shots), "seed": seed}
-    finish(sent_outcome(summary, bootstrap_servers, config, sent), json_file)
+    return summary | {"pool_frames": len(pool), "seed": seed}
 
 
 def _check_options(out: Path | None, bootstrap_servers: str, of_cameras: Mapping[str, object]) -> None:

@@ -1,0 +1,80 @@
+"""Options of `stripwatch train frontier`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+FrontierFolder = Annotated[
+    Path,
+    typer.Option(
+        help="Folder for report.html, frontier.json, frontier.csv, frontier.png and the run of the recommended "
+        "model. Run again with the same folder to continue, or with other goals to use its measurements again."
+    ),
+]
+SearchedNetworks = Annotated[
+    list[str],
+    typer.Option(
+        "--network",
+        metavar="[NAME=]NETWORK[:KEY=VALUE,...]",
+        help="Network to search, with the keys alpha, weights and cut as the options of fit, such as "
+        "mobilenet:alpha=0.25,weights=FILE. A cut is the last layer that the weights file has. Repeatable.",
+    ),
+]
+WithinPoints = Annotated[
+    float,
+    typer.Option(
+        min=0, max=100, help="Percentage points that the recommended model may be below the most accurate one."
+    ),
+]
+RequiredCameras = Annotated[
+    str | None,
+    typer.Option(
+        help="Cameras to inspect, such as '12 x 30 fps 256x1600'. The most accurate model that keeps up with them "
+        "is recommended."
+    ),
+]
+FramesPerSecond = Annotated[
+    float | None,
+    typer.Option(min=0.001, help="Frames per second to inspect, of the size of the data set. See --cameras."),
+]
+Cores = Annotated[
+    int | None, typer.Option(min=1, help="Number of cores for --cameras. Default: those of this machine.")
+]
+Utilisation = Annotated[
+    float,
+    typer.Option(
+        min=0.01,
+        max=1,
+        help="Share of the cores that is planned; the rest lets a worker catch up after an interruption.",
+    ),
+]
+OtherMs = Annotated[
+    float,
+    typer.Option(
+        min=0,
+        help="Processor time per frame, in ms, of what a worker does besides decoding and inference, such as "
+        "reading from Kafka and publishing results. Used for --cameras.",
+    ),
+]
+BudgetMinutes = Annotated[
+    float,
+    typer.Option(min=0.1, help="Time for the search in minutes, without the fit of the recommended model."),
+]
+InputSizes = Annotated[
+    str,
+    typer.Option(
+        metavar="HxW,...", help="Input sizes to try. Default: up to the size that each network was published with."
+    ),
+]
+TryInt8 = Annotated[bool, typer.Option("--int8/--no-int8", help="Also try 8-bit versions of the best candidates.")]
+FitWinner = Annotated[bool, typer.Option("--fit/--no-fit", help="Fit the recommended model at the end.")]
+ImagesMax = Annotated[
+    int,
+    typer.Option(
+        min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
+    ),
+]
+SearchSeed = Annotated[
+    int, typer.Option(min=0, help="Random seed of the folds, of the resampling, and of the fit at the end.")
+]

@@ -1,4 +1,4 @@
-"""Compare predicted boxes with regions of the heatmap: `python -m tests.benchmarks.box_kinds FOLDS/fold-*`
+"""Compare predicted boxes with regions of the heatmap: `python -m tests.benchmarks.box_kinds FOLDS/fold-?`
 
 Each run is scored on its own validation frames, once with the boxes that it predicts and once with the regions of its
 heatmaps. The last line is JSON, with the counts of all runs together by label.
@@ -7,16 +7,16 @@ heatmaps. The last line is JSON, with the counts of all runs together by label.
 import argparse
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
-
-import msgspec
 
 from stripwatch.export.results.run_evaluation import Localization, total
 from stripwatch.export.runs.keras_model import load_boxes, load_model
 from stripwatch.export.runs.run_folder import read_run
-from stripwatch.training.evaluation.localization import measure_localization
-from stripwatch.training.evaluation.predictions import score_frames
+from stripwatch.training.evaluation.localization import localize, locate_scored
+from stripwatch.training.evaluation.predictions import ScoredFrames
+from stripwatch.training.preparation.prepared_data import to_targets
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.path_text import path_of
 from stripwatch.worker.common.terminal.console import new_progress
@@ -28,17 +28,15 @@ def compare(folder: Path) -> dict[str, Counts]:
     """Return the localization counts by label, for both kinds of boxes."""
     run, model = read_run(folder), load_model(folder)
     predicted = load_boxes(folder, run)
-    if predicted is None:
+    decoder, frames = run.heatmap_decoder, run.split.validation
+    if predicted is None or decoder is None:
         raise InputError(f"{folder} predicts no boxes; fit it with --head dense and --boxes")
+    targets = to_targets([frame.labels for frame in frames], run.labels)
+    unscored = ScoredFrames(path_of(run.data), frames, targets, targets)  # positions do not depend on the scores
     with new_progress() as progress:
-        scored = score_frames(model, run, path_of(run.data), run.split.validation, progress)
-        found = {}
-        for kind, boxes in (("regions", None), ("predicted", predicted)):
-            of_kind = run if boxes else msgspec.structs.replace(run, boxes=None)
-            layout = run.configuration.layout
-            counts = measure_localization(model, of_kind, scored, None, layout, progress, predicted=boxes)
-            found[kind] = counts or {}
-    return found
+        layout = run.configuration.layout
+        located = locate_scored(model, run, unscored, None, layout, progress, predicted=predicted)
+    return {"regions": localize(located, replace(decoder, cell_boxes=None)), "predicted": localize(located, decoder)}
 
 
 def pooled(runs: list[dict[str, Counts]], kind: str) -> Counts:

@@ -114,16 +114,37 @@ def measure_localization(
 ) -> dict[str, Localization] | None:
     """Return the localization counts of scored frames by label.
 
-    boxes, boxes_format: location and format of the annotations; None uses those that belong to the layout of test
-    frames, or those of the fit. layout: of the folder of the frames. test: they are not frames of the run. predicted:
-    the box regressor of the run, if it has one. Returns None
-    for a head without heatmaps, and if no frame is annotated. Raises what read_annotations raises.
+    The arguments are those of `locate_scored`. Returns None for a head without heatmaps, and if no frame is annotated.
+    Raises what read_annotations raises.
     """
     decoder = run.heatmap_decoder
     if decoder is None or (boxes is None and run.marks is None):
         if boxes is not None:
             say(f"note: --boxes is ignored because head {run.configuration.head} has no heatmaps")
         return None
+    return (
+        localize(locate_scored(model, run, scored, boxes, layout, progress, boxes_format, test, predicted), decoder)
+        or None
+    )
+
+
+def locate_scored(
+    model: keras.Model,
+    run: Run,
+    scored: ScoredFrames,
+    boxes: Path | None,
+    layout: str,
+    progress: Progress,
+    boxes_format: str = AUTO,
+    test: bool = False,
+    predicted: BoxOutput | None = None,
+) -> list[LocatedFrame]:
+    """Return every pair of a scored frame and one of its annotated labels.
+
+    boxes, boxes_format: location and format of the annotations; None uses those that belong to the layout of test
+    frames, or those of the fit. layout: of the folder of the frames. test: they are not frames of the run. predicted:
+    the box regressor of the run, if it has one. Raises what read_annotations raises.
+    """
     anomaly = run.configuration.task == "anomaly"  # annotations have labels of defects that the model does not know
     also = collected_folders(scored.root, (frame.name for frame in scored.frames))
     found = read_dataset(scored.root, layout, also, run.configuration.merge_labels, one_class=anomaly)
@@ -136,8 +157,7 @@ def measure_localization(
     find = annotations_finder(marks, clean)
     files = [file_below(scored.root, frame.name) for frame in scored.frames]
     part = Subset(files, scored.targets, run.labels, [find(frame) for frame in scored.frames])
-    found_pairs = locate(model, run.configuration.head, part, run.decode, progress, predicted)
-    return localize(found_pairs, decoder) or None
+    return locate(model, run.configuration.head, part, run.decode, progress, predicted)
 
 
 def require_annotations(run: Run, boxes: Path | None, test: bool = False) -> None:

@@ -3,7 +3,7 @@
 import json
 from pathlib import Path
 
-from deploy.boards.line import LINE_BOARD
+from deploy.boards.line.board import LINE_BOARD
 from deploy.boards.panels import Board, board_json
 from deploy.boards.worker.board import WORKER_BOARD
 

@@ -4,7 +4,7 @@ import json
 import signal
 import sys
 import tempfile
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,7 +16,7 @@ from tests.faults.judge import DELIVERIES
 from tests.faults.kinds import FAULTS
 from tests.faults.plan import make_plan
 from tests.faults.report import summary, table
-from tests.faults.series import VERSIONS, SeriesError, open_series
+from tests.faults.series import VERSIONS, Series, SeriesError, open_series
 from tests.faults.silence import BEYOND_S_MAX
 from tests.provenance import describe_run
 
@@ -73,12 +73,7 @@ def main(
     _check_options(fault or (), kafka)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(NOT_PROVED))  # a clean exit leaves no worker or broker behind
     folder = out or Path(tempfile.mkdtemp(prefix="stripwatch-faults-"))
-    try:
-        series = open_series(
-            folder, frames, fault or (), beyond_s_max, dict.fromkeys(VERSIONS, kafka) if kafka else VERSIONS
-        )
-    except SeriesError as error:
-        raise typer.BadParameter(str(error), param_hint="--out") from error
+    series = _open_series(folder, frames, fault or (), beyond_s_max, kafka)
     print(f"writing plans, logs and histories to {folder}", file=sys.stderr)
     chosen = DELIVERIES if delivery == "both" else (delivery,)
     about = describe_run()
@@ -106,6 +101,13 @@ def _check_options(faults: Collection[str], kafka: str) -> None:
         )
     if kafka not in ("", OLDEST, NEWEST):
         raise typer.BadParameter(f"unsupported version {kafka!r}; use {OLDEST} or {NEWEST}", param_hint="--kafka")
+
+
+def _open_series(folder: Path, frames: int, faults: Sequence[str], beyond_s_max: float, kafka: str) -> Series:
+    try:
+        return open_series(folder, frames, faults, beyond_s_max, dict.fromkeys(VERSIONS, kafka) if kafka else VERSIONS)
+    except SeriesError as error:
+        raise typer.BadParameter(str(error), param_hint="--out") from error
 
 
 def _write_results(folder: Path, about: Mapping[str, Any], found: Mapping[str, Any], tables: str) -> None:

@@ -9,7 +9,11 @@ class KafkaMetrics(MetricGroup):
     """The part of a worker's metrics that describes Kafka. `Metrics` creates it."""
 
     def _create_kafka(self) -> None:
-        """Create the metrics of the topics and of the consumer group."""
+        self._create_delivery()
+        self._create_reading()
+
+    def _create_delivery(self) -> None:
+        """Create the metrics of the results that are due, of commits and transactions, and of the producer."""
         # Grows while frames_total rises if the worker is too slow for its cameras. It is also current while the worker
         # is full and does not fetch, or stuck.
         self.lag_frames = self._gauge(
@@ -42,6 +46,9 @@ class KafkaMetrics(MetricGroup):
         self.frames_read_again = self._counter(
             "frames_read_again", "Frames dropped before their result was published. They are read again."
         )
+
+    def _create_reading(self) -> None:
+        """Create the metrics of read positions, partitions, topics and the consumer group."""
         # The retention of the topic is too short, or the worker was stopped or too slow for too long.
         self.frames_deleted = self._counter("frames_deleted", "Frames that Kafka deleted before they were read.")
         # deleted: retention removed the frames. recreated: the topic was recreated. truncated: a broker lost its newest

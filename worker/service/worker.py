@@ -48,6 +48,7 @@ class Worker:
     ) -> None:
         self._settings = settings
         self._metrics = metrics
+        self._limit = limit
         self.stopping = False
         log.info("connecting", bootstrap_servers=settings.bootstrap_servers, group_id=settings.group_id)
         consumer = open_group_member(settings)
@@ -74,34 +75,12 @@ class Worker:
             topic.confirm_gone,
         )
         self._observers = PipelineObservers(settings, metrics, limits, optional, self._tracker.partitions)
-        self._pipeline = Pipeline(
-            settings,
-            model,
-            publisher=self._delivery,
-            tracker=self._tracker,
-            limiter=self._limiter,
-            metrics=metrics,
-            deadline=_deadline(settings),
-            sampler=self._observers.drift.sampler,
-            observer=self._observers,
-            colour_sampler=self._observers.drift.colour_sampler,
-        )
+        self._pipeline = self._new_pipeline(model)
         self._show_model(model)
-        self._reloader = ModelReloader(
-            lambda: resolve_bundle(require_bundle(settings)),
-            lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
-            self._use_model,
-            metrics.bundle_swaps,
-            running=model.info.sha256,
-        )
+        self._reloader = self._new_reloader(model)
         metrics.watch(metrics.bundle_outdated, lambda: self._reloader.outdated)
         metrics.watch(metrics.partitions_read, self._partitions_read)
-        self._lag = LagMonitor(
-            lambda: open_reader(client_config(settings), isolation_level=frames_isolation(settings)),
-            topic,
-            self._tracker,
-            metrics,
-        )
+        self._lag = self._new_lag_monitor(topic)
         self._consumer = FrameConsumer(
             consumer,
             topic,
@@ -117,7 +96,39 @@ class Worker:
             lambda: self._reloader.run(settings.bundle_check_s), "model-reload", self._fail
         )
         self._hangs = HangDetector(settings)
-        self._limit = limit
+
+    def _new_pipeline(self, model: LoadedModel) -> Pipeline:
+        return Pipeline(
+            self._settings,
+            model,
+            publisher=self._delivery,
+            tracker=self._tracker,
+            limiter=self._limiter,
+            metrics=self._metrics,
+            deadline=_deadline(self._settings),
+            sampler=self._observers.drift.sampler,
+            observer=self._observers,
+            colour_sampler=self._observers.drift.colour_sampler,
+        )
+
+    def _new_reloader(self, model: LoadedModel) -> ModelReloader:
+        settings = self._settings
+        return ModelReloader(
+            lambda: resolve_bundle(require_bundle(settings)),
+            lambda bundle, raise_if_cancelled: open_model(bundle, settings, raise_if_cancelled),
+            self._use_model,
+            self._metrics.bundle_swaps,
+            running=model.info.sha256,
+        )
+
+    def _new_lag_monitor(self, topic: TopicIdentity) -> LagMonitor:
+        settings = self._settings
+        return LagMonitor(
+            lambda: open_reader(client_config(settings), isolation_level=frames_isolation(settings)),
+            topic,
+            self._tracker,
+            self._metrics,
+        )
 
     def run(self, stopped: Callable[[], bool], ready: Callable[[], bool]) -> None:
         """Run until `stopped` or until a stage fails, and raise its error. ready: readiness for systemd."""

@@ -1,0 +1,1 @@
+"""The board for operators, one module per row."""

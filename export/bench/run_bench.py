@@ -8,7 +8,8 @@ from rich.progress import Progress
 
 from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, bench_bundles
 from stripwatch.export.convert.accuracy_gate import GateRejectedError
-from stripwatch.export.convert.export_run import ExportSettings, convert_run, export_converted, require_new
+from stripwatch.export.convert.converted_run import convert_run
+from stripwatch.export.convert.export_run import ExportSettings, export_converted, require_new
 from stripwatch.export.runs.frames import find_data
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import InputError, run_checks

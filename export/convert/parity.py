@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.convert.novelty_fidelity import spread
+from stripwatch.export.convert.fidelity.novelty_fidelity import spread
 from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.images.decode_spec import Pixels

@@ -10,7 +10,8 @@ import keras
 import numpy as np
 
 from stripwatch.export.convert.accuracy_gate import GateLimits
-from stripwatch.export.convert.export_run import ExportSettings, convert_run, export_converted
+from stripwatch.export.convert.converted_run import convert_run
+from stripwatch.export.convert.export_run import ExportSettings, export_converted
 from stripwatch.training.fitting.fit import fit
 from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.training.networks.backbone import build_backbone

@@ -118,7 +118,7 @@ def test_rejects_a_model_that_deviates_from_keras_and_writes_nothing(
         kernel.CopyFrom(onnx.numpy_helper.from_array(onnx.numpy_helper.to_array(kernel) * 1.01, kernel.name))
         return proto
 
-    monkeypatch.setattr("stripwatch.export.convert.export_run.to_onnx", another)
+    monkeypatch.setattr("stripwatch.export.convert.converted_run.to_onnx", another)
     with pytest.raises(
         ExportRejectedError, match=r"scores differ by .* at batch size 1, the limit is 5e-05; nothing was written"
     ):
@@ -136,7 +136,7 @@ def test_rejects_ten_thousand_labels_before_any_work(
     fitted_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run = msgspec.structs.replace(read_run(fitted_run), labels=[str(number) for number in range(10_000)])
-    monkeypatch.setattr("stripwatch.export.convert.export_run.read_run", lambda folder: run)
+    monkeypatch.setattr("stripwatch.export.convert.converted_run.read_run", lambda folder: run)
     with pytest.raises(ExportRejectedError, match="has 10000 labels; a bundle supports at most 1000"):
         export_run(ExportSettings(fitted_run, tmp_path / "model.onnx"))
 

@@ -8,7 +8,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.convert import export_run as export_run_module
+from stripwatch.export.convert import candidates
 from stripwatch.export.convert.accuracy_gate import GateRejectedError
 from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.convert.pack import pack
@@ -126,7 +126,7 @@ def test_a_candidate_that_calls_more_frames_novel_is_refused_and_the_limits_are_
     def moved(proto: onnx.ModelProto) -> QuantizedModels:
         yield QuantizedModel(shifted(proto, 1e6), "moved")
 
-    monkeypatch.setattr(export_run_module, "in_float32", moved)
+    monkeypatch.setattr(candidates, "in_float32", moved)
     with pytest.raises(GateRejectedError) as caught:
         export_run(ExportSettings(novel_run, tmp_path / "model.onnx"))
     assert caught.value.reason == (

@@ -7,8 +7,7 @@ import numpy as np
 import onnx
 import pytest
 
-from stripwatch.export.convert import export_run as export_run_module
-from stripwatch.export.convert import quantize
+from stripwatch.export.convert import candidates, quantize
 from stripwatch.export.convert.accuracy_gate import LIMITS
 from stripwatch.export.convert.export_run import ExportSettings, export_run
 from stripwatch.export.convert.graph.keras_to_onnx import OPSET
@@ -145,7 +144,7 @@ def test_a_rejected_precision_names_the_violated_limit_and_writes_nothing(
 def test_int8_is_retried_with_fewer_quantized_convolutions(
     learned_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(export_run_module, "_CALIBRATION_FRAMES_MAX", 4)
+    monkeypatch.setattr(candidates, "_CALIBRATION_FRAMES_MAX", 4)
     settings = ExportSettings(learned_run, tmp_path / "model.onnx", precision="int8", limits=NOTHING_PASSES)
     with pytest.raises(ExportRejectedError, match="nothing was written"):
         export_run(settings)
@@ -169,7 +168,7 @@ def test_takes_the_first_candidate_that_passes(
         yield QuantizedModel(bad, "negated")
         yield QuantizedModel(proto, "unchanged")
 
-    monkeypatch.setattr(export_run_module, "in_float32", wrong_then_right)
+    monkeypatch.setattr(candidates, "in_float32", wrong_then_right)
     limits = replace(LIMITS["fp32"], score_difference_max=1e-4)
     done = export_run(ExportSettings(learned_run, tmp_path / "model.onnx", limits=limits))
     assert done.manifest.fidelity is not None

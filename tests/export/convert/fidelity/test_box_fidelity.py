@@ -3,7 +3,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stripwatch.export.convert.boxes.box_fidelity import BEST_BOX, BoxReference, best_boxes, with_best_boxes
+from stripwatch.export.convert.fidelity.box_fidelity import BEST_BOX, BoxReference, best_boxes, with_best_boxes
 from stripwatch.worker.common.errors import ExportRejectedError
 from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 

@@ -1,1 +1,0 @@
-"""Boxes that an exported model predicts, compared with those of Keras."""

@@ -16,7 +16,7 @@ from stripwatch.export.convert.verify import verify
 from stripwatch.training.preparation.digests import data_sha256
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.images.headers.reader import read_header
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.trained_range import TrainedFrames
 
 

@@ -8,8 +8,8 @@ import onnx
 from onnx import TensorProto
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import MANIFEST_KEY
-from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, add_checksum
+from stripwatch.worker.model.manifest_codec import MANIFEST_KEY
+from stripwatch.worker.model.onnx_file.onnx_metadata import CHECKSUM_KEY, NO_CHECKSUM, add_checksum
 
 _NUMBERS = (0, 1, -1, 7, 2**31, -(2**63), 2**40, 1e308, 1e-308, 0.5)
 _TEXTS = ("", "\x00", "é", "x" * 5000, "NaN", "../a", "[" * 2000)

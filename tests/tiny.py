@@ -10,19 +10,12 @@ import onnx
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
-from stripwatch.worker.contracts.model_record import ClassFigures, NoveltySpec, Provenance, Validation
+from stripwatch.worker.contracts.model.model_record import ClassFigures, NoveltySpec, Provenance, Validation
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import (
-    NOVELTY_NAME,
-    SCHEMA,
-    CellGrid,
-    GoldenFrame,
-    Manifest,
-    Threshold,
-    encode_manifest,
-)
-from stripwatch.worker.model.onnx_metadata import add_checksum
+from stripwatch.worker.model.bundle import NOVELTY_NAME, SCHEMA, CellGrid, GoldenFrame, Manifest, Threshold
+from stripwatch.worker.model.manifest_codec import encode_manifest
+from stripwatch.worker.model.onnx_file.onnx_metadata import add_checksum
 from stripwatch.worker.model.reference import ClassScores, Reference, Spread
 
 LABELS = ["dark", "grey", "bright"]

@@ -14,16 +14,16 @@ from stripwatch.worker.model.bundle import (
     BOXES_NAME,
     HEATMAPS_NAME,
     INPUT_NAME,
-    MANIFEST_KEY,
     NOVELTY_NAME,
     SCHEMA,
     SCORES_NAME,
     SIDE_PX_MAX,
     Manifest,
-    read_bundle,
 )
-from stripwatch.worker.model.onnx_checks import DOMAINS
-from stripwatch.worker.model.onnx_metadata import CHECKSUM_KEY
+from stripwatch.worker.model.bundle_reader import read_bundle
+from stripwatch.worker.model.manifest_codec import MANIFEST_KEY
+from stripwatch.worker.model.onnx_file.onnx_checks import DOMAINS
+from stripwatch.worker.model.onnx_file.onnx_metadata import CHECKSUM_KEY
 
 EXAMPLE = Path(__file__).parents[2] / "worker" / "bench" / "strip-mobilenet.onnx"
 _HEAD = f"""# Bundle format

@@ -13,7 +13,7 @@ from stripwatch.export.bench.timing import Speed, measure_speeds, rounds_of
 from stripwatch.worker.common.errors import SettingsError
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model.model_record import Fidelity
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, Bundle, Precision
 from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider, choose_provider

@@ -19,7 +19,8 @@ from stripwatch.worker.common.atomic_files import atomic_write
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.contracts.timestamps import utc_now
-from stripwatch.worker.model.bundle import Bundle, Manifest, read_bundle
+from stripwatch.worker.model.bundle import Bundle, Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.bundle_store import (
     POINTER_FILE,
     SCHEMA,

@@ -13,7 +13,7 @@ from stripwatch.worker.common.terminal.outcome import Outcome, command_text
 from stripwatch.worker.common.terminal.tables import numbers_table
 from stripwatch.worker.images.image_statistics import STATISTICS
 from stripwatch.worker.model.bundle import Bundle, Manifest
-from stripwatch.worker.model.onnx_metadata import graph_sha256
+from stripwatch.worker.model.onnx_file.onnx_metadata import graph_sha256
 from stripwatch.worker.model.reference import Reference
 
 LABEL_COLUMNS = ("label", "frames", "precision", "recall", "F1", "unsure", "precision at unsure", "recall at unsure",

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.contracts.model_record import BoxFidelity, Fidelity, NoveltyFidelity
+from stripwatch.worker.contracts.model.model_record import BoxFidelity, Fidelity, NoveltyFidelity
 from stripwatch.worker.model.bundle import Precision
 
 Scores = NDArray[np.float32]

@@ -19,7 +19,7 @@ from stripwatch.export.convert.synthetic_defects import NONE_REPRODUCED, Reprodu
 from stripwatch.export.convert.validation_scores import ScoredValidation, Scores, outputs_of, score
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.worker.common.terminal.console import say
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model.model_record import Fidelity
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle import BOXES_NAME, HEATMAPS_NAME, NOVELTY_NAME, SCORES_NAME, Precision
 

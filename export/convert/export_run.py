@@ -29,7 +29,7 @@ from stripwatch.worker.common.errors import BundleError, ExportRejectedError, In
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
 from stripwatch.worker.common.terminal.progress import one_step
-from stripwatch.worker.contracts.model_record import BoxSpec
+from stripwatch.worker.contracts.model.model_record import BoxSpec
 from stripwatch.worker.model.bundle import BOXES_NAME, Manifest, Precision
 
 

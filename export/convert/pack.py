@@ -9,9 +9,10 @@ import onnx
 from stripwatch.export.convert.graph.keras_to_onnx import OPSET
 from stripwatch.export.results.run_evaluation import Evaluation
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.worker.contracts.model_record import BoxSpec, Fidelity, NoveltySpec, Provenance, Validation
-from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold, encode_manifest
-from stripwatch.worker.model.onnx_metadata import add_checksum
+from stripwatch.worker.contracts.model.model_record import BoxSpec, Fidelity, NoveltySpec, Provenance, Validation
+from stripwatch.worker.model.bundle import SCHEMA, GoldenFrame, Manifest, Precision, Threshold
+from stripwatch.worker.model.manifest_codec import encode_manifest
+from stripwatch.worker.model.onnx_file.onnx_metadata import add_checksum
 from stripwatch.worker.model.trained_range import TrainedFrames
 
 _CONFUSION_LABELS_MAX = 50  # a larger confusion matrix is unreadable and makes the manifest large

@@ -9,7 +9,7 @@ from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.reporting.figures import BLUE, VERMILION, literal, new_axes, new_figure, to_png
 from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.worker.common.terminal.tables import shorten
-from stripwatch.worker.contracts.model_record import Bin
+from stripwatch.worker.contracts.model.model_record import Bin
 
 _NAME_CHARS_MAX = 40
 _LABELS_WITH_COUNTS_MAX = 30  # with more labels the cells are too small for their counts

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from stripwatch.worker.contracts.model_record import DetectedShare, NoveltyFigures
+from stripwatch.worker.contracts.model.model_record import DetectedShare, NoveltyFigures
 
 
 class MissedFrame(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
-from stripwatch.worker.contracts.model_record import Bin, ClassFigures
+from stripwatch.worker.contracts.model.model_record import Bin, ClassFigures
 
 EVALUATION_FILE = "evaluation.json"
 SCHEMA = "stripwatch.evaluation/1"

@@ -5,7 +5,7 @@ from dataclasses import fields
 
 import msgspec
 
-from stripwatch.worker.contracts.model_record import WithstoodChange
+from stripwatch.worker.contracts.model.model_record import WithstoodChange
 from stripwatch.worker.images.image_statistics import FrameStatistics
 
 CONFIDENTLY_WRONG_MAX = 0.02

@@ -18,7 +18,7 @@ from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.file_counts import FileCounts
-from stripwatch.worker.contracts.model_record import Validation
+from stripwatch.worker.contracts.model.model_record import Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 from stripwatch.worker.model.bundle import CellGrid, HeatmapKind

@@ -180,6 +180,6 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
         from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
 
         return load_resolved(resolve_bundle(file))
-    from stripwatch.worker.model import bundle
+    from stripwatch.worker.model import bundle_reader
 
-    return bundle.read_bundle(file)
+    return bundle_reader.read_bundle(file)

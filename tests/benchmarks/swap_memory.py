@@ -23,7 +23,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.positions import Partition
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics

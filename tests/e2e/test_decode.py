@@ -10,7 +10,7 @@ import pytest
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.service.offline import inspect_folder
 from tests.trained import FRAME_PX, INPUT_PX, random_weights, textures, tiny_fit
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.brokers.handle import BrokerHandle
 from tests.e2e.line import Line, Record, fetch, running_worker
 from tests.tiny import LABELS, encode_frame, expected_scores, tiny_contract, write_bundle

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import msgspec
 
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.faults.judge import Expected
 from tests.tiny import LABELS, SPEC, build_model, expected_scores, tiny_contract, write_bundle
 

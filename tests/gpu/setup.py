@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from stripwatch.worker.model.bundle import Bundle, read_bundle
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.gpu.plan import SIZES, ProviderName, Sizes
 
 

@@ -7,7 +7,7 @@ from scipy.optimize import minimize_scalar
 from stripwatch.export.runs.predicted_labels import Flags, predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.scores import Matrix
-from stripwatch.worker.contracts.model_record import Bin
+from stripwatch.worker.contracts.model.model_record import Bin
 from stripwatch.worker.model.bundle import TEMPERATURE_MAX, TEMPERATURE_MIN
 from stripwatch.worker.model.verdict import calibrate
 

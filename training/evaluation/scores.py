@@ -10,7 +10,7 @@ from stripwatch.export.reporting.confidence_intervals import LEVEL
 from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.predicted_labels import Flags, macro_f1, predicted_labels
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.worker.contracts.model_record import ClassFigures, Validation
+from stripwatch.worker.contracts.model.model_record import ClassFigures, Validation
 
 Matrix = NDArray[np.float32]
 _RESAMPLES = 1000

@@ -33,7 +33,7 @@ from stripwatch.training.preparation.stratified_split import split_frames
 from stripwatch.worker.common.errors import ExportRejectedError, InputError, SettingsError, run_checks
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.session import open_session
 
 

@@ -5,7 +5,7 @@ import msgspec
 from stripwatch.export.results.novelty_results import NoveltyResults
 from stripwatch.export.results.run_evaluation import Interval, Localization
 from stripwatch.export.results.stress_results import StressResults
-from stripwatch.worker.contracts.model_record import ClassFigures
+from stripwatch.worker.contracts.model.model_record import ClassFigures
 
 
 class WrongFrame(msgspec.Struct, frozen=True):

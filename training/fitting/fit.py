@@ -43,9 +43,7 @@ from stripwatch.training.fitting.features.frame_features import CopyFiles, Featu
 from stripwatch.training.fitting.features.scale_gate import choose_scale, possible_scales, refusal
 from stripwatch.training.fitting.fit_anomaly import fit_anomaly
 from stripwatch.training.fitting.fit_plan import FitPlan, plan_fit
-from stripwatch.training.fitting.fit_settings import (
-    FitSettings,
-)
+from stripwatch.training.fitting.fit_settings import FitSettings
 from stripwatch.training.fitting.novelty_stage import read_taps, write_novelty
 from stripwatch.training.fitting.train_loop import TrainingJob, TrainingOutcome, fit_model, predict
 from stripwatch.training.novelty.taps import choose_taps
@@ -53,7 +51,7 @@ from stripwatch.training.preparation.prepared_data import PreparedData, SplitPla
 from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import new_progress, say
-from stripwatch.worker.contracts.model_record import Validation
+from stripwatch.worker.contracts.model.model_record import Validation
 from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.model.trained_range import Range, TrainedFrames
 

@@ -10,7 +10,7 @@ from sklearn.metrics import roc_auc_score
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.results.novelty_results import LeftOutClass, MissedFrame, UnknownFrames
 from stripwatch.export.runs.run_folder import SplitFrame
-from stripwatch.worker.contracts.model_record import DetectedShare
+from stripwatch.worker.contracts.model.model_record import DetectedShare
 
 Floats = NDArray[np.float32]
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from stripwatch.export.reporting.html import table
 from stripwatch.export.results.novelty_results import MissedFrame, NoveltyResults, UnknownFrames
 from stripwatch.worker.common.terminal.tables import numbers_table
-from stripwatch.worker.contracts.model_record import DetectedShare
+from stripwatch.worker.contracts.model.model_record import DetectedShare
 
 COLUMNS = ("unknown to the model", "frames", "detected", "95 % from", "to", "AUROC", "false alarms")
 _MISSED_MAX = 200

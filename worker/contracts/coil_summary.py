@@ -9,7 +9,8 @@ import msgspec
 from msgspec import Meta
 
 from stripwatch.worker.common.described_enum import list_values
-from stripwatch.worker.contracts.events import FrameFlag, StripSpan
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.contracts.frame_info import StripSpan
 
 COIL_SCHEMA = "stripwatch.coil/1"
 

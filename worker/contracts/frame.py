@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stripwatch.worker.contracts import header_names
-from stripwatch.worker.contracts.events import StripDirection
+from stripwatch.worker.contracts.frame_info import StripDirection
 from stripwatch.worker.contracts.positions import DiscardedValue, Position, Record
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from stripwatch.worker.contracts import header_names as names
-from stripwatch.worker.contracts.events import STRIP_DIRECTIONS, VERDICTS
+from stripwatch.worker.contracts.events import VERDICTS
+from stripwatch.worker.contracts.frame_info import STRIP_DIRECTIONS
 
 _FAULT = "counted in `stripwatch_header_faults_total`"
 DECISIONS = ("confirmed", "relabelled", "not_a_defect")

@@ -6,13 +6,8 @@ from contextlib import suppress
 from typing import Self
 
 from stripwatch.worker.contracts import header_names
-from stripwatch.worker.contracts.camera_source import (
-    NAME_CHARS_MAX,
-    SOURCE_CHARS_MAX,
-    CameraSource,
-    parse_source,
-)
-from stripwatch.worker.contracts.events import StripDirection
+from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX, SOURCE_CHARS_MAX, CameraSource, parse_source
+from stripwatch.worker.contracts.frame_info import StripDirection
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.timestamps import is_capture_time, parse_rfc3339
 

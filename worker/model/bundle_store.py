@@ -17,7 +17,8 @@ from typing import Literal
 import msgspec
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import Bundle, read_bundle
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 
 POINTER_FILE = "promoted.json"
 SCHEMA = "stripwatch.promoted/1"

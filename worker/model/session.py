@@ -14,7 +14,7 @@ import numpy as np
 import onnxruntime as ort
 
 from stripwatch.worker.common.errors import BundleError, FrameRejected, InferenceError, StripwatchError
-from stripwatch.worker.contracts.model_record import NoveltySpec
+from stripwatch.worker.contracts.model.model_record import NoveltySpec
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.boxes.golden_boxes import check_box_shape, verify_golden_boxes

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import ExportRejectedError
-from stripwatch.worker.contracts.model_record import BoxFidelity, BoxSpec, GoldenBox
+from stripwatch.worker.contracts.model.model_record import BoxFidelity, BoxSpec, GoldenBox
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder, overlaps_with
 from stripwatch.worker.model.bundle import BOXES_NAME, HEATMAPS_NAME, SCORES_NAME, Precision

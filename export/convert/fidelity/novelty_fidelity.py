@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.export.runs.run_folder import NoveltyFacts
-from stripwatch.worker.contracts.model_record import NoveltyFidelity, NoveltySpec
+from stripwatch.worker.contracts.model.model_record import NoveltyFidelity, NoveltySpec
 from stripwatch.worker.model.bundle import Precision
 
 Floats = NDArray[np.float32]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from stripwatch.export.results.operating_points import callable_labels, precision_recall
 from stripwatch.export.results.run_evaluation import Evaluation
-from stripwatch.worker.contracts.model_record import ThresholdFigures
+from stripwatch.worker.contracts.model.model_record import ThresholdFigures
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.verdict import Decision
 

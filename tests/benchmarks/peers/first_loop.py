@@ -8,7 +8,8 @@ import onnxruntime as ort
 from kafka import KafkaConsumer, KafkaProducer
 
 from stripwatch.worker.images.decode import decode
-from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME, read_bundle
+from stripwatch.worker.model.bundle import INPUT_NAME, SCORES_NAME
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.benchmarks.peers.task import SESSION_MS, read_task
 
 

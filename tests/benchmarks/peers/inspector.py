@@ -17,7 +17,8 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.decode_spec import Image, Pixels
-from stripwatch.worker.model.bundle import INPUT_NAME, read_bundle
+from stripwatch.worker.model.bundle import INPUT_NAME
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.loaded_model import load_model
 from stripwatch.worker.model.session import Output, output_names
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder

@@ -13,8 +13,10 @@ from docs.generate import bundle_format
 from docs.generate.bundle_format import EXAMPLE, READ_EXAMPLE, bundle_format_page, manifest_fields, strict_objects
 from docs.generate.schema_fields import SchemaField
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import MANIFEST_KEY, Manifest, decode_manifest, encode_manifest, read_bundle
-from stripwatch.worker.model.onnx_metadata import read_metadata
+from stripwatch.worker.model.bundle import Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
+from stripwatch.worker.model.manifest_codec import MANIFEST_KEY, decode_manifest, encode_manifest
+from stripwatch.worker.model.onnx_file.onnx_metadata import read_metadata
 from tests.tiny import tiny_contract
 
 UNITS = re.compile(r"0 to 1|[Nn]umber of|pixel|in the unit of|above 0|between 0 and 1|operator set|Seed|bits|logits")

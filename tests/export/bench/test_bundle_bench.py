@@ -7,7 +7,7 @@ from stripwatch.export.bench.bundle_bench import BenchPlan, BenchRow, as_json, b
 from stripwatch.export.bundles.registry import promote
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.common.terminal.console import new_progress
-from stripwatch.worker.contracts.model_record import Fidelity
+from stripwatch.worker.contracts.model.model_record import Fidelity
 from tests.tiny import NOVELTY, mapped_contract, tiny_contract, watchful_contract, write_bundle
 
 PLAN = BenchPlan(batch_sizes=(1, 2), seconds=0.01, devices=("cpu",), scores_only=True)

@@ -4,7 +4,7 @@ import pytest
 
 from stripwatch.export.bench.timing import measure_speeds, rounds_of
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.session import Output, Session, open_session
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.html_card import html_card
 from stripwatch.export.bundles.show import read_card
 from stripwatch.export.reporting.html import inline
-from stripwatch.worker.contracts.model_record import (
+from stripwatch.worker.contracts.model.model_record import (
     Bin,
     ClassFigures,
     DetectedShare,
@@ -18,7 +18,7 @@ from stripwatch.worker.contracts.model_record import (
     Validation,
     WithstoodChange,
 )
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.tiny import LABELS, SPEC, tiny_contract, watchful_contract, write_bundle
 
 pytestmark = pytest.mark.training

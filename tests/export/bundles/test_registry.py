@@ -16,7 +16,8 @@ from msgspec.structs import replace
 from stripwatch.export.bundles import registry as stored
 from stripwatch.export.bundles.registry import PromotionChange, promote, rollback
 from stripwatch.worker.common.errors import BundleError, InputError
-from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.bundle import Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.bundle_store import POINTER_FILE, PromotionHistory, load_resolved, resolve_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
 

@@ -8,8 +8,9 @@ import pytest
 
 from stripwatch.export.bundles.show import as_json, change_rows, facts, limit_rows, outcome, read_card
 from stripwatch.worker.contracts.model.camera_limits import CameraLimit
-from stripwatch.worker.contracts.model_record import BoxSpec, DetectedShare, NoveltyFigures, WithstoodChange
-from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.contracts.model.model_record import BoxSpec, DetectedShare, NoveltyFigures, WithstoodChange
+from stripwatch.worker.model.bundle import Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.printed import as_printed, next_steps
 from tests.tiny import TINY_REFERENCE, mapped_contract, tiny_contract, write_bundle
 

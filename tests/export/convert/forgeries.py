@@ -8,7 +8,8 @@ import onnx
 
 from stripwatch.export.convert.accuracy_gate import GateLimits
 from stripwatch.export.convert.pack import pack
-from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.bundle import Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 
 NOTHING_PASSES = GateLimits(agreement_min=1.0, score_difference_max=0.0, accuracy_drop_max=0.0, f1_drop_max=0.0)
 

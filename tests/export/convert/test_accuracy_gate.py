@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert.accuracy_gate import LIMITS, GateLimits, measure_fidelity, violated_limits
-from stripwatch.worker.contracts.model_record import Fidelity, NoveltyFidelity
+from stripwatch.worker.contracts.model.model_record import Fidelity, NoveltyFidelity
 
 pytestmark = pytest.mark.training
 

@@ -18,7 +18,8 @@ from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import exported_view, load_detector, load_model
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import Precision, read_bundle
+from stripwatch.worker.model.bundle import Precision
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.loaded_model import load_bundle
 from stripwatch.worker.model.session import open_session
 

@@ -6,10 +6,8 @@ import pytest
 from msgspec.structs import replace
 
 from stripwatch.export.convert.pack import Facts, describe
-from stripwatch.export.results.run_evaluation import (
-    Evaluation,
-)
-from stripwatch.worker.contracts.model_record import Bin, Fidelity
+from stripwatch.export.results.run_evaluation import Evaluation
+from stripwatch.worker.contracts.model.model_record import Bin, Fidelity
 from stripwatch.worker.model.bundle import GoldenFrame, Manifest, Precision, Threshold
 from stripwatch.worker.model.verdict import decision_policy
 from tests.export.runs.records import EVALUATION, RUN

@@ -15,7 +15,8 @@ from stripwatch.export.convert.ort_cpu import open_cpu
 from stripwatch.export.convert.quantize import QuantizedModel
 from stripwatch.export.convert.verify import verify
 from stripwatch.worker.common.errors import BundleError, ExportRejectedError
-from stripwatch.worker.model.bundle import TOLERANCE_MAX, Manifest, read_bundle
+from stripwatch.worker.model.bundle import TOLERANCE_MAX, Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.export.convert.forgeries import NOTHING_PASSES, constant_into, reseal, two_labels_swapped
 
 pytestmark = pytest.mark.training

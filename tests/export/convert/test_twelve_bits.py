@@ -16,7 +16,7 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec, Levels
 from stripwatch.worker.images.headers.reader import read_header
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.service.offline import inspect_folder
 from tests.tiny import write_bundle
 from tests.trained import tiny_fit

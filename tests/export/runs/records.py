@@ -3,16 +3,10 @@
 import hashlib
 
 from stripwatch.export.results import run_evaluation
-from stripwatch.export.results.run_evaluation import (
-    Calibration,
-    ChosenThreshold,
-    Evaluation,
-    Interval,
-    OperatingPoint,
-)
+from stripwatch.export.results.run_evaluation import Calibration, ChosenThreshold, Evaluation, Interval, OperatingPoint
 from stripwatch.export.runs import run_folder
 from stripwatch.export.runs.run_folder import Configuration, Run, Split, SplitFrame
-from stripwatch.worker.contracts.model_record import Bin, ClassFigures, Validation
+from stripwatch.worker.contracts.model.model_record import Bin, ClassFigures, Validation
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 MODEL = b"a model"

@@ -9,7 +9,7 @@ from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Task
 from stripwatch.training.evaluation.scores import average_precisions, macro_f1_interval, measure_scores
-from stripwatch.worker.contracts.model_record import ClassFigures
+from stripwatch.worker.contracts.model.model_record import ClassFigures
 
 LABELS = ["a", "b", "never"]
 

@@ -8,7 +8,7 @@ import pytest
 from stripwatch.export.runs.run_folder import read_run
 from stripwatch.training.experiments.compare import Candidate, parse_candidates
 from stripwatch.worker.common.errors import SettingsError
-from stripwatch.worker.model.bundle import read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from tests.printed import next_steps
 from tests.training.conftest import run_cli
 

@@ -12,7 +12,7 @@ from stripwatch.training.experiments.compare_page import compare_page
 from stripwatch.training.experiments.crossval_page import crossval_page
 from stripwatch.training.experiments.crossval_result import CrossvalResult, FoldResult, WrongFrame
 from stripwatch.training.experiments.leaderboard import LeaderboardEntry, Rule, rank
-from stripwatch.worker.contracts.model_record import ClassFigures
+from stripwatch.worker.contracts.model.model_record import ClassFigures
 from stripwatch.worker.images.image_statistics import FrameStatistics
 
 pytestmark = pytest.mark.training

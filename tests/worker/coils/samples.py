@@ -8,7 +8,8 @@ from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import CoilSummary, PixelSpan, StripDefect
-from stripwatch.worker.contracts.events import Result, StripSpan
+from stripwatch.worker.contracts.events import Result
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from tests.worker.pipeline.samples import CAMERAS, prediction
 

@@ -8,16 +8,8 @@ import cv2
 import msgspec
 import numpy as np
 
-from stripwatch.worker.contracts.events import (
-    RESULT_SCHEMA,
-    Box,
-    Defect,
-    FrameInfo,
-    Result,
-    StripSpan,
-    TimingMs,
-    UnsureReason,
-)
+from stripwatch.worker.contracts.events import RESULT_SCHEMA, Box, Defect, Result, TimingMs, UnsureReason
+from stripwatch.worker.contracts.frame_info import FrameInfo, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.e2e.line import Line
 from tests.worker.pipeline.samples import MODEL

@@ -16,9 +16,10 @@ from onnx import helper
 import stripwatch
 from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.contracts.events import FrameFlag
-from stripwatch.worker.model.bundle import encode_manifest, read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel
-from stripwatch.worker.model.onnx_metadata import add_checksum
+from stripwatch.worker.model.manifest_codec import encode_manifest
+from stripwatch.worker.model.onnx_file.onnx_metadata import add_checksum
 from stripwatch.worker.simulator.scene import CLEAN, KINDS, render
 from tests.image_files import LONG, SHORT, png_with_chunk, tiff_file
 

@@ -7,7 +7,8 @@ import numpy as np
 import onnxruntime as ort
 import pytest
 
-from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.io_binding import IoBindingRunner
 from stripwatch.worker.model.session import output_names, verify_golden
 from tests.tiny import NOVELTY, mapped_contract, write_bundle

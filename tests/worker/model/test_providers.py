@@ -11,7 +11,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import EPFail
 
 from stripwatch.worker.common.errors import BundleError, InferenceError, SettingsError
 from stripwatch.worker.model import gpus
-from stripwatch.worker.model.bundle import INPUT_NAME, Bundle, read_bundle
+from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.providers import (
     ExecutionOptions,
     choose_provider,

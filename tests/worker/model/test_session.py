@@ -14,7 +14,8 @@ from onnx import numpy_helper
 from stripwatch.worker.common.errors import BundleError, InferenceError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import Manifest, read_bundle
+from stripwatch.worker.model.bundle import Manifest
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.providers import ExecutionOptions
 from stripwatch.worker.model.session import Session, WarmedBatch, open_session
 from tests.jpeg_files import DAMAGES, encode, texture

@@ -9,7 +9,8 @@ from stripwatch.worker.bench.demo import DEMO_BUNDLE
 from stripwatch.worker.common.errors import BundleError, FrameRejected, RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.images.decode_spec import Image
-from stripwatch.worker.model.bundle import decode_manifest, encode_manifest, read_bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
+from stripwatch.worker.model.manifest_codec import decode_manifest, encode_manifest
 from stripwatch.worker.model.trained_range import Range, SizeCheck, TrainedFrames, Untrained, size_warning
 from tests.frames import make_frame
 from tests.models import IMAGE, make_model

@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import msgspec
 
-from stripwatch.worker.contracts.model_record import NoveltySpec
+from stripwatch.worker.contracts.model.model_record import NoveltySpec
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.loaded_model import LoadedModel
 from tests.models import make_model

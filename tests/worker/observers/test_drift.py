@@ -13,13 +13,7 @@ from stripwatch.worker.contracts.line.camera_state import ColourCounts, Conditio
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import FrameStatistics
 from stripwatch.worker.model.reference import Spread
-from stripwatch.worker.observers.drift import (
-    Baseline,
-    CameraReport,
-    DecayedSums,
-    Drift,
-    distances,
-)
+from stripwatch.worker.observers.drift import Baseline, CameraReport, DecayedSums, Drift, distances
 from stripwatch.worker.observers.score_drift import ScoredAnswer
 from tests.tiny import TINY_REFERENCE
 

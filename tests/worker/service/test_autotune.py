@@ -10,7 +10,8 @@ from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.bundle import Bundle, read_bundle
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.service import autotune
 from stripwatch.worker.service.autotune import TrialError, choose_layout, measure_layout
 from stripwatch.worker.service.core_layout import CoreLayout

@@ -7,7 +7,7 @@ from stripwatch.worker.coils.strip.interval_set import IntervalSet
 from stripwatch.worker.coils.strip.placed_camera import PlacedCamera
 from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.contracts.coil_summary import StripDefect
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.frame_info import StripSpan
 
 Gaps = list[tuple[int, int]]
 

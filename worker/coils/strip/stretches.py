@@ -11,7 +11,7 @@ from stripwatch.worker.coils.strip.interval_set import IntervalSet
 from stripwatch.worker.coils.strip.strip_defects import StripDefects, packed, unpacked
 from stripwatch.worker.config.plant_sections import CoilsSettings
 from stripwatch.worker.contracts.coil_summary import StripDefect
-from stripwatch.worker.contracts.events import StripDirection, StripSpan
+from stripwatch.worker.contracts.frame_info import StripDirection, StripSpan
 
 SLACK_MM = 10_000  # capture times may be sending times, and delayed frames are sent together
 _JITTER_MM = 10  # the encoder of a stopped strip jitters

@@ -11,7 +11,7 @@ from typing import NamedTuple, Self
 import msgspec
 
 from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.frame_info import StripSpan
 
 
 def packed(defects: Sequence[StripDefect]) -> bytes:

@@ -11,7 +11,8 @@ from itertools import islice
 from msgspec.structs import replace
 
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
-from stripwatch.worker.contracts.events import Defect, FrameInfo, ModelInfo, Result
+from stripwatch.worker.contracts.events import Defect, ModelInfo, Result
+from stripwatch.worker.contracts.frame_info import FrameInfo
 
 _DIGEST_CHARS = 12
 _LABELS_MAX = 256

@@ -21,7 +21,8 @@ from stripwatch.worker.contracts.coil_summary import (
     FrameCounts,
     StripDefect,
 )
-from stripwatch.worker.contracts.events import FrameFlag, StripSpan
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 
 # Limits of a summary: it must fit into one Kafka message, and names come from outside.

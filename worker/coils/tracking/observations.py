@@ -12,17 +12,9 @@ from stripwatch.worker.coils.tracking.bounded_names import bounded_result, short
 from stripwatch.worker.contracts import header_names
 from stripwatch.worker.contracts.camera_source import parse_source
 from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
-from stripwatch.worker.contracts.events import (
-    Box,
-    Defect,
-    FrameFlag,
-    FrameInfo,
-    Result,
-    StripDirection,
-    StripSpan,
-    UnsureReason,
-)
+from stripwatch.worker.contracts.events import Box, Defect, FrameFlag, Result, UnsureReason
 from stripwatch.worker.contracts.frame import read_record
+from stripwatch.worker.contracts.frame_info import FrameInfo, StripDirection, StripSpan
 from stripwatch.worker.contracts.header_names import ORIGINAL_PREFIX
 from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.contracts.record_fields import SAFE_INTEGER_MAX, STRIP_POSITION_MM_MAX

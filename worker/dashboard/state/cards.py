@@ -7,7 +7,8 @@ import msgspec
 from stripwatch.worker.coils.grading.coil_state import GradingRules
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import Severity
-from stripwatch.worker.contracts.events import Box, Defect, Result, StripSpan, UnsureReason
+from stripwatch.worker.contracts.events import Box, Defect, Result, UnsureReason
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.dashboard.state.evidence_index import position_of_frame

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.contracts.model_record import BoxSpec
+from stripwatch.worker.contracts.model.model_record import BoxSpec
 from stripwatch.worker.model.boxes.cell_boxes import VALUES
 
 Floats = NDArray[np.float32]

@@ -10,14 +10,13 @@ from stripwatch.worker.contracts.events import (
     Box,
     Candidate,
     Defect,
-    FrameInfo,
     ModelInfo,
     Reject,
     Result,
-    StripSpan,
     TimingMs,
 )
 from stripwatch.worker.contracts.frame import Frame
+from stripwatch.worker.contracts.frame_info import FrameInfo, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 from stripwatch.worker.model.inspection import Inspection
 from stripwatch.worker.pipeline.inspect.across_strip import across_strip

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from stripwatch.export.convert.drift_reference import decide_all
 from stripwatch.export.convert.fidelity.threshold_figures import lost_precision, measure_thresholds
 from stripwatch.export.results.run_evaluation import ChosenThreshold, OperatingPoint
-from stripwatch.worker.contracts.model_record import ThresholdFigures
+from stripwatch.worker.contracts.model.model_record import ThresholdFigures
 from stripwatch.worker.model.bundle import Threshold
 from tests.export.runs.records import EVALUATION
 from tests.tiny import LABELS, tiny_contract

@@ -11,7 +11,7 @@ from stripwatch.worker.coils.strip.camera_track import CONFIRMED_FRAMES
 from stripwatch.worker.coils.strip.stretches import SLACK_MM
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.observations import Observation
-from stripwatch.worker.contracts.events import StripDirection, StripSpan
+from stripwatch.worker.contracts.frame_info import StripDirection, StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 
 FRAME_MM, FRAME_MS = 200, 20  # 10 m/s

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from stripwatch.worker.coils.strip import strip_defects
 from stripwatch.worker.coils.strip.strip_defects import StripDefects, packed, unpacked
 from stripwatch.worker.contracts.coil_summary import PixelSpan, StripDefect
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.frame_info import StripSpan
 from tests.worker.coils.samples import defect
 
 

@@ -11,7 +11,7 @@ from stripwatch.worker.coils.strip.strip_defects import StripDefects
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.observations import Observation
 from stripwatch.worker.contracts.coil_summary import CoilSummary, StripDefect
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.frame_info import StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 
 FRAME_MM, FRAME_MS = 200, 100  # 2 m/s

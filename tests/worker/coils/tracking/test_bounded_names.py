@@ -9,7 +9,7 @@ from stripwatch.worker.coils.tracking.bounded_names import bounded_result, short
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.observations import observation_from_reject, observation_from_result, read_result
 from stripwatch.worker.contracts.camera_source import NAME_CHARS_MAX
-from stripwatch.worker.contracts.events import FrameInfo
+from stripwatch.worker.contracts.frame_info import FrameInfo
 from tests.worker.coils.long_names import LONG_CHARS, long_name, text_fields, texts, with_long_names
 from tests.worker.dashboard.events import Shown, event
 from tests.worker.dashboard.histories import AT, NOW_MS

@@ -14,7 +14,8 @@ from stripwatch.worker.coils.strip.stretches import StripRules
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
 from stripwatch.worker.coils.tracking.observations import NOVEL, Observation
 from stripwatch.worker.contracts.coil_summary import CameraSummary, FrameCounts
-from stripwatch.worker.contracts.events import FrameFlag, StripSpan
+from stripwatch.worker.contracts.events import FrameFlag
+from stripwatch.worker.contracts.frame_info import StripSpan
 from tests.worker.coils.samples import defect, logged, observation
 
 

@@ -9,7 +9,7 @@ from stripwatch.worker.coils.tracking.published_coils import PublishedCoils
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.coil_summary import CoilSummary
-from stripwatch.worker.contracts.events import StripSpan
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.contracts.positions import Partition
 from tests.deploy.rules import rules as rules_of
 from tests.worker.coils.samples import RULES, WIDE, frame, observation

@@ -12,8 +12,9 @@ from stripwatch.worker.coils.tracking.observations import (
     read_result,
 )
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
-from stripwatch.worker.contracts.events import Box, FrameFlag, StripSpan, UnsureReason
+from stripwatch.worker.contracts.events import Box, FrameFlag, UnsureReason
 from stripwatch.worker.contracts.frame_headers import event_headers
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.outcomes import RejectedFrame
 from stripwatch.worker.pipeline.produce.record_builder import reject_headers

@@ -18,13 +18,12 @@ from stripwatch.worker.contracts.events import (
     Box,
     Defect,
     FrameFlag,
-    FrameInfo,
     ModelInfo,
     Result,
-    StripSpan,
     TimingMs,
     UnsureReason,
 )
+from stripwatch.worker.contracts.frame_info import FrameInfo, StripSpan
 from stripwatch.worker.contracts.timestamps import rfc3339
 from tests.worker.dashboard.scene.pictures import LABELS, LONG_PX, SQUARE_PX, boxes_of
 

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.contracts.model_record import BoxSpec, GoldenBox
+from stripwatch.worker.contracts.model.model_record import BoxSpec, GoldenBox
 from stripwatch.worker.model.boxes.golden_boxes import check_box_shape, check_box_spec, verify_golden_boxes
 
 GOLDEN = GoldenBox(1, 0, 1, (4.0, 2.0, 20.0, 14.0), 0.75)

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from stripwatch.worker.common.errors import FrameRejected, RejectReason
 from stripwatch.worker.config.plant_sections import Camera
-from stripwatch.worker.contracts.events import Box, Result, StripSpan
+from stripwatch.worker.contracts.events import Box, Result
+from stripwatch.worker.contracts.frame_info import StripSpan
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder, frame_info, strip_span

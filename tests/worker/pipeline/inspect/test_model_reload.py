@@ -14,7 +14,8 @@ from stripwatch.export.bundles.registry import promote, rollback
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode_spec import DecodeSpec
-from stripwatch.worker.model.bundle import Bundle, read_bundle
+from stripwatch.worker.model.bundle import Bundle
+from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel, open_model
 from stripwatch.worker.monitoring.metrics import Metrics

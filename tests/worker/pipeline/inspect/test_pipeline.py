@@ -20,13 +20,7 @@ from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction, RejectedFrame
 from tests.badframes import BAD_FRAMES
 from tests.frames import make_frame
-from tests.tiny import (
-    build_model,
-    encode_frame,
-    mapped_contract,
-    tiny_contract,
-    write_bundle,
-)
+from tests.tiny import build_model, encode_frame, mapped_contract, tiny_contract, write_bundle
 from tests.waiting import wait_until
 from tests.worker.pipeline.inspect.stages import FRAMES, Collector, Parts, feed, opened
 

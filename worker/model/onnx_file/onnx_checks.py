@@ -5,7 +5,7 @@ own that load files, such as EPContext. The field numbers are those of onnx.prot
 """
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.onnx_metadata import bytes_tag, fields, text_of, varint, varint_tag
+from stripwatch.worker.model.onnx_file.onnx_metadata import bytes_tag, fields, text_of, varint, varint_tag
 
 DOMAINS = frozenset({"", "ai.onnx", "ai.onnx.ml"})  # domains of the ONNX standard
 _DEPTH_MAX = 32

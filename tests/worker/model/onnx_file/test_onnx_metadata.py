@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from onnx import helper
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.onnx_metadata import (
+from stripwatch.worker.model.onnx_file.onnx_metadata import (
     CHECKSUM_KEY,
     NO_CHECKSUM,
     add_checksum,

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from onnx import ModelProto, NodeProto, TensorProto
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.onnx_checks import DOMAINS, check_graph
-from stripwatch.worker.model.onnx_metadata import bytes_tag, read_metadata, varint_tag
+from stripwatch.worker.model.onnx_file.onnx_checks import DOMAINS, check_graph
+from stripwatch.worker.model.onnx_file.onnx_metadata import bytes_tag, read_metadata, varint_tag
 from tests.tiny import build_model
 
 RARE = {"domain", "external_data", "data_location"}  # otherwise no generated model would be free of them

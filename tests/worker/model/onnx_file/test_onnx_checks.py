@@ -6,8 +6,8 @@ import pytest
 from onnx import TensorProto, helper
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.bundle import read_bundle
-from stripwatch.worker.model.onnx_checks import check_graph
+from stripwatch.worker.model.bundle_reader import read_bundle
+from stripwatch.worker.model.onnx_file.onnx_checks import check_graph
 from tests.tiny import build_model, write_bundle
 
 

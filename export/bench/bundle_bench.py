@@ -15,9 +15,10 @@ from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
 from stripwatch.worker.contracts.model.model_record import Fidelity
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, Bundle, Precision
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.open_session import open_session
 from stripwatch.worker.model.providers import DEFAULT_EXECUTION, ExecutionOptions, Provider, choose_provider
-from stripwatch.worker.model.session import open_session, output_names
+from stripwatch.worker.model.session import output_names
 
 Device = Literal["cpu", "cuda", "cuda-bound", "cuda-graph", "tensorrt"]
 EXECUTIONS: dict[Device, tuple[Provider, ExecutionOptions]] = {

@@ -137,7 +137,7 @@ def _measure(
 
 
 def _require_bundle(path: Path) -> None:
-    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+    from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
 
     load_resolved(resolve_bundle(path))
 

@@ -49,7 +49,7 @@ def show(
     """
     require("onnx", *(["matplotlib", "scipy"] if html else []))
     from stripwatch.export.bundles import show as shown
-    from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+    from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
 
     require_place("--html", html)
     card = shown.read_card(load_resolved(resolve_bundle(file)))

@@ -17,7 +17,8 @@ from stripwatch.worker.contracts.events import UnsureReason
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.model.inspection import Inspection
-from stripwatch.worker.model.loaded_model import LoadedModel, load_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_bundle
 from stripwatch.worker.model.providers import Provider
 from stripwatch.worker.model.trained_range import TrainedFrames
 

@@ -9,7 +9,7 @@ from rich.table import Table
 from stripwatch.export.bundles.registry import LOCK_FILE, NamedChange, RegistryEntry
 from stripwatch.worker.common.path_text import name_below, path_text
 from stripwatch.worker.common.terminal.file_counts import FileCounts, count_files
-from stripwatch.worker.model.bundle_store import POINTER_FILE
+from stripwatch.worker.model.loading.bundle_store import POINTER_FILE
 
 
 def as_json(bundles: list[RegistryEntry]) -> dict[str, Any]:

@@ -1,6 +1,6 @@
 """Registry of bundles: promote, roll back, list, and the history of changes.
 
-The format is that of stripwatch.worker.model.bundle_store. One writer per name holds a lock.
+The format is that of stripwatch.worker.model.loading.bundle_store. One writer per name holds a lock.
 """
 
 import fcntl
@@ -21,7 +21,7 @@ from stripwatch.worker.common.folders import make_folder
 from stripwatch.worker.contracts.timestamps import utc_now
 from stripwatch.worker.model.bundle import Bundle, Manifest
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.bundle_store import (
+from stripwatch.worker.model.loading.bundle_store import (
     POINTER_FILE,
     SCHEMA,
     SUFFIX,
@@ -236,7 +236,7 @@ def _is_there(path: Path) -> bool:
 
 
 def _self_test(bundle: Bundle) -> None:
-    from stripwatch.worker.model.session import open_session  # ONNX Runtime; listing does without it
+    from stripwatch.worker.model.loading.open_session import open_session
 
     open_session(bundle, "cpu", batch_frames_max=1)
 

@@ -11,8 +11,8 @@ from stripwatch.export.convert.ort_cpu import Outputs, open_cpu, run_batches
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.bundle import HEATMAPS_NAME, SCORES_NAME, Bundle
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-from stripwatch.worker.model.session import open_session, verify_golden
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.open_session import open_session, verify_golden
 
 
 @dataclass(frozen=True, slots=True)

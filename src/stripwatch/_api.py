@@ -51,7 +51,7 @@ def load_model(
     """
     if provider not in _PROVIDERS:
         raise SettingsError(f"unknown provider {provider!r}; use one of {', '.join(_PROVIDERS)}")
-    from stripwatch.worker.model.loaded_model import load_bundle
+    from stripwatch.worker.model.loading.open_model import load_bundle
 
     return load_bundle(Path(path), provider)
 
@@ -177,7 +177,7 @@ def read_bundle(path: str | os.PathLike[str]) -> Bundle:
     """
     file = Path(path)
     if file.is_dir():  # only a store needs the module that also loads models
-        from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+        from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
 
         return load_resolved(resolve_bundle(file))
     from stripwatch.worker.model import bundle_reader

@@ -23,7 +23,8 @@ from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.images.image_files import list_images
 from stripwatch.worker.images.image_statistics import FrameSampler
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_model
 from tests.benchmarks.revisions import run_bench
 from tests.frames import make_frame
 from tests.revisions import THIS

@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from stripwatch.export.runs.run_folder import read_run, write_run
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.loaded_model import open_model
+from stripwatch.worker.model.loading.open_model import open_model
 from stripwatch.worker.service.check import check
 from tests.export.conftest import run_cli
 from tests.tiny import tiny_contract, write_bundle

@@ -25,8 +25,9 @@ from stripwatch.worker.common.log_setup import set_up_logs
 from stripwatch.worker.common.process.usage import resident_mb
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.io_binding import CudaRun
+from stripwatch.worker.model.loading.open_session import open_session
 from stripwatch.worker.model.providers import ExecutionOptions
-from stripwatch.worker.model.session import Session, open_session
+from stripwatch.worker.model.session import Session
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool
 from tests.gpu import worker_steps
 from tests.gpu.machine import gpu_memory_mb

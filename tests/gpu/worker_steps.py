@@ -24,7 +24,7 @@ from stripwatch.worker.common.process.ports import free_port
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.contracts import topics as names
-from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.loading.open_session import open_session
 from stripwatch.worker.simulator.cameras import SimulatedLine, play
 from stripwatch.worker.simulator.frame_sender import FrameSender
 from stripwatch.worker.simulator.simulate import parse_shape, render_pool, repeat_pool

@@ -34,7 +34,7 @@ from stripwatch.worker.common.errors import ExportRejectedError, InputError, Set
 from stripwatch.worker.common.folders import require_outside
 from stripwatch.worker.common.terminal.console import say
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.loading.open_session import open_session
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,8 +40,8 @@ from stripwatch.worker.config.security import PLAINTEXT
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.line.camera_plan import CameraPlan
 from stripwatch.worker.images.image_files import suffix_for
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-from stripwatch.worker.model.loaded_model import require_bundle, size_check
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.open_model import require_bundle, size_check
 from stripwatch.worker.model.trained_range import size_warning
 from stripwatch.worker.simulator.cameras import SimulatedLine, SourceImage, play
 from stripwatch.worker.simulator.frame_sender import FrameSender

@@ -31,7 +31,7 @@ from stripwatch.worker.common.terminal.file_counts import with_counts
 from stripwatch.worker.config.command_line.cli_options import BrokerAddress, BundleFile, SecurityConfig, security_of
 from stripwatch.worker.config.security import PLAINTEXT, Security
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
 from stripwatch.worker.simulator.replay import find_images
 
 DEMO_BUNDLE = Path(str(importlib.resources.files("stripwatch.worker.bench") / "strip-mobilenet.onnx"))

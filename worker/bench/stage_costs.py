@@ -25,7 +25,8 @@ from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import Frame, read_record
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.decode_spec import Pixels
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.model.session import Session
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter

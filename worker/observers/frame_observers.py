@@ -12,7 +12,7 @@ from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.contracts.topics import how_to_create
-from stripwatch.worker.model.loaded_model import decode_limits, open_model
+from stripwatch.worker.model.loading.open_model import decode_limits, open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer, open_best_effort_producer
 from stripwatch.worker.observers.camera_states import CameraStates

@@ -12,8 +12,8 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
 from stripwatch.worker.contracts.frame_headers import event_headers
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import resolve_bundle
 from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import resolve_bundle
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.background_worker import lower_priority
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer

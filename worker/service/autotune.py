@@ -24,8 +24,8 @@ from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.settings import ENV_PREFIX, Settings
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-from stripwatch.worker.model.loaded_model import require_bundle
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.open_model import require_bundle
 from stripwatch.worker.service.autotune_trial import READY
 from stripwatch.worker.service.core_layout import CoreLayout, Trial, candidates, choose, with_processes
 from stripwatch.worker.service.gpu_assignment import usable_gpus

@@ -20,7 +20,8 @@ from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.frame import read_record
 from stripwatch.worker.contracts.positions import Partition, Position, Record
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker

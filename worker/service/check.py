@@ -17,8 +17,9 @@ from stripwatch.worker.config.cache_dir import cache_folder
 from stripwatch.worker.config.observer_sections import DriftSettings, NoveltySettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.model.bundle import Manifest
-from stripwatch.worker.model.bundle_store import load_resolved, resolve_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, open_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.open_model import open_model
 from stripwatch.worker.model.reference import ratios_without_effect
 from stripwatch.worker.model.trained_range import SizeCheck
 from stripwatch.worker.observers.conditions.image_limits import image_limits

@@ -24,7 +24,8 @@ from stripwatch.worker.contracts.frame import Frame, event_id
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.contracts.timestamps import is_capture_time
 from stripwatch.worker.images.image_files import ImageFolder, list_images
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.model.trained_range import SizeCheck, size_warning
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter

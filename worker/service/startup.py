@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 from stripwatch.worker.broker.tls import encryption_options, login_options
 from stripwatch.worker.common.listener import open_listener
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.bundle_store import resolve_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model, require_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import resolve_bundle
+from stripwatch.worker.model.loading.open_model import load_model, require_bundle
 from stripwatch.worker.monitoring.server_certificate import server_certificate
 from stripwatch.worker.observers.frame_observers import needed_topics
 from stripwatch.worker.service.autotune import LayoutChoice, apply_layout, choose_layout

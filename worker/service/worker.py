@@ -14,8 +14,9 @@ from stripwatch.worker.broker.workarounds.consumer.fetch_by_topic_id import Fetc
 from stripwatch.worker.common.errors import BrokerUnavailableError, HangError
 from stripwatch.worker.common.process.threads import OwnedThread, ShutdownLimit, stacks
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.bundle_store import resolve_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, open_model, require_bundle
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import resolve_bundle
+from stripwatch.worker.model.loading.open_model import open_model, require_bundle
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.systemd import Watchdog, sd_notify
 from stripwatch.worker.observers.frame_observers import PipelineObservers, optional_topics

@@ -10,7 +10,7 @@ from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.common.process.threads import ShutdownLimit, dump_stacks_on_signal
 from stripwatch.worker.common.signals import exit_on_signals, stop_on_signal
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.loaded_model import load_model, require_bundle
+from stripwatch.worker.model.loading.open_model import load_model, require_bundle
 from stripwatch.worker.monitoring.health import HealthServer
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.monitoring.readiness_log import ReadinessLog

@@ -19,7 +19,7 @@ from stripwatch.worker.contracts.positions import Position, Record
 from stripwatch.worker.images.decode_spec import Image, Pixels
 from stripwatch.worker.model.bundle import INPUT_NAME
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.model.session import Output, output_names
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder
 from stripwatch.worker.pipeline.inspect.infer import infer_batch

@@ -13,7 +13,7 @@ from stripwatch.worker.broker.workarounds.producer.fixed_linger import set_linge
 from stripwatch.worker.config.loader import load_settings
 from stripwatch.worker.config.sections import Topics
 from stripwatch.worker.config.settings import Settings
-from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.loading.open_model import load_model
 from tests.benchmarks.peers.cameras import read_shots
 from tests.benchmarks.peers.lap import Track
 

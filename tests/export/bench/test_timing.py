@@ -5,7 +5,8 @@ import pytest
 from stripwatch.export.bench.timing import measure_speeds, rounds_of
 from stripwatch.worker.images.decode_spec import Pixels
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.session import Output, Session, open_session
+from stripwatch.worker.model.loading.open_session import open_session
+from stripwatch.worker.model.session import Output, Session
 from tests.tiny import mapped_contract, tiny_contract, write_bundle
 
 

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 from stripwatch.export.bundles.listing import as_json, as_table, count_entries, history_table
 from stripwatch.export.bundles.registry import all_changes, entries, promote
 from stripwatch.worker.common.errors import InputError
-from stripwatch.worker.model.bundle_store import POINTER_FILE
+from stripwatch.worker.model.loading.bundle_store import POINTER_FILE
 from tests.printed import as_printed
 from tests.tiny import tiny_contract, write_bundle
 

@@ -18,7 +18,7 @@ from stripwatch.export.bundles.registry import PromotionChange, promote, rollbac
 from stripwatch.worker.common.errors import BundleError, InputError
 from stripwatch.worker.model.bundle import Manifest
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.bundle_store import POINTER_FILE, PromotionHistory, load_resolved, resolve_bundle
+from stripwatch.worker.model.loading.bundle_store import POINTER_FILE, PromotionHistory, load_resolved, resolve_bundle
 from tests.tiny import LABELS, tiny_contract, write_bundle
 
 

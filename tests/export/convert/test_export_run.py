@@ -17,7 +17,7 @@ from stripwatch.worker.common.errors import ExportRejectedError, InputError
 from stripwatch.worker.images.image_statistics import measure
 from stripwatch.worker.model.bundle import Threshold
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.loading.open_session import open_session
 from stripwatch.worker.model.trained_range import TrainedFrames
 from stripwatch.worker.model.verdict import decision_policy
 

@@ -20,8 +20,8 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import BundleError
 from stripwatch.worker.model.bundle import Precision
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.loaded_model import load_bundle
-from stripwatch.worker.model.session import open_session
+from stripwatch.worker.model.loading.open_model import load_bundle
+from stripwatch.worker.model.loading.open_session import open_session
 
 pytestmark = pytest.mark.training
 

@@ -23,7 +23,7 @@ from stripwatch.worker.images.decode import decode
 from stripwatch.worker.model.boxes.cell_boxes import CellBoxDecoder
 from stripwatch.worker.model.bundle import CellGrid
 from stripwatch.worker.model.heatmaps import HeatmapDecoder
-from stripwatch.worker.model.loaded_model import load_bundle
+from stripwatch.worker.model.loading.open_model import load_bundle
 from tests.trained import tiny_fit
 
 pytestmark = pytest.mark.training

@@ -10,7 +10,7 @@ from stripwatch.worker.config.sections import FramesSettings, RejectsSettings
 from stripwatch.worker.contracts.frame_limits import FRAME_BYTES_MAX, MESSAGE_BYTES_MAX
 from stripwatch.worker.images.decode import decode
 from stripwatch.worker.images.decode_spec import DecodeLimits, DecodeSpec
-from stripwatch.worker.model.loaded_model import decode_limits
+from stripwatch.worker.model.loading.open_model import decode_limits
 
 LINE_SCAN = (4096, 8192)
 SPEC = DecodeSpec(16, 32, colour="grey")

@@ -12,7 +12,8 @@ from stripwatch.worker.config.sections import FramesSettings
 from stripwatch.worker.config.settings import Settings
 from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.model.bundle import Manifest
-from stripwatch.worker.model.loaded_model import LoadedModel, load_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import load_model
 from tests.frames import make_frame
 from tests.tiny import TINY_REFERENCE, tiny_contract, write_bundle
 

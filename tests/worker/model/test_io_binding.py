@@ -10,7 +10,8 @@ import pytest
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
 from stripwatch.worker.model.bundle_reader import read_bundle
 from stripwatch.worker.model.io_binding import IoBindingRunner
-from stripwatch.worker.model.session import output_names, verify_golden
+from stripwatch.worker.model.loading.open_session import verify_golden
+from stripwatch.worker.model.session import output_names
 from tests.tiny import NOVELTY, mapped_contract, write_bundle
 
 SIZES = (1, 2, 4)

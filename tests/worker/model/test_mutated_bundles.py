@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from stripwatch.worker.common.errors import BundleError
-from stripwatch.worker.model.loaded_model import load_bundle
+from stripwatch.worker.model.loading.open_model import load_bundle
 from tests.mutate_bundle import mutate_bundle
 from tests.tiny import NOVELTY, TINY_REFERENCE, mapped_contract, tiny_contract, write_bundle
 

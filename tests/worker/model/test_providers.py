@@ -13,6 +13,7 @@ from stripwatch.worker.common.errors import BundleError, InferenceError, Setting
 from stripwatch.worker.model import gpus
 from stripwatch.worker.model.bundle import INPUT_NAME, Bundle
 from stripwatch.worker.model.bundle_reader import read_bundle
+from stripwatch.worker.model.loading.open_session import open_session, verify_golden
 from stripwatch.worker.model.providers import (
     ExecutionOptions,
     choose_provider,
@@ -21,7 +22,6 @@ from stripwatch.worker.model.providers import (
     runs_on_cpu,
     with_options,
 )
-from stripwatch.worker.model.session import open_session, verify_golden
 from tests.tiny import build_model, tiny_contract, write_bundle
 
 CPU, CUDA, TENSORRT = "CPUExecutionProvider", "CUDAExecutionProvider", "TensorrtExecutionProvider"

@@ -1,7 +1,7 @@
 from pathlib import Path
 
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.service.autotune_trial import run_trial
 from tests.tiny import write_bundle
 

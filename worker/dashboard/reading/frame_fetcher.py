@@ -21,7 +21,7 @@ from stripwatch.worker.contracts.raw_layout import RawLayout
 from stripwatch.worker.contracts.record_fields import RecordFields
 from stripwatch.worker.images.decode_spec import DecodeLimits
 from stripwatch.worker.images.headers.jpeg import END_MARKER
-from stripwatch.worker.model.loaded_model import decode_limits
+from stripwatch.worker.model.loading.open_model import decode_limits
 from stripwatch.worker.observers.annotate import decode_scaled, encode_jpeg
 
 log = structlog.get_logger()

@@ -13,8 +13,8 @@ from prometheus_client import Counter
 from stripwatch.worker.common.errors import StripwatchError
 from stripwatch.worker.common.process.malloc import trim_malloc
 from stripwatch.worker.model.bundle import Bundle
-from stripwatch.worker.model.bundle_store import ResolvedBundle, load_resolved
 from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import ResolvedBundle, load_resolved
 
 log = structlog.get_logger()
 

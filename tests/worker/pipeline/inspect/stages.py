@@ -11,7 +11,8 @@ from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.image_statistics import CameraSampler
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, open_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.open_model import open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker

@@ -16,7 +16,7 @@ import resource, sys
 from pathlib import Path
 from stripwatch.worker.common.process.malloc import tune_malloc
 from stripwatch.worker.config.loader import load_settings
-from stripwatch.worker.model.loaded_model import load_model
+from stripwatch.worker.model.loading.open_model import load_model
 from stripwatch.worker.service.offline import inspect_folder
 
 def peak_mb():

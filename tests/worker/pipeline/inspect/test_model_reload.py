@@ -16,8 +16,9 @@ from stripwatch.worker.contracts.events import ModelInfo
 from stripwatch.worker.images.decode_spec import DecodeSpec
 from stripwatch.worker.model.bundle import Bundle
 from stripwatch.worker.model.bundle_reader import read_bundle
-from stripwatch.worker.model.bundle_store import resolve_bundle
-from stripwatch.worker.model.loaded_model import LoadedModel, open_model
+from stripwatch.worker.model.loaded_model import LoadedModel
+from stripwatch.worker.model.loading.bundle_store import resolve_bundle
+from stripwatch.worker.model.loading.open_model import open_model
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.inspect.model_reload import ModelReloader
 from tests.models import make_model

@@ -1,0 +1,1 @@
+"""From a file or a registry to a model that is ready: verification, self-test and warm-up."""

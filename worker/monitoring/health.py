@@ -27,7 +27,7 @@ from stripwatch.worker.config.sections import MetricsSettings
 from stripwatch.worker.monitoring.bounded_server import CONNECTIONS_MAX, BoundedServer
 from stripwatch.worker.monitoring.failing_checks import explain_failing
 from stripwatch.worker.monitoring.health_metrics import certificate_expiry
-from stripwatch.worker.monitoring.metric_group import WithoutCreated
+from stripwatch.worker.monitoring.metric_groups.metric_group import WithoutCreated
 from stripwatch.worker.monitoring.server_certificate import ServerCertificate, server_certificate
 
 log = structlog.get_logger()

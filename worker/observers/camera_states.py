@@ -27,7 +27,7 @@ from stripwatch.worker.contracts.line.camera_state import (
 )
 from stripwatch.worker.contracts.positions import Partition, Position
 from stripwatch.worker.contracts.timestamps import rfc3339
-from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.monitoring.metric_groups.metric_group import OTHER
 from stripwatch.worker.observers.background_worker import lower_priority
 from stripwatch.worker.observers.best_effort_producer import BestEffortProducer
 from stripwatch.worker.observers.drift import CameraReport

@@ -20,7 +20,7 @@ from stripwatch.worker.contracts.line.camera_state import Condition
 from stripwatch.worker.contracts.positions import Partition
 from stripwatch.worker.images.colour import COLOUR_MIN
 from stripwatch.worker.images.image_statistics import CameraSampler, FrameSampler
-from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.monitoring.metric_groups.metric_group import OTHER
 from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.observers.drift import Baseline, CameraReport, Drift
 from stripwatch.worker.observers.novel_frames import NovelFrames

@@ -10,7 +10,7 @@ from stripwatch.worker.config.observer_sections import DriftSettings
 from stripwatch.worker.contracts.events import Reject, Result, UnsureReason
 from stripwatch.worker.contracts.line.camera_state import NoveltyCounts
 from stripwatch.worker.contracts.model.model_record import NoveltySpec
-from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.monitoring.metric_groups.metric_group import OTHER
 from stripwatch.worker.observers.frame_window import FrameWindow
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 from stripwatch.worker.pipeline.inspect.outcomes import FrameOutcome, Prediction

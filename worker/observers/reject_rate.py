@@ -8,7 +8,7 @@ import structlog
 
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.monitoring.metric_group import OTHER
+from stripwatch.worker.monitoring.metric_groups.metric_group import OTHER
 from stripwatch.worker.observers.frame_window import FrameWindow, WindowCounts
 from stripwatch.worker.pipeline.inspect.observer import FrameObserver
 

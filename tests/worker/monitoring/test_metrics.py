@@ -5,7 +5,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 
 from stripwatch.worker.common.errors import RejectReason
 from stripwatch.worker.contracts.events import FrameFlag
-from stripwatch.worker.monitoring.metric_group import BoundedLabels
+from stripwatch.worker.monitoring.metric_groups.metric_group import BoundedLabels
 from stripwatch.worker.monitoring.metrics import Metrics
 from tests.worker.observers.novelty_models import SPEC, novelty_model
 

@@ -20,7 +20,7 @@ from stripwatch.worker.contracts.line.acknowledgement import Acknowledgement, ac
 from stripwatch.worker.dashboard.state.history import History
 from stripwatch.worker.dashboard.web.access import Access
 from stripwatch.worker.dashboard.web.write_route import write_route
-from stripwatch.worker.monitoring.metric_group import WithoutCreated
+from stripwatch.worker.monitoring.metric_groups.metric_group import WithoutCreated
 from stripwatch.worker.monitoring.view_metrics import ViewMetrics
 
 log = structlog.get_logger()

@@ -9,7 +9,8 @@ import structlog
 
 from stripwatch.worker.contracts.events import Reject, Result
 from stripwatch.worker.contracts.frame import Frame
-from stripwatch.worker.monitoring.metrics import REPLAYED, Metrics
+from stripwatch.worker.monitoring.metric_groups.frame_metrics import REPLAYED
+from stripwatch.worker.monitoring.metrics import Metrics
 from stripwatch.worker.pipeline.consume.backpressure import InFlightLimiter
 from stripwatch.worker.pipeline.consume.offset_tracker import OffsetTracker
 from stripwatch.worker.pipeline.inspect.event_builder import EventBuilder

@@ -2,7 +2,7 @@
 
 from contextlib import suppress
 
-from stripwatch.worker.monitoring.metric_group import MetricGroup
+from stripwatch.worker.monitoring.metric_groups.metric_group import MetricGroup
 
 
 class KafkaMetrics(MetricGroup):

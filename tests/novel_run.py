@@ -7,18 +7,11 @@ import keras
 import msgspec
 import numpy as np
 
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.export.runs.frames import read_pixels
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.novelty import MEAN, MEAN_AND_DEVIATION, NoveltyDetector, pool
-from stripwatch.export.runs.run_folder import (
-    NOVELTY_FILE,
-    RECORD_FILE,
-    NoveltyFacts,
-    Run,
-    SplitFrame,
-    file_sha256,
-    read_run,
-)
+from stripwatch.export.runs.run_folder import NOVELTY_FILE, RECORD_FILE, Run, SplitFrame, file_sha256, read_run
 from stripwatch.export.runs.tapped_model import with_taps
 from stripwatch.training.novelty.components import fit_distance, weight_of
 from stripwatch.training.preparation.prepared_data import to_targets

@@ -9,10 +9,11 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.export.runs.keras_model import find_backbone
 from stripwatch.export.runs.novelty import NoveltyDetector
 from stripwatch.export.runs.relative_distance import Array
-from stripwatch.export.runs.run_folder import NOVELTY_FILE, Head, NoveltyFacts, Run, SplitFrame
+from stripwatch.export.runs.run_folder import NOVELTY_FILE, Head, Run, SplitFrame
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.manifest import CSV_FILE, read_manifest
 from stripwatch.training.datasets.samples import Sample

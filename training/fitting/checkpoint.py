@@ -9,10 +9,10 @@ from pathlib import Path
 import keras
 import msgspec
 
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts
 from stripwatch.export.runs.files import atomic_write, read_whole
 from stripwatch.export.runs.run_folder import BEGUN_FILE, FEATURES_STEM, STATE_SUFFIX, Configuration
-from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.images.decode_spec import DecodeSpec
 

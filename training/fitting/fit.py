@@ -14,22 +14,12 @@ import tensorflow as tf
 from rich.progress import Progress
 
 from stripwatch.export.runs.claim_folder import claimed_folder
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.detector_facts import AnnotationFacts, BoxFacts, NoveltyFacts
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts
 from stripwatch.export.runs.keras_model import BoxOutput, load_model
 from stripwatch.export.runs.provenance import versions_of
-from stripwatch.export.runs.run_folder import (
-    BOXES_FILE,
-    MODEL_FILE,
-    SCHEMA,
-    AnnotationFacts,
-    BoxFacts,
-    HeatmapFacts,
-    NoveltyFacts,
-    Run,
-    file_sha256,
-    write_run,
-)
-from stripwatch.export.runs.scale_facts import ScaleFacts
+from stripwatch.export.runs.run_folder import BOXES_FILE, MODEL_FILE, SCHEMA, HeatmapFacts, Run, file_sha256, write_run
 from stripwatch.training.annotations.annotations import annotations_sha256
 from stripwatch.training.evaluation.localization import choose_decoding, heatmap_facts
 from stripwatch.training.evaluation.scores import measure_scores

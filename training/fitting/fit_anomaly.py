@@ -13,21 +13,12 @@ import tensorflow as tf
 from rich.progress import Progress
 
 from stripwatch.export.runs.claim_folder import claimed_folder, require_free
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.detector_facts import AnnotationFacts, AnomalyFacts
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.keras_model import load_model
 from stripwatch.export.runs.provenance import commit, versions_of
-from stripwatch.export.runs.run_folder import (
-    MODEL_FILE,
-    MODEL_PART,
-    SCHEMA,
-    AnnotationFacts,
-    AnomalyFacts,
-    HeatmapFacts,
-    Run,
-    file_sha256,
-    write_run,
-)
+from stripwatch.export.runs.run_folder import MODEL_FILE, MODEL_PART, SCHEMA, HeatmapFacts, Run, file_sha256, write_run
 from stripwatch.training.annotations.annotations import annotations_sha256
 from stripwatch.training.annotations.reading import read_annotations
 from stripwatch.training.anomaly.anomaly_model import build_anomaly_model

@@ -11,14 +11,10 @@ import msgspec
 import tensorflow as tf
 
 from stripwatch.export.runs.claim_folder import require_free
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts
 from stripwatch.export.runs.provenance import commit
-from stripwatch.export.runs.run_folder import (
-    ChosenDefaults,
-    Configuration,
-    FitPrecision,
-)
-from stripwatch.export.runs.scale_facts import ScaleFacts
+from stripwatch.export.runs.run_folder import ChosenDefaults, Configuration, FitPrecision
 from stripwatch.training.annotations.annotations import Annotations
 from stripwatch.training.annotations.reading import AnnotationSet, read_annotations
 from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset, require_folder

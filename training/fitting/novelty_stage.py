@@ -7,8 +7,9 @@ import keras
 import numpy as np
 from rich.progress import Progress
 
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.export.runs.keras_model import find_backbone
-from stripwatch.export.runs.run_folder import NOVELTY_FILE, NoveltyFacts, file_sha256
+from stripwatch.export.runs.run_folder import NOVELTY_FILE, file_sha256
 from stripwatch.training.fitting.features.changed_copies import changed_taps
 from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.features.frame_features import FeatureFiles, read_cached

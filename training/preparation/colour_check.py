@@ -4,7 +4,7 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
 from stripwatch.export.runs.files import read_whole
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.preparation.sample_depths import choose_levels, measure_depth, usual_bit_depth

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from stripwatch.export.runs.run_folder import NoveltyFacts
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.worker.contracts.model.model_record import NoveltyFidelity, NoveltySpec
 from stripwatch.worker.model.bundle import Precision
 

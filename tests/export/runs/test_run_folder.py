@@ -3,12 +3,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from stripwatch.export.runs.run_folder import (
-    NoveltyFacts,
-    file_sha256,
-    read_run,
-    write_run,
-)
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
+from stripwatch.export.runs.run_folder import file_sha256, read_run, write_run
 from stripwatch.worker.common.errors import InputError
 from tests.export.runs.records import MODEL, RUN
 

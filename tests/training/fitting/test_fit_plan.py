@@ -7,10 +7,10 @@ import msgspec
 import numpy as np
 import pytest
 
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts
 from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import BEGUN_FILE
-from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.fitting.checkpoint import FitIdentity
 from stripwatch.training.fitting.fit_plan import choose_decode

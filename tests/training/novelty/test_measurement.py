@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from stripwatch.export.results.novelty_results import NoveltyResults
-from stripwatch.export.runs.run_folder import NoveltyFacts, Run, SplitFrame, file_sha256, read_run
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
+from stripwatch.export.runs.run_folder import Run, SplitFrame, file_sha256, read_run
 from stripwatch.training.novelty.judged_frames import JudgedFrames, LeftOut
 from stripwatch.training.novelty.measurement import PICTURES, NoveltyMeasurement
 from stripwatch.training.novelty.report import novelty_facts, novelty_section, novelty_summary, novelty_table, rows

@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from stripwatch.export.runs.colour_facts import ColourFacts
+from stripwatch.export.runs.facts.colour_facts import ColourFacts
 from stripwatch.training.datasets.dataset import DataSet
 from stripwatch.training.datasets.samples import Sample
 from stripwatch.training.preparation import colour_check

@@ -11,10 +11,10 @@ import numpy as np
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts, ScaleTrial
 from stripwatch.export.runs.files import read_whole
 from stripwatch.export.runs.predicted_labels import predicted_labels
 from stripwatch.export.runs.run_folder import Task
-from stripwatch.export.runs.scale_facts import ScaleFacts, ScaleTrial
 from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.features.frame_features import PREDICT_BATCH
 from stripwatch.training.novelty.linear_head import LinearHead

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from stripwatch.export.convert.fidelity.novelty_fidelity import NoveltyComparison, spread
-from stripwatch.export.runs.run_folder import NoveltyFacts
+from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.worker.model.bundle import Precision
 
 pytestmark = pytest.mark.training

@@ -8,8 +8,8 @@ import pytest
 from numpy.typing import NDArray
 from rich.progress import Progress
 
+from stripwatch.export.runs.facts.scale_facts import ScaleFacts
 from stripwatch.export.runs.run_folder import Split
-from stripwatch.export.runs.scale_facts import ScaleFacts
 from stripwatch.training.fitting.features.scale_gate import choose_scale, possible_scales, refusal
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset
 from stripwatch.worker.images.decode_spec import DecodeSpec

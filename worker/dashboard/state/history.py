@@ -2,18 +2,16 @@
 
 import threading
 import time
-from collections import Counter, OrderedDict
+from collections import Counter
 from collections.abc import Callable
 from typing import Any
 from uuid import uuid4
-from weakref import WeakSet
 
 from msgspec.structs import replace as replace_struct
 
 from stripwatch.worker.coils.grading.model_labels import ModelLabels
 from stripwatch.worker.coils.tracking.coil import CoilAggregate
-from stripwatch.worker.coils.tracking.coil_part import CoilPart
-from stripwatch.worker.coils.tracking.coil_tracker import Added, CoilRules, CoilTracker
+from stripwatch.worker.coils.tracking.coil_tracker import CoilRules
 from stripwatch.worker.coils.tracking.observations import (
     NOVEL,
     Observation,
@@ -28,7 +26,7 @@ from stripwatch.worker.contracts.positions import Position
 from stripwatch.worker.dashboard.state.alarm_board import AlarmBoard
 from stripwatch.worker.dashboard.state.camera_health import CameraHealth
 from stripwatch.worker.dashboard.state.cards import CardList, DefectCard, is_novel
-from stripwatch.worker.dashboard.state.coil_rows import coil_row
+from stripwatch.worker.dashboard.state.coil_list import CoilList
 from stripwatch.worker.dashboard.state.corrections import Corrections
 from stripwatch.worker.dashboard.state.evidence_index import EvidenceIndex
 from stripwatch.worker.dashboard.state.line_views import LineViews
@@ -37,7 +35,6 @@ from stripwatch.worker.dashboard.state.page_rules import RULES
 from stripwatch.worker.dashboard.state.reject_list import RejectList
 from stripwatch.worker.dashboard.state.strip_map import StripMap, strip_map
 
-COILS_MAX = 100
 _LABELS_MAX = 64
 _OTHER = "other"
 _RESULT_BYTES_MAX = 65_536
@@ -64,19 +61,15 @@ class History:
         self._lock = threading.Lock()
         self._grading = rules.grading
         self._model_labels = ModelLabels()
-        self._tracker = CoilTracker(rules)
         self._lines = LineViews()
+        self._coils = CoilList(rules, self._map)
         self._models = ModelViews()
         self._labels: Counter[str] = Counter()
         self._totals: Counter[str] = Counter()
         self._frame_rate, self._defect_rate = WindowedRate(), WindowedRate(60)
         self._cards = CardList(self.run_id, rules.grading)
         self._since_ms: int | None = None
-        self._closed: OrderedDict[str, tuple[CoilSummary, StripMap, bool]] = OrderedDict()
-        self._closed_changes = 0
-        self._rows: dict[CoilPart, tuple[int, CoilSummary]] = {}
         self._from_middle = False
-        self._cut = WeakSet[CoilPart]()  # coils whose first frames were not read
         self._state = "connecting"
         self._problem = ""
 
@@ -126,12 +119,7 @@ class History:
     def close_coils(self, now_s: float) -> None:
         """Summarize the coils that have ended by `now_s`, and update those that late frames have corrected."""
         with self._lock:
-            for part in self._tracker.due(now_s):
-                self._rows.pop(part, None)
-                self._closed[part.log.id] = part.summary(), self._map(part.log), part in self._cut
-                self._closed_changes += 1
-                while len(self._closed) > COILS_MAX:
-                    self._closed.popitem(last=False)
+            self._coils.close(now_s)
 
     # --- the site reads
 
@@ -156,9 +144,9 @@ class History:
                 "rejects": self.rejects.changes,
                 "unknown_labels": self._unknown_labels(),
                 "models": self._models.rows(),
-                "running": [self._row(self._summary(part), part in self._cut) for part in self._tracker.running[-20:]],
-                "ended": next(reversed(self._closed), None),
-                "ended_changes": self._closed_changes,
+                "running": self._coils.running_rows(),
+                "ended": self._coils.newest_ended,
+                "ended_changes": self._coils.changes,
             }
 
     def cards_after(self, seq: int) -> list[DefectCard]:
@@ -177,9 +165,8 @@ class History:
     def update_alarms(self) -> dict[str, CoilState]:
         """Raise the alarms of all coils as they are now. Return the state of the newest running coil of each line."""
         with self._lock:
-            coils = [(summary, is_cut) for summary, _, is_cut in self._closed.values()]
-            running = [(self._summary(part), part in self._cut) for part in self._tracker.running]
-        self.alarms.see([*coils, *running])
+            ended, running = self._coils.ended(), self._coils.running()
+        self.alarms.see([*ended, *running])
         return {summary.line or "": summary.state or "ok" for summary, _ in running}
 
     @property
@@ -202,19 +189,16 @@ class History:
     def coils(self) -> list[CoilSummary]:
         """Return the summaries of all coils, oldest first, the running ones last."""
         with self._lock:
-            return [summary for summary, *_ in self._closed.values()] + [*map(self._summary, self._tracker.running)]
+            return [summary for summary, _ in [*self._coils.ended(), *self._coils.running()]]
 
     def ended_rows(self) -> list[dict[str, Any]]:
         with self._lock:
-            return [self._row(summary, is_cut) for summary, _, is_cut in self._closed.values()]
+            return self._coils.ended_rows()
 
     def coil(self, identity: str) -> tuple[CoilSummary, StripMap, bool] | None:
         """Return a coil's summary and map, and True if its first frames may be missing; None if it is unknown."""
         with self._lock:
-            for part in self._tracker.running:
-                if part.log.id == identity:
-                    return self._summary(part), self._map(part.log), part in self._cut
-            return self._closed.get(identity)
+            return self._coils.coil(identity)
 
     def label_numbers(self) -> dict[str, int]:
         """Return the number of each label, counted in the order in which labels first appeared."""
@@ -226,18 +210,16 @@ class History:
     def _unknown_labels(self) -> list[str]:
         return self._model_labels.missing(self._grading.labels) if self.has_read else []
 
-    def _row(self, summary: CoilSummary, is_cut: bool) -> dict[str, Any]:
-        return coil_row(summary, is_cut, self._grading.limits)
-
     def _add_observation(self, observation: Observation, read_s: float, live: bool) -> bool:
         """Count an observation. Return False for a repeat."""
         if observation.recorded_ms is not None:
             self._since_ms = min(self._since_ms or observation.recorded_ms, observation.recorded_ms)
         observation = self._lines.bounded(observation)
-        added = self._tracker.add(observation, read_s)
+        added = self._coils.add(observation, read_s)
         if added.outcome == "repeat":
             return False
-        self._note_late(added)
+        if added.outcome != "in-time":
+            self._totals["late"] += 1
         self._totals[observation.state] += 1
         if observation.verdict:
             self._totals[observation.verdict] += 1
@@ -249,7 +231,7 @@ class History:
             self._frame_rate.add(self._clock())
         line = self._lines.of(observation)
         if added.part and self._from_middle and not line.had_coil:
-            self._cut.add(added.part)
+            self._coils.mark_cut(added.part)
         line.had_coil = True
         camera = line.cameras[observation.camera]
         if observation.replay_of is None:
@@ -266,15 +248,9 @@ class History:
             camera.states["rejected"] -= 1
             self.rejects.remove(observation.frame_id)
             if added.part:
-                self._rows.pop(added.part, None)
+                self._coils.forget_summary(added.part)
         camera.last_ms = max(camera.last_ms, observation.captured_ms)
         return True
-
-    def _note_late(self, added: Added) -> None:
-        if added.outcome != "in-time":
-            self._totals["late"] += 1
-        if added.outcome == "late" and added.part and not added.part.ended:  # the coil has reopened
-            self._closed_changes += self._closed.pop(added.part.log.id, None) is not None
 
     def _with_known_labels(self, result: Result) -> Result:
         """Register the labels of a result, and replace those beyond the limit by 'other'."""
@@ -305,16 +281,6 @@ class History:
         if live:
             self._defect_rate.add(self._clock())
         self._cards.add(result, observation, correctable)
-
-    def _summary(self, part: CoilPart) -> CoilSummary:
-        """Return the summary of a running coil, rebuilt only if the coil has grown."""
-        frames, summary = self._rows.get(part, (0, None))
-        if summary is None or frames != part.log.frames:
-            summary = part.log.summary(revision=part.revision + 1)
-            if len(self._rows) > 2 * RULES.open_max:
-                self._rows.clear()
-            self._rows[part] = part.log.frames, summary
-        return summary
 
     def _map(self, log: CoilAggregate) -> StripMap:
         return strip_map(log, self._lines.views(log.line or ""), self._numbers())

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 from stripwatch.worker.coils.tracking.observations import NOVEL
 from stripwatch.worker.contracts.events import FrameFlag
 from stripwatch.worker.dashboard.state.cards import CARDS_MAX
-from stripwatch.worker.dashboard.state.history import COILS_MAX, History
+from stripwatch.worker.dashboard.state.coil_list import COILS_MAX
+from stripwatch.worker.dashboard.state.history import History
 from tests.worker.dashboard.events import LINE, Shown, event
 from tests.worker.dashboard.histories import AT, NOW_MS, add, new_history, replayed
 

@@ -84,9 +84,10 @@ class _Graph:
         """Return the name of a constant with the first element of this one, which other nodes may need."""
         if self._value(name).ndim == 0:
             return name
-        scalar = numpy_helper.from_array(self._value(name).flat[0], f"{name}/scalar")
-        self._graph.initializer.append(scalar)
-        return str(scalar.name)
+        scalar = f"{name}/scalar"
+        if all(each.name != scalar for each in self._graph.initializer):
+            self._graph.initializer.append(numpy_helper.from_array(self._value(name).flat[0], scalar))
+        return scalar
 
     def _value(self, name: str) -> NDArray[Any]:
         return numpy_helper.to_array(self._constants[name])

@@ -26,6 +26,11 @@ def vector_alike(pixels: Any) -> Any:
     return (pixels - np.full(3, 120.0, np.float32)) * np.full((1, 1, 1, 3), 0.01, np.float32)
 
 
+def same_vector_twice(pixels: Any) -> Any:
+    vector = keras.ops.convert_to_tensor(np.full(3, 2.0, np.float32))
+    return keras.ops.subtract(vector, pixels * vector)
+
+
 def by_channel(pixels: Any) -> Any:
     return pixels - np.array([103.9, 116.8, 123.7], np.float32)
 
@@ -72,7 +77,7 @@ def repeats_a_value(proto: onnx.ModelProto) -> bool:
     return any(node.op_type == "Concat" and len(set(node.input)) == 1 for node in proto.graph.node)
 
 
-@pytest.mark.parametrize("preprocess", [alike, vector_alike])
+@pytest.mark.parametrize("preprocess", [alike, vector_alike, same_vector_twice])
 @pytest.mark.parametrize(("body", "count"), [(convolution, 1), (two_convolutions, 2)])
 def test_a_convolution_reads_one_channel(
     preprocess: Callable[[Any], Any], body: Callable[[Any], Any], count: int

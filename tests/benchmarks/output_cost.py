@@ -5,6 +5,7 @@ one thread of ONNX Runtime. The ratio is computed within each round, from proces
 other work.
 """
 
+import math
 import sys
 import time
 from pathlib import Path
@@ -19,7 +20,8 @@ from stripwatch.export.runs.run_folder import read_run
 from stripwatch.worker.common.errors import InputError
 from stripwatch.worker.common.terminal.console import print_summary
 
-_ROUNDS, _CALLS = 40, 25
+_ROUNDS, _CALLS_MAX = 40, 25
+_MEASURE_MS = 200  # of processor time in each round and graph, but at least one call
 _BATCHES = (1, 8)
 
 
@@ -46,12 +48,12 @@ def sessions_of(folder: Path) -> dict[str, onnxruntime.InferenceSession]:
     }
 
 
-def milliseconds(session: onnxruntime.InferenceSession, frames: Any) -> float:
+def milliseconds(session: onnxruntime.InferenceSession, frames: Any, calls: int = 1) -> float:
     """Return the processor time of a call. One thread computes, so it is that of the calling thread."""
     began = time.thread_time_ns()
-    for _ in range(_CALLS):
+    for _ in range(calls):
         session.run(None, {"frames": frames})
-    return (time.thread_time_ns() - began) / _CALLS / 1e6
+    return (time.thread_time_ns() - began) / calls / 1e6
 
 
 def main() -> None:
@@ -60,7 +62,8 @@ def main() -> None:
     found = {}
     for batch in _BATCHES:
         frames = np.random.default_rng(0).integers(0, 256, (batch, *shape), np.uint8)
-        rounds = [{name: milliseconds(each, frames) for name, each in sessions.items()} for _ in range(_ROUNDS)]
+        calls = min(_CALLS_MAX, math.ceil(_MEASURE_MS / milliseconds(sessions["without"], frames)))
+        rounds = [{name: milliseconds(each, frames, calls) for name, each in sessions.items()} for _ in range(_ROUNDS)]
         times = {name: np.array([each[name] for each in rounds]) for name in sessions}
         base = times.pop("without")
         for name, values in times.items():

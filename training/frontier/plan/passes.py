@@ -1,7 +1,8 @@
 """The order of passes within a time budget."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from statistics import linear_regression
 from typing import Generic, TypeVar
 
 from stripwatch.training.frontier.plan.budget import Budget
@@ -13,7 +14,7 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class PlannedPass:
-    """A pass with the multiplications of all frames, to which its duration is about proportional."""
+    """A pass with the multiplications of all frames, with which its duration increases about linearly."""
 
     source: Pass
     macs: float
@@ -29,13 +30,23 @@ class PassResult(Generic[T]):
 
 @dataclass(slots=True)
 class _Pace:
-    """Speed of the passes so far, for an estimate of the next ones."""
+    """Multiplications and durations of the passes so far, for an estimate of the next ones.
 
-    seconds: float = 0.0
-    macs: float = 0.0
+    Heads, decoding and calls take the same time for every network, and most of the time of a small one. So the estimate
+    is a line through all passes.
+    """
+
+    macs: list[float] = field(default_factory=list)
+    seconds: list[float] = field(default_factory=list)
 
     def expected_s(self, macs: float) -> float:
-        return macs * self.seconds / self.macs if self.macs else 0.0
+        if not self.macs:
+            return 0.0
+        if len(set(self.macs)) > 1:
+            slope, constant = linear_regression(self.macs, self.seconds)
+            if slope >= 0 and constant >= 0:
+                return constant + slope * macs
+        return macs * sum(self.seconds) / sum(self.macs)
 
 
 def run_passes(
@@ -67,7 +78,7 @@ def run_passes(
             untried[each.source.title] = f"not tried: it takes about {duration(expected_s)}, over the time budget"
             continue
         result = known or measure(each.source)
-        pace.seconds += result.seconds
-        pace.macs += each.macs
+        pace.seconds.append(result.seconds)
+        pace.macs.append(each.macs)
         results.append(result.found)
     return results, untried

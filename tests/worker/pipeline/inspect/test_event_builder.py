@@ -42,7 +42,7 @@ def test_reports_a_defect_for_each_of_its_boxes() -> None:
 def test_does_not_read_the_heatmaps_of_a_clean_frame() -> None:
     """Reading these heatmaps fails."""
     reader = HeatmapDecoder("place", CellGrid((15.5, 15.5), (32.0, 32.0)), 0.5, height_px=64, width_px=256)
-    unreadable = np.zeros((0, 0, 2), np.float32)
+    unreadable = np.zeros((2, 2), np.float32)  # without the axis of the labels
     maker, model = EventBuilder(CAMERAS), make_model(heatmap_decoder=reader)
     assert maker.result(replace(prediction((0.9, 0.1)), model=model, heatmaps=unreadable), now_s=1.0).defects == []
     with pytest.raises(Exception, match=r"."):

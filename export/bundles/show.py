@@ -197,7 +197,7 @@ def _named(manifest: Manifest, label: str) -> str:
 
 def _of_boxes(manifest: Manifest) -> str:
     if manifest.heatmaps is None or manifest.grid is None:
-        return "none, because the positions of defects are not known"
+        return "none, because the bundle has no heatmaps with known positions of the cells"
     if manifest.boxes is None:
         return f"regions of the heatmap with a value of {manifest.box_threshold:g} or more"
     return (

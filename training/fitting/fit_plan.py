@@ -147,7 +147,7 @@ def _plan_for(settings: FitSettings, found: DataSet, reads_images: bool = True) 
     limit_threads()
     precision = choose_precision(settings.precision)
     spec, classifier = _build(settings, dataset, precision)
-    notes += _scale_notes(spec, dataset) + _map_notes(settings, classifier)
+    notes += _scale_notes(spec, dataset) + map_notes(settings, classifier.backbone)
     fitted = _fitted_layers(settings, classifier.backbone)
     if not tf.config.list_physical_devices("GPU"):  # a GPU reports when its memory is full
         check_memory(fitted, settings.batch, free_bytes())
@@ -233,12 +233,12 @@ def _cached_copies(settings: FitSettings, classifier: Classifier, frames: int, n
         return copies
     if copies and not settings.augment and keepable(classifier.features, frames, taps):
         notes.append(
-            f"note: the features of {copies} changed copies of each frame do not fit into memory, so the head learns "
+            f"note: the features of {copies} changed copies of each frame take more than 4 GB, so the head learns "
             "from unchanged frames; use a smaller --augment-copies"
         )
         return 0
     of = f"all frames and {copies} changed copies of each" if copies else "all frames"
-    notes.append(f"note: the features of {of} do not fit into memory, so the frames are read in each epoch")
+    notes.append(f"note: the features of {of} take more than 4 GB, so the frames are read in each epoch")
     return None
 
 
@@ -276,9 +276,9 @@ def _scale_notes(spec: DecodeSpec, dataset: DataSet) -> list[str]:
     ]
 
 
-def _map_notes(settings: FitSettings, classifier: Classifier) -> list[str]:
+def map_notes(settings: FitSettings, backbone: keras.Model) -> list[str]:
     """Return a note if several maps were selected, but the backbone has no earlier one to join."""
-    if settings.maps != "several" or len(map_widths(classifier.backbone)) > 1:
+    if settings.maps != "several" or len(map_widths(backbone)) > 1:
         return []
     return ["note: --maps several has no effect, because the network has no earlier feature map before its cut"]
 

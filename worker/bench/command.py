@@ -250,7 +250,7 @@ def _table(found: Measured) -> Table:
 
 def limit_note(share: float) -> str:
     """Return a note about a limit. A worker that exceeds it was measured while the machine was less busy."""
-    return f"worker reaches {share:.0%}" if share <= 1 else "worker exceeds it; repeat on an idle machine"
+    return f"worker reaches {share:.0%}" if round(share, 2) <= 1 else "worker exceeds it; repeat on an idle machine"
 
 
 def _cpu(seconds: float | None) -> str:

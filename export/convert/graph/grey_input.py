@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 _TO_PLANES = [0, 3, 1, 2]
+_CHANNELS = (3, -1)  # their axis, innermost
 _WITH_CONSTANT = ("Mul", "Sub", "Add", "Div")
 
 
@@ -43,7 +44,8 @@ class _Graph:
 
     def preprocessing(self, value: str) -> Iterator[onnx.NodeProto]:
         """Yield the nodes between a value and the first transpose, and the transpose."""
-        while len(readers := self._readers(value)) == 1 and self._is_step(readers[0]):
+        outputs = {each.name for each in self._graph.output}
+        while value not in outputs and len(readers := self._readers(value)) == 1 and self._is_step(readers[0]):
             yield readers[0]
             if _is_transpose(readers[0]):
                 return
@@ -67,14 +69,16 @@ class _Graph:
         Their constants become scalars, because a vector belongs to the innermost channels of Keras.
         """
         self.remove(steps)
+        replaced = {name for step in steps for name in step.input if name in self._constants}
         for at, step in enumerate(steps):
             for number, name in enumerate(step.input):
                 step.input[number] = self._as_scalar(name) if name in self._constants else value
             value = result if step is steps[-1] else f"{result}/{at}"
             step.output[0] = value
             self._graph.node.insert(at, step)
-        for unused in [each for each in self._constants.values() if not self._readers(each.name)]:
-            self._graph.initializer.remove(unused)
+        for name in replaced:
+            if not self._readers(name):
+                self._graph.initializer.remove(self._constants[name])
 
     def remove(self, nodes: list[onnx.NodeProto]) -> None:
         for node in nodes:
@@ -99,7 +103,7 @@ class _Graph:
         if node.op_type in _WITH_CONSTANT:
             constants = [self._value(name) for name in node.input if name in self._constants]
             return len(constants) == 1 and bool(np.all(constants[0] == constants[0].flat[0]))
-        repeats = node.op_type == "Concat" and len(set(node.input)) == 1
+        repeats = node.op_type == "Concat" and len(set(node.input)) == 1 and _attribute(node, "axis") in _CHANNELS
         return node.op_type == "Cast" or repeats or _is_transpose(node)
 
     def _is_plain_convolution(self, node: onnx.NodeProto) -> bool:

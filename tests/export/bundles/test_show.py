@@ -111,7 +111,7 @@ def test_shows_the_camera_conditions_of_the_model(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("manifest", "text"),
     [
-        (tiny_contract(), "none, because the positions of defects are not known"),
+        (tiny_contract(), "none, because the bundle has no heatmaps with known positions of the cells"),
         (mapped_contract(box_threshold=0.6), "regions of the heatmap with a value of 0.6 or more"),
         (
             mapped_contract(boxes=BoxSpec(0.45, 0.5, 0.01, [])),

@@ -3,6 +3,7 @@ from pathlib import Path
 from typing import Any
 
 import cv2
+import keras
 import msgspec
 import numpy as np
 import pytest
@@ -13,8 +14,10 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import BEGUN_FILE
 from stripwatch.training.datasets.dataset import DataSet, read_dataset
 from stripwatch.training.fitting.checkpoint import FitIdentity
-from stripwatch.training.fitting.fit_plan import choose_decode
+from stripwatch.training.fitting.fit_plan import choose_decode, map_notes
 from stripwatch.training.fitting.fit_settings import DecodeName, FitSettings, to_configuration
+from stripwatch.training.networks.joined_maps import join_maps
+from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.worker.images.decode_spec import DecodeSpec
 
 pytestmark = pytest.mark.training
@@ -114,3 +117,14 @@ def test_validation_frames_choose_no_scale_where_they_must_not_or_cannot(
         changes["split"].write_text('{"split": {"train": [], "validation": []}, "data": "", "flags": []}')
     assert choose_decode(settings, dataset).tests_scale
     assert not choose_decode(replace(settings, **changes), dataset).tests_scale
+
+
+@pytest.mark.parametrize(("blocks", "notes"), [(1, 1), (3, 0)])
+def test_says_that_a_cut_leaves_no_earlier_map(settings: FitSettings, blocks: int, notes: int) -> None:
+    image = cells = keras.Input((64, 64, 3))
+    for _ in range(blocks):
+        cells = keras.layers.Conv2D(4, 3, 2, "same")(cells)
+    backbone = keras.Model(image, cells)
+    joined = join_maps(backbone, choose_taps(backbone).names)
+    assert len(map_notes(replace(settings, maps="several"), joined)) == notes
+    assert map_notes(settings, joined) == []

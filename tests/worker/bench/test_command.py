@@ -14,7 +14,7 @@ def test_an_invalid_setting_names_its_option(pair: str, written: str) -> None:
     ("share", "note"),
     [
         (0.253, "worker reaches 25%"),
-        (1.0, "worker reaches 100%"),
+        (1.003, "worker reaches 100%"),
         (1.6, "worker exceeds it; repeat on an idle machine"),
     ],
 )

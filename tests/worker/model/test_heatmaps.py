@@ -51,6 +51,23 @@ def test_enlarging_interpolates_as_opencv_does(
     assert np.abs(found - expected).max() <= spread / 16 + 1e-3  # warpAffine may round positions to 1/32 of a cell
 
 
+@given(st.floats(0, 1, width=32), st.integers(1, 6), st.integers(1, 9))
+def test_a_constant_activation_gives_one_box_of_the_whole_frame(value: float, height: int, width: int) -> None:
+    grid = CellGrid((7.5, 4.5), (64 / height, 96 / width))
+    boxes = reader(kind="activation", grid=grid).boxes(np.full((height, width), value, np.float32), 96, 64)
+    assert boxes == [Box(0, 0, 96, 64)]
+
+
+def test_an_infinite_cell_affects_only_its_neighbours() -> None:
+    values = heatmap()
+    values[1, 2] = np.inf
+    with np.errstate(invalid="ignore"):
+        large = reader().enlarge(values)
+    rows, columns = np.nonzero(~np.isfinite(large))
+    assert rows.max() < 2 * 16 + 8  # the centre of the next cell
+    assert (columns.min(), columns.max()) == (16 + 8, 3 * 16 + 7)
+
+
 def test_one_hot_cell_gives_a_box_of_about_its_size() -> None:
     (box,) = reader().boxes(heatmap((1, 2)), 96, 64)
     assert [box.x, box.y] == pytest.approx([32, 16], abs=1)

@@ -72,9 +72,10 @@ def eight_bit_rungs(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> Qu
 
 
 def _any_detector(taps: Taps, labels: int) -> NoveltyDetector:
-    """Return a detector of the largest size with random numbers. The time it takes does not depend on them.
+    """Return a detector with random numbers. The time it takes does not depend on them.
 
-    Each label has a mean of unchanged frames and one for each kind of change.
+    Each label has a mean of unchanged frames and one for each kind of change. With several labels per frame, the
+    detector of `fit` has these means for each set of labels instead.
     """
     rng = np.random.default_rng(0)
     axes, means = min(AXES_MAX, taps.features), labels * (1 + KINDS)

@@ -32,8 +32,8 @@ class PassResult(Generic[T]):
 class _Pace:
     """Multiplications and durations of the passes so far, for an estimate of the next ones.
 
-    Heads, decoding and calls take the same time for every network, and most of the time of a small one. So the estimate
-    is a line through all passes.
+    Decoding, heads and calls take most of the time of a small network, and not much more for a large one. So the
+    estimate is a line through all passes.
     """
 
     macs: list[float] = field(default_factory=list)
@@ -44,8 +44,8 @@ class _Pace:
             return 0.0
         if len(set(self.macs)) > 1:
             slope, constant = linear_regression(self.macs, self.seconds)
-            if slope >= 0 and constant >= 0:
-                return constant + slope * macs
+            if slope > 0:
+                return max(constant, 0.0) + slope * macs
         return macs * sum(self.seconds) / sum(self.macs)
 
 

@@ -11,6 +11,10 @@ import onnxruntime
 import pytest
 
 from stripwatch.export.convert.graph.keras_to_onnx import to_onnx
+from stripwatch.training.networks.backbone import build_backbone
+from stripwatch.training.networks.catalog import find_network
+from stripwatch.training.networks.classifier import build_classifier
+from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.worker.images.decode_spec import Pixels
 
 pytestmark = pytest.mark.training
@@ -94,6 +98,20 @@ def test_a_convolution_reads_one_channel(
 def test_other_models_keep_three_channels(preprocess: Callable[[Any], Any], body: Callable[[Any], Any]) -> None:
     proto = converted(grey_model(preprocess, body))
     assert repeats_a_value(proto)
+
+
+def test_a_repeat_along_the_strip_is_kept() -> None:
+    frames = keras.Input((16, 16, 1), dtype="uint8", name="frames")
+    wide = keras.ops.concatenate([keras.ops.cast(frames, "float32")] * 3, axis=2)
+    proto = converted(keras.Model(frames, keras.layers.GlobalAveragePooling2D()(convolution(wide))))
+    assert repeats_a_value(proto)
+
+
+def test_mobilenet_is_among_the_networks_that_read_one_channel() -> None:
+    network = find_network("mobilenet")
+    backbone = build_backbone(network, (32, 32, 3), 0.25, "none", "")
+    grey = build_classifier(network, backbone, OutputSpec(3), 0.2, frozen=True, channels=1).whole
+    assert first_kernels(to_onnx(grey))[0] == [8, 1, 3, 3]
 
 
 def test_no_constant_is_left_unused() -> None:

@@ -66,3 +66,4 @@ def test_too_many_features_are_not_cached(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setattr(feature_cache, "_BYTES_MAX", 4 * 32 * 10)
     assert keepable(model, 10)
     assert not keepable(model, 11)
+    assert not keepable(model, 10, further=1)

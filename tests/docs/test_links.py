@@ -12,12 +12,20 @@ from mdit_py_plugins.anchors.index import slugify
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "CHANGELOG.md", *sorted(ROOT.glob("deploy/*.md"))]
+WRITTEN = sorted(
+    page for folder in ("explanation", "how-to", "tutorials") for page in ROOT.glob(f"docs/{folder}/**/*.md")
+)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
 def test_internal_links_lead_to_files_and_headings(page: Path) -> None:
     dead = [link for link in links(page.read_text()) if not leads_somewhere(page, link)]
     assert dead == []
+
+
+@pytest.mark.parametrize("page", WRITTEN, ids=lambda page: str(page.relative_to(ROOT)))
+def test_no_section_stands_twice(page: Path) -> None:
+    assert [title for title, count in Counter(titles(page)).items() if count > 1] == []
 
 
 def test_a_dead_link_is_found(tmp_path: Path) -> None:
@@ -48,12 +56,17 @@ def leads_somewhere(page: Path, link: str) -> bool:
 
 def anchors(page: Path) -> set[str]:
     """The anchors of the headings of a document, as GitHub and MyST name them."""
-    tokens = MarkdownIt("commonmark").parse(page.read_text())
-    titles = [tokens[i + 1] for i, token in enumerate(tokens) if token.type == "heading_open"]
     seen: Counter[str] = Counter()
     found = set()
-    for title in titles:
-        slug = slugify("".join(inner.content for inner in title.children or ()))
+    for title in titles(page):
+        slug = slugify(title)
         found.add(f"{slug}-{seen[slug]}" if seen[slug] else slug)
         seen[slug] += 1
     return found
+
+
+def titles(page: Path) -> list[str]:
+    """The texts of the headings of a document."""
+    tokens = MarkdownIt("commonmark").parse(page.read_text())
+    headings = [tokens[at + 1] for at, token in enumerate(tokens) if token.type == "heading_open"]
+    return ["".join(inner.content for inner in heading.children or ()) for heading in headings]

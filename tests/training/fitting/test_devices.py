@@ -59,7 +59,7 @@ def test_a_fit_in_half_precision_saves_a_float32_model(
     assert read_run(tmp_path / "run") == run
     model = keras.saving.load_model(tmp_path / "run" / "model.keras", compile=False)
     assert {layer.compute_dtype for layer in model._flatten_layers() if layer.weights} == {"float32"}
-    assert model.predict(np.zeros((1, 64, 64, 3), np.uint8), verbose=0).dtype == np.float32
+    assert model.predict(np.zeros((1, *run.decode.shape), np.uint8), verbose=0).dtype == np.float32
     # Above chance for three classes: the saved model has the weights of the half-precision fit.
     assert run.validation.accuracy > 0.5
 

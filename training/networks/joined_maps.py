@@ -46,7 +46,7 @@ def earlier_maps(backbone: keras.Model, names: Sequence[str]) -> list[keras.Kera
 
 
 def pooled_range(fine: int, coarse: int) -> tuple[int, int]:
-    """Return the first cell of a fine map, and the one after the last, that pooling to so many cells uses."""
+    """Return the first cell of a fine map that pooling to `coarse` cells uses, and the one after the last."""
     factor = fine // coarse
     first = (fine // factor - coarse) // 2 * factor
     return first, first + coarse * factor

@@ -89,7 +89,7 @@ def test_a_head_learns_from_changed_frames_of_a_frozen_backbone(
     settings: FitSettings, tmp_path: Path, copies: int
 ) -> None:
     fit(replace(settings, out=tmp_path / "plain"))
-    run = fit(replace(settings, augment=True, augment_copies=copies, copy_changes=None, epochs=3))
+    run = fit(replace(settings, augment=True, augment_copies=copies, copy_changes=None, epochs=10))
     assert (run.seconds["features"] > 0) == (copies > 0)
     assert run.configuration.frozen
     assert run.configuration.augment_copies == copies

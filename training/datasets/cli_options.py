@@ -74,8 +74,8 @@ StressFrames = Annotated[
     int,
     typer.Option(
         min=0,
-        help="Number of frames that are changed on purpose to measure what the model withstands, in crossval of each "
-        "fold. 0 omits that.",
+        help="Number of frames (in crossval: of each fold) that are changed on purpose to measure what the model "
+        "withstands. 0 omits the test.",
     ),
 ]
 LeaveOneOut = Annotated[

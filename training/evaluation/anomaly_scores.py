@@ -11,6 +11,7 @@ from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.datasets.dataset import read_dataset
 from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.evaluation.scores import Matrix
+from stripwatch.worker.common.path_text import path_text
 from stripwatch.worker.common.terminal.console import say
 
 Kinds = tuple[str, ...]  # kinds of defects of a frame; empty if it is clean or its kinds are not known
@@ -30,7 +31,8 @@ def read_kinds(run: Run, measured: ScoredFrames, layout: str) -> list[Kinds]:
     kinds = [labels.get(frame.name, ()) if bad else () for frame, bad in pairs]
     unnamed = sum(bad and not each for each, bad in zip(kinds, defective, strict=True))
     if unnamed:
-        say(f"note: {unnamed} frames with defects are in further data folders, so they are not in the figures by kind")
+        where = path_text(measured.root)
+        say(f"note: {unnamed} frames with defects are outside {where}, so the figures by kind omit them")
     return kinds
 
 

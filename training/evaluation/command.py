@@ -38,8 +38,8 @@ def evaluate(
 
     A threshold lies between two scores, at least 5e-5 away from both, so that other devices give the same results; with
     many frames, up to 1 % of those at or above the threshold may be closer. Precision and recall are counted at exactly
-    this value. In the summary, "unreached" lists the labels that miss the requested recall, and "sure_unreached" those
-    whose precision at `sure` is below 99 %.
+    this value. In the JSON object, "unreached" lists the labels that miss the requested recall, and "sure_unreached"
+    those whose precision at `sure` is below 99 %.
 
     "novelty" states how much of what the model does not know its novelty detector finds. Each class is left out in
     turn: a classifier, the detector and the threshold are fitted on the features of the other classes, and the frames

@@ -196,7 +196,7 @@ def _check_detector(settings: EvaluateSettings, judging: JudgingRun | None) -> N
         raise SettingsError(
             f"--unknown: {path_text(settings.run)} has no novelty detector; fit the model again with this version"
         )
-    say("note: the run has no novelty detector, so it is not measured what the model does not know")
+    say("note: the run has no novelty detector, so its detection of unknown frames is not measured")
 
 
 def write_results(

@@ -83,10 +83,10 @@ def crossval(
     is used, so that the scored fold does not influence the model. OUT/report.html shows the results and links to the
     report of each fold.
 
-    "novelty" in the summary states how much of what the model does not know its novelty detector finds. In each fold,
-    each class is left out in turn: a classifier, the detector and the threshold are fitted on the features of the other
-    classes, and the held-out frames of the class should come out as novel. False alarms are held-out frames above the
-    threshold of their fold. The features of a frozen backbone are computed once for all folds.
+    "novelty" in the JSON object states how much of what the model does not know its novelty detector finds. In each
+    fold, each class is left out in turn: a classifier, the detector and the threshold are fitted on the features of the
+    other classes, and the held-out frames of the class should come out as novel. False alarms are held-out frames above
+    the threshold of their fold. The features of a frozen backbone are computed once for all folds.
 
     "stress" states what the models withstand, as in evaluate, with the shares at every strength of each change. The
     model of each fold is tested on --stress-frames of its held-out frames; thresholds and temperature are chosen on the

@@ -17,8 +17,8 @@ SearchedNetworks = Annotated[
     typer.Option(
         "--network",
         metavar="[NAME=]NETWORK[:KEY=VALUE,...]",
-        help="Network to search, with the keys alpha, weights and cut as the options of fit, such as "
-        "mobilenet:alpha=0.25,weights=FILE. A cut is the last layer that the weights file has. Repeatable.",
+        help="Network to search, such as mobilenet:alpha=0.25,weights=FILE. The keys are the options alpha, weights "
+        "and cut of fit. Layers after the cut are not tried; set it if the weights file ends there. Repeatable.",
     ),
 ]
 WithinPoints = Annotated[
@@ -36,25 +36,25 @@ RequiredCameras = Annotated[
 ]
 FramesPerSecond = Annotated[
     float | None,
-    typer.Option(min=0.001, help="Frames per second to inspect, of the size of the data set. See --cameras."),
+    typer.Option(min=0.001, help="Frames to inspect per second, of the size of those of the data set. See --cameras."),
 ]
 Cores = Annotated[
-    int | None, typer.Option(min=1, help="Number of cores for --cameras. Default: those of this machine.")
+    int | None, typer.Option(min=1, help="Number of cores that inspect the frames. Default: those of this machine.")
 ]
 Utilisation = Annotated[
     float,
     typer.Option(
         min=0.01,
         max=1,
-        help="Share of the cores that is planned; the rest lets a worker catch up after an interruption.",
+        help="Largest share of the cores to use; the rest lets a worker catch up after an interruption.",
     ),
 ]
 OtherMs = Annotated[
     float,
     typer.Option(
         min=0,
-        help="Processor time per frame, in ms, of what a worker does besides decoding and inference, such as "
-        "reading from Kafka and publishing results. Used for --cameras.",
+        help="Processor time per frame, in ms, of the other work of a worker, such as reading from Kafka and "
+        "publishing results. It is added to decoding and inference.",
     ),
 ]
 BudgetMinutes = Annotated[

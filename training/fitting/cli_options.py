@@ -70,8 +70,8 @@ WeightDecay = Annotated[
     float | None,
     typer.Option(
         min=0,
-        help=f"Weight decay of adamw. {by_kind('weight_decay')} Changed copies of the frames multiply the steps of an "
-        f"epoch and divide the default by the same number. Fine-tuning always uses {FINE_TUNE_DECAY:g}.",
+        help=f"Weight decay of adamw. {by_kind('weight_decay')} With changed copies of the frames, an epoch has more "
+        f"steps, and the default is divided by the same factor. Fine-tuning always uses {FINE_TUNE_DECAY:g}.",
     ),
 ]
 LossOption = Annotated[
@@ -123,8 +123,8 @@ MapsOption = Annotated[
     typer.Option(
         "--maps",
         help="Feature maps that the gap head reads. last: the last one of the backbone. several: also up to two "
-        "earlier ones, which show texture better, for hardly any time per frame. Default: several for the gap head on "
-        "a frozen backbone without fine-tuning, else last.",
+        "earlier ones, which show texture better and cost hardly any time per frame. Default: several for the gap head "
+        "on a frozen backbone without fine-tuning, else last.",
     ),
 ]
 DecodeOption = Annotated[
@@ -132,8 +132,8 @@ DecodeOption = Annotated[
     typer.Option(
         "--decode",
         help="Decoding of image files, in training and on the line. grey uses brightness only. /2, /4 and /8 shrink "
-        "JPEG images by that factor while decoding. Both save the worker time. auto: grey if no image has colour, else "
-        "rgb; scaled if all are large JPEG images and validation images show no loss.",
+        "JPEG images by that factor while decoding. Grey and shrunk images save the worker time. auto: grey "
+        "if no image has colour, else rgb; scaled if all are large JPEG images and validation images show no loss.",
     ),
 ]
 LevelsOption = Annotated[
@@ -175,7 +175,7 @@ AugmentCopies = Annotated[
     typer.Option(
         min=0,
         help="Number of changed copies of each training frame (see --copy-changes). The frozen backbone computes their "
-        "features once, which takes as long as those of the frames for each copy. 0: no copies; with --augment, change "
+        "features once; each copy takes as long as the frames themselves. 0: no copies; with --augment, change "
         f"the frames in each epoch instead, which takes one pass of the backbone per epoch. Default: {COPIES}.",
     ),
 ]
@@ -212,7 +212,7 @@ NoveltyFalseAlarms = Annotated[
         "--novelty-false-alarms",
         metavar="SHARE",
         help="Share of frames of known kinds that the worker may report as novel, greater than 0 and less than 0.5. "
-        "The threshold of the novelty score is chosen for it on training frames. Default: 0.01.",
+        "The threshold of the novelty score is chosen on training frames for this share. Default: 0.01.",
     ),
 ]
 NoNovelty = Annotated[

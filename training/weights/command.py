@@ -34,23 +34,26 @@ def convert_weights(
     scores: Annotated[
         Path | None,
         typer.Option(
-            help="File of numpy (.npz) with `pixels`, RGB uint8 [images, h, w, 3], and `scores` of the original "
+            help="NumPy file (.npz) with `pixels`, RGB uint8 [images, h, w, 3], and `scores` of the original "
             "network for them, [images, classes]. The converted network must give the same."
         ),
     ] = None,
     unchecked: Annotated[
-        bool, typer.Option("--unchecked", help="Convert without comparing scores. A mistake then shows in training.")
+        bool,
+        typer.Option(
+            "--unchecked", help="Convert without comparing scores. A mistake then shows only as poor accuracy."
+        ),
     ] = False,
     mean: Annotated[
         str | None,
         typer.Option(
             metavar="R,G,B",
-            help="Mean of the pixels, as a share of 255, that the checkpoint was trained with. Default: that of the "
-            "original publication of the network.",
+            help="Mean of the pixels of each colour, divided by 255, that the checkpoint was trained with. Default: "
+            "that of the original publication of the network.",
         ),
     ] = None,
     std: Annotated[
-        str | None, typer.Option(metavar="R,G,B", help="Standard deviation of the pixels, like --mean.")
+        str | None, typer.Option(metavar="R,G,B", help="Standard deviation of the pixels, in the same form as --mean.")
     ] = None,
     key: Annotated[
         str | None, typer.Option(help="Name of the state dict in a PyTorch file that contains several.")
@@ -61,8 +64,8 @@ def convert_weights(
     """Convert a published checkpoint of PyTorch or TensorFlow to a Keras weights file for fit.
 
     The layers are matched by name and shape; a layer that is missing, left over or of another shape is an error. With
-    --scores, the converted network must give the scores that the original network gave. The documentation shows a
-    script that writes them. PyTorch is not needed, and no code of the file is run.
+    --scores, the converted network must give the scores that the original network gave. The guide "Get
+    pretrained weights" has a script that writes them. PyTorch is not needed, and no code of the file is run.
 
     \b
     Example:

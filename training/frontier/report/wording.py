@@ -30,7 +30,7 @@ def cost_text(entry: EntryResult) -> str:
         return "not timed"
     return (
         f"{cost.total_ms:.2f} ms of processor time per frame ({cost.decode_ms:.2f} ms decoding, "
-        f"{cost.inference_ms:.2f} ms inference), {cost.frames_per_second:,.0f} frames per second and core"
+        f"{cost.inference_ms:.2f} ms inference), {cost.frames_per_second:,.0f} frames per second on one core"
     )
 
 
@@ -71,15 +71,15 @@ def _rate(result: FrontierResult, rate: RateResult) -> list[str]:
         wanted += f" from {rate.cameras} cameras"
     cores = f"{rate.cores} core{'s' if rate.cores != 1 else ''}"
     paragraphs = [
-        f"Required: {wanted} on {cores}. At most {rate.utilisation:.0%} of the cores are planned, so that a worker can "
-        f"catch up after an interruption; that allows {rate.frame_ms_max:.2f} ms per frame. To decoding and inference, "
-        f"{rate.other_ms:g} ms per frame are added for what a worker does besides, such as reading from Kafka and "
-        "publishing results."
+        f"Required: {wanted} on {cores}. At most {rate.utilisation:.0%} of the cores are used, so that a worker can "
+        f"catch up after an interruption; that allows {rate.frame_ms_max:.2f} ms per frame. For the other work "
+        f"of a worker, such as reading from Kafka and publishing results, {rate.other_ms:g} ms per frame are added to "
+        "decoding and inference."
     ]
     if rate.decode_factor != 1:
         paragraphs.append(
-            f"A camera's frame has {rate.decode_factor:.2f} times the pixels of a frame of the data set, and decoding "
-            "is assumed to take as many times as long. Measure with frames of the camera to be sure."
+            f"A camera's frame has {rate.decode_factor:.2f} times the pixels of a frame of the data set. The time for "
+            "decoding is assumed to change by the same factor. Measure with frames of the camera to be sure."
         )
     name = result.winner or min(rate.frame_ms, key=lambda each: rate.frame_ms[each])
     each, needed = rate.frame_ms[name], rate.cores_needed[name]
@@ -170,5 +170,5 @@ def _limits(result: FrontierResult) -> list[str]:
         f"{result.within_points:g} is repeated on resampled frames and scored on frames that took no part in it, the "
         f"accuracy is {chosen.value:.2%} (95 % interval {chosen.low:.2%} to {chosen.high:.2%}).",
         "The frames of the data set may be easier than those of next month. Test the model with `evaluate --test` on "
-        "images of other days.",
+        "images from other days.",
     ]

@@ -98,7 +98,10 @@ def promote(store: Path, file: Path, by: str | None = None, reason: str | None =
     name, version = bundle.manifest.name, bundle.manifest.version
     for what, word in (("name", name), ("version", version)):
         if not WORD.fullmatch(word):
-            raise BundleError(f"{file}: its {what} {word!r} may only contain letters, digits and . _ + - in a registry")
+            raise BundleError(
+                f"{file}: its {what} {word!r} cannot be used in a registry; export again with a --{what} of letters, "
+                "digits and . _ + - only"
+            )
     _require_registry(store)
     _self_test(bundle)
     folder = store / name

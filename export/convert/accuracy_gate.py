@@ -97,26 +97,33 @@ def violated_limits(measured: Fidelity, limits: GateLimits) -> list[str]:
     """Return a text for each violated limit; an empty list if the candidate passes."""
     maxima = {
         "score difference": (measured.score_difference, limits.score_difference_max),
-        "accuracy loss in points": (100 * (measured.keras_accuracy - measured.accuracy), limits.accuracy_drop_max),
-        "macro-F1 loss in points": (100 * (measured.keras_macro_f1 - measured.macro_f1), limits.f1_drop_max),
+        "accuracy loss in percentage points": (
+            100 * (measured.keras_accuracy - measured.accuracy),
+            limits.accuracy_drop_max,
+        ),
+        "macro-F1 loss in percentage points": (100 * (measured.keras_macro_f1 - measured.macro_f1), limits.f1_drop_max),
     }
     novelty = measured.novelty
     if novelty is not None:
         rise = 100 * (novelty.share - novelty.keras_share)
-        maxima["rise of novel validation frames in points"] = rise, limits.false_alarm_rise_max
+        maxima["rise of novel validation frames in percentage points"] = rise, limits.false_alarm_rise_max
     violations = [
         f"{name} is {value:.3g}, the limit is {limit:g}"
         for name, (value, limit) in maxima.items()
         if not value <= limit + _EPS
     ]
     if measured.agreement < limits.agreement_min:
-        violations.insert(0, f"agreement with Keras is {measured.agreement:.4f}, required is {limits.agreement_min:g}")
+        violations.insert(
+            0, f"agreement with Keras is {measured.agreement:.4f}, the minimum is {limits.agreement_min:g}"
+        )
     if novelty is not None and novelty.agreement < limits.novelty_agreement_min:
         agreement, required = novelty.agreement, limits.novelty_agreement_min
-        violations.append(f"agreement with Keras on novel frames is {agreement:.4f}, required is {required:g}")
+        violations.append(f"agreement with Keras on novel frames is {agreement:.4f}, the minimum is {required:g}")
     boxes, required = measured.boxes, limits.box_agreement_min
     if boxes is not None and not boxes.agreement >= required:
-        violations.append(f"agreement with Keras on predicted boxes is {boxes.agreement:.4f}, required is {required:g}")
+        violations.append(
+            f"agreement with Keras on predicted boxes is {boxes.agreement:.4f}, the minimum is {required:g}"
+        )
     if novelty is not None and not math.isfinite(novelty.difference):
         violations.append("a novelty score is not a finite number")
     return violations

@@ -82,7 +82,7 @@ class SyntheticDefects:
         same = (scores.argmax(axis=1) == keras.argmax(axis=1))[decided]
         if len(same) and same.mean() < agreement_min:
             violations.append(
-                f"agreement with Keras on {len(same)} synthetic defects is {same.mean():.4f}, required is "
+                f"agreement with Keras on {len(same)} synthetic defects is {same.mean():.4f}, the minimum is "
                 f"{agreement_min:g}"
             )
         order = [int(at) for at in np.argsort(-self._margins) if self.clear[at]]

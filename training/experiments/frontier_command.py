@@ -54,9 +54,9 @@ def frontier(
     its cuts share. The cost is the processor time of a whole frame on this machine, from its bytes to its scores, as
     a worker computes it. Only candidates that could be on the frontier are timed.
 
-    The cheapest candidate within --within points of the most accurate one is recommended. With --cameras or
-    --frames-per-second, it is the most accurate one that reaches the rate; if none does, the exit code is 13. The
-    recommended candidate is then fitted, and its run folder can be exported.
+    The cheapest candidate at most --within percentage points below the most accurate one is recommended. With
+    --cameras or --frames-per-second, the most accurate one that reaches the rate is recommended; if none does, the
+    exit code is 13. The recommended candidate is then fitted, and its run folder can be exported.
 
     OUT/report.html shows accuracy against cost and explains the recommendation in words.
 

@@ -45,11 +45,11 @@ def test_identical_predictions_pass_at_every_precision() -> None:
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"agreement": 0.97}, "agreement with Keras is 0.9700, required is 0.98"),
+        ({"agreement": 0.97}, "agreement with Keras is 0.9700, the minimum is 0.98"),
         ({"score_difference": 0.6}, "score difference is 0.6, the limit is 0.5"),
         ({"score_difference": float("nan")}, "score difference is nan"),
-        ({"accuracy": 0.894}, "accuracy loss in points is 0.6, the limit is 0.5"),
-        ({"macro_f1": 0.8}, "macro-F1 loss in points is 10, the limit is 0.5"),
+        ({"accuracy": 0.894}, "accuracy loss in percentage points is 0.6, the limit is 0.5"),
+        ({"macro_f1": 0.8}, "macro-F1 loss in percentage points is 10, the limit is 0.5"),
     ],
 )
 def test_names_each_violated_limit_and_the_measured_value(changes: dict[str, float], message: str) -> None:
@@ -72,9 +72,12 @@ def test_values_at_the_limit_and_better_than_keras_pass() -> None:
         (NoveltyFidelity(0.985, 0.0, 0.015, 0.1), []),
         (
             NoveltyFidelity(0.985, 0.025, 0.01, 0.1),
-            ["rise of novel validation frames in points is 1.5, the limit is 1"],
+            ["rise of novel validation frames in percentage points is 1.5, the limit is 1"],
         ),
-        (NoveltyFidelity(0.97, 0.01, 0.01, 9.0), ["agreement with Keras on novel frames is 0.9700, required is 0.98"]),
+        (
+            NoveltyFidelity(0.97, 0.01, 0.01, 9.0),
+            ["agreement with Keras on novel frames is 0.9700, the minimum is 0.98"],
+        ),
         (NoveltyFidelity(1.0, 0.01, 0.01, math.nan), ["a novelty score is not a finite number"]),
     ],
 )

@@ -131,8 +131,8 @@ def test_a_candidate_that_calls_more_frames_novel_is_refused_and_the_limits_are_
     with pytest.raises(GateRejectedError) as caught:
         export_run(ExportSettings(novel_run, tmp_path / "model.onnx"))
     assert caught.value.reason == (
-        "moved: rise of novel validation frames in points is 100, the limit is 0; agreement with Keras on novel frames "
-        "is 0.0000, required is 1"
+        "moved: rise of novel validation frames in percentage points is 100, the limit is 0; agreement with Keras on "
+        "novel frames is 0.0000, the minimum is 1"
     )
     assert list(tmp_path.iterdir()) == []
 

@@ -65,7 +65,7 @@ def test_the_clearest_defects_that_the_export_reproduces_become_golden_frames() 
 
 def test_an_export_that_misses_defects_of_keras_violates_the_agreement() -> None:
     found = defects(*[0.9] * 9, 0.6, 0.51).compare(predictor([*[0.9] * 9, 0.4, 0.49]), 0.02, 0.98)
-    assert found.violations == ["agreement with Keras on 10 synthetic defects is 0.9000, required is 0.98"]
+    assert found.violations == ["agreement with Keras on 10 synthetic defects is 0.9000, the minimum is 0.98"]
 
 
 def test_an_export_that_reproduces_no_clear_defect_is_rejected() -> None:

@@ -69,7 +69,7 @@ def a_result(rate: RateResult | None = None) -> FrontierResult:
         front=["cheap", "middle", "dear"],
         entries=[*entries, entry("slow", 100, None, on_front=False)],
         untried={"mobilenet 224x224 grey": "not tried: it takes about 9 min, over the time budget"},
-        rejected={"cheap-int8": "int8, every convolution: accuracy loss in points is 3, limit 0.5"},
+        rejected={"cheap-int8": "int8, every convolution: accuracy loss in percentage points is 3, the limit is 0.5"},
         minutes=12.0,
         budget_minutes=20,
         command="stripwatch train frontier --data x",

@@ -49,7 +49,8 @@ def _recommendation(result: FrontierResult) -> list[str]:
     entry, best = result.entry(result.winner), result.entry(result.best)
     reason = "it is the most accurate candidate that reaches the required frame rate"
     if result.rate is None:
-        reason = f"it is the cheapest candidate at most {result.within_points:g} points below the most accurate one"
+        points = f"{result.within_points:g} percentage points"
+        reason = f"it is the cheapest candidate at most {points} below the most accurate one"
     paragraphs = [
         f"Use {entry.name}: {reason}. Its accuracy is {accuracy_text(entry)}. It costs {cost_text(entry)}.",
     ]

@@ -8,7 +8,7 @@ def text_of(heading: str, found: list[tuple[str, list[str]]]) -> str:
 
 def test_the_recommendation_states_accuracy_cost_and_reason() -> None:
     text = text_of("Recommendation", sections(a_result()))
-    assert "Use middle: it is the cheapest candidate at most 0.5 points below the most accurate one." in text
+    assert "Use middle: it is the cheapest candidate at most 0.5 percentage points below the most accurate one." in text
     assert "5 of 1,000 frames wrong" in text
     assert "1.00 ms of processor time per frame (0.25 ms decoding, 0.75 ms inference)" in text
     assert "The most accurate candidate is dear" in text

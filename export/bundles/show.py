@@ -38,6 +38,8 @@ CHANGE_NOTE = (
 LIMIT_COLUMNS = ("camera condition of this model", "image statistic", "limit", "origin")
 LIMIT_NOTE = "a worker reports a camera whose frames are beyond these limits on average."
 
+_HEATMAPS = {None: "none", "activation": "class activation maps", "place": "scores of each cell"}
+
 
 @dataclass(frozen=True, slots=True)
 class BundleCard:
@@ -120,7 +122,7 @@ def facts(card: BundleCard) -> dict[str, str]:
         "input": f"{decode.height_px}x{decode.width_px} {decode.name}, {decode.fit}, {decode.interpolation}",
         **_colour_fact(manifest),
         "model": f"{origin.network}, {manifest.trained_for or manifest.task}, {manifest.precision}, "
-        f"opset {manifest.opset}, heatmaps: {manifest.heatmaps or 'none'}",
+        f"opset {manifest.opset}, heatmaps: {_HEATMAPS[manifest.heatmaps]}",
         "boxes": _of_boxes(manifest),
         "size": f"{card.parameters:,} parameters" + _of_operations(card.operations),
         "trained": f"{origin.created_at} on {origin.data}, weights {origin.weights}, seed {origin.seed}",

@@ -218,6 +218,22 @@ def test_version_starts_no_command() -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+@pytest.mark.parametrize("value", ["inf", "-inf", "nan"])
+def test_a_number_that_is_not_finite_is_refused(in_process: InProcess, value: str) -> None:
+    code, _, error = in_process("train", "frontier", "--data", "x", "--out", "y", "--network", "z", "--other-ms", value)
+    assert code == 2
+    assert error.startswith("error: --other-ms must be ")
+    assert error.endswith("; see 'stripwatch train frontier --help'\n")
+
+
+def test_infinity_is_not_a_frame_rate(in_process: InProcess) -> None:
+    code, _, error = in_process(
+        *("train", "frontier", "--data", "x", "--out", "y", "--network", "z", "--frames-per-second", "inf")
+    )
+    expected = "error: --frames-per-second must be a finite number; see 'stripwatch train frontier --help'\n"
+    assert (code, error) == (2, expected)
+
+
 def test_ctrl_c_gives_a_one_line_error(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(self: LazyCommand) -> TyperCommand | TyperGroup:
         raise KeyboardInterrupt

@@ -1,5 +1,5 @@
 """Entry point of `python -m training`."""
 
-from stripwatch.training.cli import main
+from stripwatch.worker.common.process.entry_point import run_main
 
-main()
+run_main("stripwatch.training.cli")

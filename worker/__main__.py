@@ -1,5 +1,5 @@
 """Entry point of `python -m worker`."""
 
-from stripwatch.worker.cli import main
+from stripwatch.worker.common.process.entry_point import run_main
 
-main()
+run_main("stripwatch.worker.cli")

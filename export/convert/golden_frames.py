@@ -101,7 +101,7 @@ def pick_golden(
         below = " and is clearly below the novelty threshold" if known is not None else ""
         raise ExportRejectedError(
             f"no golden frame found: no validation frame is classified correctly by a clear margin{close}{below}; "
-            "train the model further"
+            f"train the model further{', or export it with --precision fp32' if near else ''}"
         )
     missing = missing_labels(run.labels, targets, chosen)
     if run.anomaly is not None:  # it gets synthetic defects

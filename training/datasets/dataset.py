@@ -279,7 +279,7 @@ def _check_labels(dataset: DataSet, one_class: bool) -> None:
         only = repr("|".join(kinds.pop())) if labels else "images without a label"
         raise DataError(
             f"{dataset.root} has only one class, {only}; training needs at least two; to train on clean "
-            f"images only, use --task anomaly{other_tables_text(dataset.root)}"
+            f"images only, use fit --task anomaly{other_tables_text(dataset.root)}"
         )
     if len(labels) > LABELS_MAX:
         raise DataError(f"{dataset.root} has {len(labels)} classes; a bundle supports at most {LABELS_MAX}")

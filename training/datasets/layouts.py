@@ -71,8 +71,8 @@ def _unknown(root: Path, images: list[Path], reasons: dict[str, str], annotated_
     for reason in reasons.values():
         if reason.startswith(_ONE_CLASS):
             return (
-                f"{root} has {reason}; training needs at least two; to train on clean images only, use --task anomaly"
-                f"{other_tables_text(root)}"
+                f"{root} has {reason}; training needs at least two; to train on clean images only, use fit --task "
+                f"anomaly{other_tables_text(root)}"
             )
     likely, other = ("folder", "prefix") if any(path.parent != root for path in images) else ("prefix", "folder")
     return (

@@ -147,8 +147,8 @@ def locate_scored(
     """
     anomaly = run.configuration.task == "anomaly"  # annotations have labels of defects that the model does not know
     also = collected_folders(scored.root, (frame.name for frame in scored.frames))
-    found = read_dataset(scored.root, layout, also, run.configuration.merge_labels, one_class=anomaly)
-    dataset, clean = for_task(found, run.configuration.task, run.clean_label)
+    found = read_dataset(scored.root, layout, also, run.configuration.merge_labels, one_class=test or anomaly)
+    dataset, clean = for_task(found, run.configuration.task, run.clean_label, clean_required=not test)
     if boxes is None and run.marks and run.marks.path and not (test and found.layout in OWN_ANNOTATIONS):
         boxes, boxes_format = path_of(run.marks.path), run.configuration.boxes_format
     marks = read_annotations(found if anomaly else dataset, boxes, boxes_format).marks

@@ -65,10 +65,10 @@ def score_frames(
 def read_test_frames(run: Run, root: Path, layout: str, progress: Progress) -> tuple[list[SplitFrame], FileCounts]:
     """Return every frame of another data folder, and how many of its files are used and skipped.
 
-    layout: of the folder, or "auto". Raises DataError for a label that the run does not know.
+    layout: of the folder, or "auto". One class is enough, such as a clean coil that must not give alarms. Raises
+    DataError for a label that the run does not know.
     """
-    one_class = run.configuration.task == "anomaly"
-    found = read_dataset(root, layout, merge_labels=run.configuration.merge_labels, one_class=one_class)
+    found = read_dataset(root, layout, merge_labels=run.configuration.merge_labels, one_class=True)
     for note in found.notes:
         say(note)
     dataset, _ = for_task(found, run.configuration.task, run.clean_label, clean_required=False)

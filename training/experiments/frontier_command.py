@@ -10,9 +10,8 @@ from stripwatch.training.experiments import frontier_options as options
 from stripwatch.training.experiments.commands import ClassCommand, Folds
 from stripwatch.training.fitting.cli_options import NoNovelty
 from stripwatch.training.frontier.plan.budget import FRAMES_MAX
-from stripwatch.training.frontier.plan.requirement import OTHER_MS, parse_requirement
+from stripwatch.training.frontier.plan.requirement import OTHER_MS, UTILISATION, parse_requirement
 from stripwatch.worker.common.errors import RateNotReachedError, SettingsError
-from stripwatch.worker.common.process.cores import usable_cores
 from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS
 from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
 from stripwatch.worker.common.terminal.outcome import JsonFile, Outcome, command_text, finish
@@ -30,7 +29,7 @@ def frontier(
     cameras: options.RequiredCameras = None,
     frames_per_second: options.FramesPerSecond = None,
     cores: options.Cores = None,
-    utilisation: options.Utilisation = 0.7,
+    utilisation: options.Utilisation = UTILISATION,
     other_ms: options.OtherMs = OTHER_MS,
     budget_minutes: options.BudgetMinutes = 60,
     sizes: options.InputSizes = "",
@@ -69,7 +68,7 @@ def frontier(
     """
     if len(data) > 1:
         raise SettingsError("--data is given more than once; frontier takes one folder")
-    wanted = parse_requirement(cameras, frames_per_second, cores or usable_cores(), utilisation, other_ms)
+    wanted = parse_requirement(cameras, frames_per_second, cores, utilisation, other_ms)
     load_tensorflow()
     require("matplotlib", "onnx", "onnxruntime", "scipy", "sklearn", "tf2onnx")
     from stripwatch.training.experiments.frontier import FrontierSettings

@@ -18,14 +18,13 @@ from stripwatch.training.fitting.features.feature_cache import Features
 from stripwatch.training.fitting.features.frame_features import PREDICT_BATCH, FeatureFiles, cache_features, read_cached
 from stripwatch.training.fitting.optimizers import class_weight, compile_model, rate_callbacks
 from stripwatch.training.fitting.training_defaults import FINE_TUNE_DECAY
-from stripwatch.training.fitting.training_history import Row, TrainingHistory, read_history
+from stripwatch.training.fitting.training_history import FINE_TUNE, Row, TrainingHistory, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, on_scaled_features, thaw
 from stripwatch.training.networks.joined_maps import map_widths
 from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset
 from stripwatch.worker.common.errors import InputError
 
-_FINE_TUNE = "fine-tune"
 _SCALE_FRAMES = 256
 _HEAD_STEPS_AT_ONCE, _HEAD_PREDICT_BATCH = 8, 256  # a step of a head is shorter than the overhead of starting it
 
@@ -75,7 +74,7 @@ def fit_model(job: TrainingJob) -> TrainingOutcome:
     rows = read_history(history) if history.exists() else []
     started = time.perf_counter()
     stage = TrainingStage("head" if configuration.frozen else "all", configuration.epochs, configuration.learning_rate)
-    if not state_path(job.folder, _FINE_TUNE).exists():
+    if not state_path(job.folder, FINE_TUNE).exists():
         if job.feature_files is not None:
             train, validation = _compute_features(job, job.feature_files)
             features_s = time.perf_counter() - started
@@ -87,7 +86,7 @@ def fit_model(job: TrainingJob) -> TrainingOutcome:
     main_s = time.perf_counter() - started
     if configuration.fine_tune:
         thaw(job.classifier.backbone, configuration.fine_tune_from)
-        stage = TrainingStage(_FINE_TUNE, configuration.fine_tune, configuration.fine_tune_rate)
+        stage = TrainingStage(FINE_TUNE, configuration.fine_tune, configuration.fine_tune_rate)
         rows = _fit_frames(job, job.classifier.fit_whole, stage, rows, lambda: save_model(job))
     best_epoch = TrainingHistory(history, configuration, rows).best_epoch
     return TrainingOutcome(best_epoch, features_s, main_s - features_s, time.perf_counter() - started - main_s)
@@ -198,7 +197,7 @@ def _fit_frames(
     train, validation, spec, batch = prepared.train, prepared.validation, prepared.spec, configuration.batch
     cells, steps = job.classifier.cell_targets, _steps(configuration, len(train.files), stage)
     gentle = msgspec.structs.replace(configuration, weight_decay=FINE_TUNE_DECAY)
-    compile_model(model, gentle if stage.name == _FINE_TUNE else configuration, stage.learning_rate, steps)
+    compile_model(model, gentle if stage.name == FINE_TUNE else configuration, stage.learning_rate, steps)
     done = restore(model, job.folder, stage.name, steps // stage.epochs)
     before = [row for row in rows if row["stage"] != stage.name]
     rows = rows[: len(before) + done]  # the history may contain one epoch more than the checkpoint

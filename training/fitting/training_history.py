@@ -16,6 +16,7 @@ from stripwatch.worker.common.errors import DataError
 Row = dict[str, Any]
 _FIGURES = ("loss", "accuracy", "val_loss", "val_accuracy", "val_macro_f1", "learning_rate")
 _COLUMNS = ("epoch", *_FIGURES, "stage")
+FINE_TUNE = "fine-tune"  # name of that stage
 
 
 class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras has no types
@@ -70,7 +71,7 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
         if not (math.isfinite(row["loss"]) and math.isfinite(row["val_loss"])):
             raise DataError(
                 f"the loss is {row['loss']} in epoch {number}, in validation {row['val_loss']}; reduce "
-                f"--learning-rate (now {rate:g}), or check the weights for damage"
+                f"{self._what_to_reduce()}, or check the weights for damage"
             )
         self.rows.append(row)
         self._write()
@@ -78,6 +79,16 @@ class TrainingHistory(keras.callbacks.Callback):  # type: ignore[misc]  # keras 
             self._on_best()
         elif 0 < self._configuration.patience <= number - max(self.best_epoch, self._first):
             self.model.stop_training = True
+
+    def _what_to_reduce(self) -> str:
+        """Return the options that can make the loss invalid, with the values that they have before the schedule."""
+        configuration = self._configuration
+        if self._stage == FINE_TUNE:
+            return f"--fine-tune-rate (now {configuration.fine_tune_rate:g})"
+        rate, decay = configuration.learning_rate, configuration.weight_decay
+        text = f"--learning-rate (now {rate:g})"
+        takes_all = configuration.optimizer == "adamw" and rate * decay >= 1  # a step removes the whole weight or more
+        return f"{text} or --weight-decay (now {decay:g})" if takes_all else text
 
     def _merit(self, row: Row) -> tuple[float, float]:
         accuracy, loss = row["val_accuracy"], -row["val_loss"]

@@ -80,7 +80,7 @@ def _lacking_text(groups: dict[str, int], parts: int) -> str:
         which = f"classes {', '.join(f'{label!r} ({text})' for label, text in counts.items())}"
     else:
         which, count = f"class {first!r}", f", which leaves {count}"
-    remedy = "add images" if parts == 2 else "add images, or use fewer parts"
+    remedy = "add images" if parts == 2 else "add images, or reduce --folds"
     return (
         f"{which} cannot be in each of {parts} parts: near duplicates and images of one coil stay together"
         f"{'' if others else count}; {remedy}"

@@ -1,9 +1,23 @@
+from pathlib import Path
+
+import msgspec
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from stripwatch.export.convert.golden_frames import choose_golden, missing_labels, usual_count
+from stripwatch.export.convert.golden_frames import (
+    GoldenTolerance,
+    choose_golden,
+    missing_labels,
+    pick_golden,
+    usual_count,
+)
+from stripwatch.export.convert.validation_scores import ScoredValidation
+from stripwatch.export.runs.run_folder import Split, SplitFrame
+from stripwatch.worker.common.errors import ExportRejectedError
+from tests.export.runs.records import RUN
 
 
 def rows(*best: tuple[int, float], labels: int = 3) -> NDArray[np.float32]:
@@ -45,6 +59,26 @@ def test_names_a_label_without_a_correct_frame() -> None:
 def test_skips_frames_whose_label_rounding_could_change() -> None:
     scores = np.array([[0.505, 0.495], [0.52, 0.48]], np.float32)
     assert choose_golden("multiclass", one_hot(0, 0, labels=2), scores, 2) == [1]
+
+
+@pytest.mark.parametrize(
+    ("near", "advice"),
+    [
+        (None, "by a clear margin; train the model further"),
+        (
+            GoldenTolerance(np.ones(2, np.float32), 0.01),
+            "by a clear margin with similar scores in Keras and the exported model; train the model further, or export "
+            "it with --precision fp32",
+        ),
+    ],
+    ids=["fp32", "int8"],
+)
+def test_says_what_to_do_if_no_frame_qualifies(near: GoldenTolerance | None, advice: str) -> None:
+    frames = [SplitFrame(f"{label}.png", label, "") for label in "ab"]
+    run = msgspec.structs.replace(RUN, labels=["a", "b"], split=Split([], frames))
+    undecided = ScoredValidation(run, Path(), np.full((2, 2), 0.5, np.float32))
+    with pytest.raises(ExportRejectedError, match=f"{advice}$"):
+        pick_golden(undecided, near, None, None)
 
 
 def test_in_multilabel_all_labels_must_be_correct_and_clean_frames_are_skipped() -> None:

@@ -54,7 +54,7 @@ def test_detects_folders_whose_prefixes_agree(tmp_path: Path) -> None:
         ),
         (
             ["pits_1.jpg", "pits_2.jpg"],
-            r"has only one class, pits; training needs at least two; .* use --task anomaly$",
+            r"has only one class, pits; training needs at least two; .* use fit --task anomaly$",
         ),
     ],
 )

@@ -1,6 +1,7 @@
 """Heatmaps are compared with annotations, and a dense head learns locations, from frames to the run folder."""
 
 import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -195,6 +196,26 @@ def test_an_evaluation_needs_the_annotations_of_the_fit_or_others(
         assert found.localisation is not None
     finally:
         (dense_run / "run.json").write_bytes(msgspec.json.encode(run))
+
+
+def test_test_images_with_boxes_may_have_one_kind_of_defect_and_no_clean_frame(
+    dense_run: Path, patches: Path, tmp_path: Path
+) -> None:
+    found = copy_of_label(patches, "along", tmp_path / "test")
+    evaluated = evaluate_run(EvaluateSettings(dense_run, test=found, out=tmp_path / "report", stress_frames=0))
+    assert (evaluated.measured_on, evaluated.frames) == ("test", 20)
+    assert evaluated.localisation is not None
+    assert total(evaluated.localisation).pairs == 20
+
+
+def copy_of_label(patches: Path, label: str, folder: Path) -> Path:
+    """Copy the images of one label with their boxes."""
+    folder.mkdir()
+    lines = [line for line in (patches / "truth.jsonl").read_text().splitlines() if json.loads(line)["label"] == label]
+    for line in lines:
+        shutil.copy(patches / json.loads(line)["file"], folder)
+    (folder / "truth.jsonl").write_text("\n".join(lines) + "\n")
+    return folder
 
 
 @pytest.mark.long

@@ -23,3 +23,14 @@ def test_warns_of_test_images_that_the_model_was_trained_on(
     printed = capsys.readouterr().err
     assert f"warning: 1 of 2 images in {tmp_path} are training images of the model, so" in printed
     assert f"{trained.label}_0.png is {trained.name}; remove them; survey --test" in printed
+
+
+def test_test_images_may_have_only_one_class(fitted_run: Path, tmp_path: Path) -> None:
+    run = read_run(fitted_run)
+    label = run.split.validation[0].label
+    of_label = [frame for frame in run.split.validation if frame.label == label]
+    for number, frame in enumerate(of_label):
+        shutil.copy(Path(run.data) / frame.name, tmp_path / f"{label}_{number}.png")
+    frames, counts = read_test_frames(run, tmp_path, "auto", Progress(disable=True))
+    assert {frame.label for frame in frames} == {label}
+    assert counts.used == len(of_label)

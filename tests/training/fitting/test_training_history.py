@@ -92,3 +92,25 @@ def test_an_invalid_loss_stops_the_fit(tmp_path: Path, loss: float, val_loss: fl
     ):
         log.on_epoch_end(1, figures)
     assert kept == [1]
+
+
+@pytest.mark.parametrize(
+    ("stage", "settings", "advice"),
+    [
+        ("head", {}, r"reduce --learning-rate \(now 0\.5\), or check"),
+        ("fine-tune", {}, r"reduce --fine-tune-rate \(now 0\.25\), or check"),
+        (
+            "all",
+            {"weight_decay": 2.0, "optimizer": "adamw"},
+            r"reduce --learning-rate \(now 0\.5\) or --weight-decay \(now 2\), or check",
+        ),
+        ("all", {"weight_decay": 2.0, "optimizer": "adam"}, r"reduce --learning-rate \(now 0\.5\), or check"),
+    ],
+)
+def test_an_invalid_loss_names_the_options_of_its_stage(
+    tmp_path: Path, stage: str, settings: dict[str, Any], advice: str
+) -> None:
+    options = {"learning_rate": 0.5, "fine_tune_rate": 0.25, "weight_decay": 0.004} | settings
+    log = TrainingHistory(tmp_path / "history.csv", tiny_configuration(**options), stage=stage)
+    with pytest.raises(DataError, match=advice):
+        feed(log, (0.5, float("nan")))

@@ -5,6 +5,7 @@
 
 import errno
 import importlib
+import math
 import os
 import re
 import sys
@@ -31,10 +32,12 @@ _PASS_ON = {"allow_extra_args": True, "ignore_unknown_options": True}
 
 
 class Command(TyperCommand):
-    """Command with two additions to typer.
+    """Command with three additions to typer.
 
     Usage errors name the command even if typer does not set their context. An option --json without a file means
     `--json -`, as the switch did that it was in earlier versions, unless `bare_json` is False.
+
+    A number must be finite: no option gives infinity a meaning, and JSON has none for it.
     """
 
     bare_json = True
@@ -45,7 +48,9 @@ class Command(TyperCommand):
             _given[:] = [*ctx.command_path.split(), *args]
         try:
             given = self._with_json_file(args)
-            return super().parse_args(ctx, list(given))  # the parser empties its list
+            rest = super().parse_args(ctx, list(given))  # the parser empties its list
+            self._require_finite(ctx)
+            return rest
         except typer.TyperException as error:
             if getattr(error, "ctx", ctx) is None:
                 vars(error)["ctx"] = ctx
@@ -56,6 +61,13 @@ class Command(TyperCommand):
                     param_hint="--json",
                 ) from error
             raise
+
+    def _require_finite(self, ctx: Any) -> None:
+        for option in self.params:
+            value = ctx.params.get(option.name)
+            for each in value if isinstance(value, list | tuple) else [value]:
+                if isinstance(each, float) and not math.isfinite(each):
+                    raise typer.BadParameter("must be a finite number", ctx=ctx, param_hint=option.opts[0])
 
     def _with_json_file(self, args: list[str]) -> list[str]:
         """Return the arguments with the value - for an option --json that has none."""

@@ -1,7 +1,10 @@
+from typing import Any
+
 import pytest
 
 from stripwatch.training.frontier.plan.requirement import parse_requirement
 from stripwatch.worker.common.errors import SettingsError
+from stripwatch.worker.common.process.cores import usable_cores
 
 
 def test_cameras_give_a_rate_and_a_frame_size() -> None:
@@ -25,7 +28,26 @@ def test_a_rate_is_one_of_frames_like_those_of_the_data_set() -> None:
 
 
 def test_without_cameras_and_rate_nothing_is_required() -> None:
-    assert parse_requirement(None, None, 4, 0.7, 0.6) is None
+    assert parse_requirement(None, None) is None
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"cores": 4}, "--cores has no effect without --cameras or --frames-per-second"),
+        ({"utilisation": 0.5}, "--utilisation has no effect"),
+        ({"cores": 4, "other_ms": 0.0}, "--cores and --other-ms have no effect"),
+    ],
+)
+def test_options_of_a_rate_need_a_rate(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(SettingsError, match=message):
+        parse_requirement(None, None, **given)
+
+
+def test_the_cores_are_those_of_this_machine_unless_given() -> None:
+    wanted = parse_requirement(None, 10.0)
+    assert wanted is not None
+    assert wanted.cores == usable_cores()
 
 
 def test_cameras_and_rate_exclude_each_other() -> None:

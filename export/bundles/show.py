@@ -31,8 +31,8 @@ NOVELTY_NOTE = (
 
 CHANGE_COLUMNS = ("change of the frames", "reliable to", "fails at", "strength")
 CHANGE_NOTE = (
-    "strengths of a change up to which the model is reliable: hardly any frame is confidently wrong, and most remain "
-    "right and certain."
+    "strengths of a change up to which the model is reliable: hardly more frames are confidently wrong than without "
+    "it, and most of those that were right and certain remain so."
 )
 
 LIMIT_COLUMNS = ("camera condition of this model", "image statistic", "limit", "origin")

@@ -153,7 +153,8 @@ class Evaluation(msgspec.Struct, frozen=True):
     label, for scores scaled with the applied temperature; their precision and recall are those on validation frames.
     localisation: by label; None if no frame is annotated or the head has no heatmaps. novelty: None if the run has no
     novelty detector, and in files of earlier versions. files: files used and skipped in each folder, by its option.
-    stress: what the model withstands; None if that was not measured.
+    stress: what the model withstands; None if that was not measured. trained_on: number of frames that are training
+    images of the run; earlier versions did not count them.
     """
 
     schema: str
@@ -176,6 +177,12 @@ class Evaluation(msgspec.Struct, frozen=True):
     anomaly: AnomalyFigures | None = None
     files: dict[str, FileCounts] = msgspec.field(default_factory=dict)
     stress: StressResults | None = None
+    trained_on: int = 0
+
+    @property
+    def untested_labels(self) -> list[str]:
+        """Return the labels that none of the frames has."""
+        return [label for label, figures in self.classes.items() if not figures.frames]
 
 
 def write_evaluation(folder: Path, evaluation: Evaluation) -> None:

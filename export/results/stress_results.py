@@ -117,8 +117,10 @@ def is_reliable(point: StressPoint, unchanged: StressPoint) -> bool:
     """Return whether the model is reliable at this strength.
 
     At most 2 % of the frames are confidently wrong, or no more than without a change. And at least 90 % as many frames
-    are right and certain as without a change.
+    are right and certain as without a change. A model that is right and certain on no frame is reliable nowhere.
     """
+    if not unchanged.certain_right:
+        return False
     wrong_max = max(CONFIDENTLY_WRONG_MAX * point.frames, unchanged.confidently_wrong)
     return point.confidently_wrong <= wrong_max and point.certain_right >= CERTAIN_SHARE_MIN * unchanged.certain_right
 

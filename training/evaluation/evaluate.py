@@ -43,6 +43,7 @@ from stripwatch.training.stress.measurement import (
     stressed_model,
 )
 from stripwatch.training.stress.plots import draw_stress
+from stripwatch.training.stress.report import doubts
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.folders import make_folder, require_outside
 from stripwatch.worker.common.path_text import path_of, path_text
@@ -145,9 +146,10 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
             stressed = stressed_model(settings.run, run, model, evaluation.thresholds, evaluation.calibration.applied)
             frames = choose_frames(measured.frames, settings.stress_frames)
             say_duration(stressed, measured.root, frames)
-            evaluation = msgspec.structs.replace(
-                evaluation, stress=measure_stress(stressed, measured.root, frames, progress)
-            )
+            stress = measure_stress(stressed, measured.root, frames, progress)
+            evaluation = msgspec.structs.replace(evaluation, stress=stress)
+            for doubt in doubts(stress, evaluation.untested_labels):
+                say(f"warning: {doubt}")
         with one_step(progress, "drawing the report"):
             write_results(settings.run, out, model, run, measured, evaluation, novelty)
     return evaluation
@@ -241,6 +243,7 @@ def evaluate(
     bins = reliability(targets, scores, task)
     scaled = reliability(targets, scale(scores, temperature, task), task)
     applied = 1.0 if anomaly else applicable(temperature, validation.targets, validation.scores, task)
+    trained = {frame.sha256 for frame in run.split.train}
     confusion = None
     if task == "multiclass":
         every = np.arange(len(run.labels))
@@ -263,6 +266,7 @@ def evaluate(
         thresholds_chosen=_how_chosen(run, recall),
         localisation=places,
         anomaly=measure_anomalies(targets, scores, kinds) if anomaly else None,
+        trained_on=sum(frame.sha256 in trained for frame in measured.frames),
     )
 
 

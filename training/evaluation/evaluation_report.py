@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from pathlib import Path
 
+from stripwatch.export.reporting.confidence_intervals import interval_words
 from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.results.run_evaluation import (
     Calibration,
     Evaluation,
-    Interval,
     KindFigures,
     OperatingPoint,
     total,
@@ -51,12 +51,17 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
         parts.append(novelty_section(evaluation.novelty))
         parts += [picture(PICTURES[name], png) for name, png in pictures.items() if name in PICTURES]
     if evaluation.stress is not None:
-        parts.append(stress_section(evaluation.stress))
+        parts.append(stress_section(evaluation.stress, evaluation.untested_labels))
         parts.append(picture("Verdicts by strength of the change", pictures["stress"]))
     return page(title, measured, parts)
 
 
 def _independence(evaluation: Evaluation) -> str:
+    if evaluation.trained_on:
+        return (
+            f"Training images of the model among them: {evaluation.trained_on}. So the figures are optimistic: remove "
+            "these images, and evaluate again."
+        )
     if evaluation.anomaly is not None:
         return "These frames were not used for fitting, and chose no threshold."
     if evaluation.measured_on == "test":
@@ -71,8 +76,8 @@ def _facts(run: Run, evaluation: Evaluation) -> str:
     configuration, calibration = run.configuration, evaluation.calibration
     rows = {
         **_anomaly(evaluation),
-        "accuracy": _interval(evaluation.accuracy) + " (Wilson interval)",
-        "macro-F1": _interval(evaluation.macro_f1) + " (bootstrap interval)" if evaluation.macro_f1 else _NO_LABELS,
+        "accuracy": interval_words(evaluation.accuracy, "Wilson"),
+        "macro-F1": interval_words(evaluation.macro_f1, "bootstrap") if evaluation.macro_f1 else _NO_LABELS,
         "calibration error": _calibration(calibration),
         "thresholds": f"{evaluation.thresholds_chosen}, for scores at temperature {calibration.applied:.4g}; precision "
         "and recall at the thresholds are measured on the validation frames that selected them",
@@ -169,7 +174,3 @@ def _localization(run: Run, evaluation: Evaluation) -> str:
         "Image centre and whole image are baselines that ignore the image content."
     )
     return f'<h2>Localization</h2><p class="note">{note}</p>{table(columns, rows)}'
-
-
-def _interval(found: Interval) -> str:
-    return f"{found.value:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}"

@@ -27,6 +27,7 @@ from stripwatch.training.experiments.fit_subprocess import (
     run_fit,
 )
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry, Rule, draw, rank, to_csv
+from stripwatch.training.experiments.out_folder import require_own_folder
 from stripwatch.training.experiments.preflight import PlannedFit, check_networks, check_options
 from stripwatch.training.preparation.prepared_data import apply_split
 from stripwatch.training.preparation.stratified_split import split_frames
@@ -150,6 +151,7 @@ def compare(settings: CompareSettings) -> Leaderboard:
 def _check(settings: CompareSettings) -> None:
     """Raise an error with everything that prevents a fit, as far as it does not depend on the content of the images."""
     require_outside("--out", settings.out, [settings.data])
+    require_own_folder(settings.out, "compare")
     for candidate in settings.candidates:
         check_flags([*settings.flags, *candidate.flags], also=["--network"])
     run_checks(

@@ -5,10 +5,11 @@ from html import escape
 from pathlib import Path
 
 from stripwatch.export.reporting.charts import draw_intervals
+from stripwatch.export.reporting.confidence_intervals import interval_words
 from stripwatch.export.reporting.html import page, picture, table
 from stripwatch.export.results.stress_results import limits_text
 from stripwatch.export.runs.run_folder import Run
-from stripwatch.training.experiments.crossval_page import interval, report_link, run_facts
+from stripwatch.training.experiments.crossval_page import report_link, run_facts
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry
 from stripwatch.worker.common.terminal.progress import duration
 
@@ -50,7 +51,7 @@ def _facts(board: Leaderboard, run: Run, command: str) -> Mapping[str, str]:
     shared = {name: text for name, text in run_facts(run).items() if name != "network"}
     return {
         "winner": f"{board.winner}, by the rule {board.rule}",
-        "its accuracy": f"{interval(winner.accuracy)} (Wilson interval){speed}",
+        "its accuracy": interval_words(winner.accuracy, "Wilson") + speed,
         "Pareto front": ", ".join(board.front) or "none: no network was timed",
         **shared,
         "command": command,

@@ -37,6 +37,7 @@ from stripwatch.training.experiments.fit_subprocess import (
     read_split_frames,
     run_fit,
 )
+from stripwatch.training.experiments.out_folder import require_own_folder
 from stripwatch.training.experiments.preflight import PlannedFit, check_options
 from stripwatch.training.novelty.measurement import NoveltyMeasurement
 from stripwatch.training.novelty.report import novelty_summary
@@ -140,6 +141,7 @@ def _fit_flags(settings: CrossvalSettings, cache: Path | None) -> list[str]:
 def _check(settings: CrossvalSettings, flags: Sequence[str], folders: Sequence[Path]) -> None:
     """Raise an error with everything that is wrong, before the images are read."""
     require_outside("--out", settings.out, [settings.data, *settings.unknown])
+    require_own_folder(settings.out, "crossval")
     check_flags(settings.flags)
     fits = [PlannedFit("", fit_words(folder, settings.data, flags)) for folder in folders if not is_finished(folder)]
     run_checks(

@@ -4,8 +4,8 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from stripwatch.export.reporting.charts import draw_confusion, draw_intervals
+from stripwatch.export.reporting.confidence_intervals import interval_words
 from stripwatch.export.reporting.html import Html, link, page, picture, table
-from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.evaluation.evaluate import REPORT_FOLDER
 from stripwatch.training.evaluation.evaluation_report import REPORT_FILE
@@ -57,8 +57,8 @@ def crossval_page(result: CrossvalResult, run: Run, command: str, pictures: Mapp
 def _facts(result: CrossvalResult, run: Run, command: str) -> str:
     f1 = "- (no frame has a label and none is predicted)"
     rows = {
-        "accuracy": f"{interval(result.accuracy)} (Wilson interval)",
-        "macro-F1": f"{interval(result.macro_f1)} (bootstrap interval)" if result.macro_f1 else f1,
+        "accuracy": interval_words(result.accuracy, "Wilson"),
+        "macro-F1": interval_words(result.macro_f1, "bootstrap") if result.macro_f1 else f1,
         "folds": f"{len(result.folds)}, seed {run.configuration.seed}",
         **run_facts(run),
         "command": command,
@@ -75,11 +75,6 @@ def run_facts(run: Run) -> Mapping[str, str]:
         "created": run.created_at,
         "versions": ", ".join(f"{name} {version}" for name, version in run.versions.items()),
     }
-
-
-def interval(found: Interval) -> str:
-    """Return a value with its 95 % interval as text."""
-    return f"{found.value:.4f}, 95 % interval {found.low:.4f} to {found.high:.4f}"
 
 
 def report_link(run: str, note: str = "") -> Html:

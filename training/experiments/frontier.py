@@ -12,6 +12,7 @@ from stripwatch.export.runs.files import atomic_write
 from stripwatch.export.runs.run_folder import Split, Task
 from stripwatch.training.datasets.dataset import for_task, read_dataset
 from stripwatch.training.experiments.fit_subprocess import common_flags, fit_words, run_fit
+from stripwatch.training.experiments.out_folder import require_own_folder
 from stripwatch.training.experiments.preflight import PlannedFit, check_networks, check_options
 from stripwatch.training.frontier.measure.graphs import cut_backbone
 from stripwatch.training.frontier.measure.pooled_features import build_for
@@ -104,6 +105,7 @@ def find_frontier(settings: FrontierSettings) -> Frontier:
 def _check(settings: FrontierSettings, store: Store) -> None:
     """Raise an error with everything that prevents a measurement, as far as it does not depend on the images."""
     require_outside("--out", settings.out, [settings.data])
+    require_own_folder(settings.out, "frontier")
     sizes: Sequence[Size | None] = settings.search.sizes or [None]
     fits, options = [], []
     for choice in settings.search.choices:

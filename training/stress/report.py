@@ -1,5 +1,7 @@
 """The results of a stress test as a table and plots, for pages and for the terminal."""
 
+from collections.abc import Sequence
+from html import escape
 from typing import Any
 
 from rich.table import Table
@@ -23,11 +25,39 @@ _NOTE = (
     f"{CONFIDENTLY_WRONG_MAX:.0%} of the frames are confidently wrong, or no more than without a change, and at least "
     f"{CERTAIN_SHARE_MIN:.0%} as many are right and certain as without a change."
 )
+_FRAMES_MIN = round(1 / CONFIDENTLY_WRONG_MAX)  # of fewer frames, a single one is more than this share
+_CERTAIN_MIN = 0.5
 
 
-def stress_section(results: StressResults) -> str:
-    """Return the results as HTML, without the plot."""
+def doubts(results: StressResults, untested: Sequence[str] = ()) -> list[str]:
+    """Return sentences that say why the strengths may not be trusted; none for a usual test.
+
+    untested: labels of the model that no tested frame has.
+    """
+    found, unchanged = [], results.unchanged
+    if untested:
+        found.append(
+            f"no tested frame has the label {' or '.join(map(repr, untested))}, so the strengths do not show whether a "
+            "change hides or feigns it"
+        )
+    if results.frames < _FRAMES_MIN:
+        found.append(
+            f"only {results.frames} images were changed, so a single one can decide where the model fails; "
+            f"{_FRAMES_MIN} or more give a closer answer"
+        )
+    if unchanged.certain_right < _CERTAIN_MIN * unchanged.frames:
+        found.append(
+            f"even without a change, only {unchanged.certain_right / unchanged.frames:.1%} of the frames are right and "
+            "certain, and the strengths are relative to that"
+        )
+    return found
+
+
+def stress_section(results: StressResults, untested: Sequence[str] = ()) -> str:
+    """Return the results as HTML, without the plot. untested: labels of the model that no tested frame has."""
     head = f'<h2>What the model withstands</h2><p class="note">{_NOTE}</p>'
+    sentences = [f"{text[0].upper()}{text[1:]}." for text in doubts(results, untested)]
+    head += "".join(f'<p class="warning">{escape(sentence)}</p>' for sentence in sentences)
     frames = f'<p class="note">{results.frames:,} frames were changed.</p>'
     return f"{head}{frames}{table(COLUMNS, stress_rows(results), 'numbers')}"
 

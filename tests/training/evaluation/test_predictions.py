@@ -5,6 +5,7 @@ import pytest
 from rich.progress import Progress
 
 from stripwatch.export.runs.run_folder import read_run
+from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
 from stripwatch.training.evaluation.predictions import read_test_frames
 
 pytestmark = pytest.mark.training
@@ -34,3 +35,16 @@ def test_test_images_may_have_only_one_class(fitted_run: Path, tmp_path: Path) -
     frames, counts = read_test_frames(run, tmp_path, "auto", Progress(disable=True))
     assert {frame.label for frame in frames} == {label}
     assert counts.used == len(of_label)
+
+
+def test_the_report_says_that_test_images_were_used_for_training(fitted_run: Path, tmp_path: Path) -> None:
+    run = read_run(fitted_run)
+    copy = shutil.copytree(fitted_run, tmp_path / "run")
+    for number, frame in enumerate((run.split.train[0], run.split.validation[-1])):
+        (tmp_path / "test").mkdir(exist_ok=True)
+        shutil.copy(Path(run.data) / frame.name, tmp_path / "test" / f"{frame.label}_{number}.png")
+    settings = EvaluateSettings(copy, test=tmp_path / "test", leave_one_out=False, stress_frames=0)
+    assert evaluate_run(settings).trained_on == 1
+    page = (copy / "evaluation" / "report.html").read_text()
+    assert "Training images of the model among them: 1. So the figures are optimistic" in page
+    assert "These frames were not used for fitting" not in page

@@ -6,6 +6,7 @@ from stripwatch.export.results.stress_results import StressChange, StressPoint, 
 from stripwatch.training.stress.plots import draw_stress
 from stripwatch.training.stress.report import (
     COLUMNS,
+    doubts,
     strength_rows,
     strengths_section,
     strengths_table,
@@ -51,6 +52,26 @@ def test_rows(results: StressResults) -> None:
             "confidently wrong": "50.0%", "unsure": "40.0%", "novel": "2.0%",
         },
     ]  # fmt: skip
+
+
+def test_a_usual_test_leaves_no_doubts(results: StressResults) -> None:
+    assert doubts(results) == []
+    assert "warning" not in stress_section(results)
+
+
+def test_says_why_the_strengths_may_not_be_trusted() -> None:
+    unchanged = StressPoint(0, 9, 3, 3, 6, 0, STATISTICS)
+    poor = StressResults(9, unchanged, [StressChange.of("noise", "grey levels", [unchanged], unchanged)])
+    assert doubts(poor, ["pits", "<rust>"]) == [
+        "no tested frame has the label 'pits' or '<rust>', so the strengths do not show whether a change hides or "
+        "feigns it",
+        "only 9 images were changed, so a single one can decide where the model fails; 50 or more give a closer answer",
+        "even without a change, only 33.3% of the frames are right and certain, and the strengths are relative to that",
+    ]
+    page = stress_section(poor, ["<rust>"])
+    assert page.count('<p class="warning">') == 3
+    assert "&lt;rust&gt;" in page
+    assert "<rust>" not in page
 
 
 def test_page_and_terminal_show_every_change(results: StressResults) -> None:

@@ -162,6 +162,7 @@ def _listed(entries: Sequence[EntryResult]) -> str:
 
 def _limits(result: FrontierResult) -> list[str]:
     chosen = result.selected_accuracy
+    interval = f" (95 % interval {chosen.low:.2%} to {chosen.high:.2%})" if chosen.low < chosen.high else ""
     return [
         f"Accuracy: {result.folds}-fold cross-validation; near duplicates and images of one coil stay in one fold. The "
         "heads are logistic regressions on the feature maps that the head of `fit` reads. That head is linear too, but "
@@ -169,7 +170,7 @@ def _limits(result: FrontierResult) -> list[str]:
         "evaluate it.",
         f"The best of many candidates owes part of its accuracy to luck. If the choice by --within "
         f"{result.within_points:g} is repeated on resampled frames and scored on frames that took no part in it, the "
-        f"accuracy is {chosen.value:.2%} (95 % interval {chosen.low:.2%} to {chosen.high:.2%}).",
+        f"accuracy is {chosen.value:.2%}{interval}.",
         "The frames of the data set may be easier than those of next month. Test the model with `evaluate --test` on "
         "images from other days.",
     ]

@@ -45,7 +45,12 @@ def as_text(value: Any) -> str:
 
 
 def interval_text(interval: Mapping[str, float]) -> str:
-    """Return a value with its confidence interval, an object with value, low and high, as text."""
+    """Return a value with its confidence interval, an object with value, low and high, as text.
+
+    An interval without width is omitted, as on the pages: few frames without an error do not give certainty.
+    """
+    if interval["low"] == interval["high"]:
+        return f"{interval['value']:.4f} (no interval, because all resamples give this value)"
     return f"{interval['value']:.4f} (95 % interval {interval['low']:.4f} to {interval['high']:.4f})"
 
 

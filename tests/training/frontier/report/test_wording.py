@@ -1,3 +1,6 @@
+import msgspec
+
+from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.training.frontier.report.wording import sections
 from tests.training.frontier.results import a_rate, a_result
 
@@ -45,3 +48,10 @@ def test_what_was_not_measured_and_what_was_rejected_is_named() -> None:
 def test_the_luck_of_the_best_is_stated() -> None:
     text = text_of("How far to trust the figures", sections(a_result()))
     assert "99.40% (95 % interval 98.50% to 99.90%)" in text
+
+
+def test_an_interval_without_width_is_not_shown() -> None:
+    heading = "How far to trust the figures"
+    assert "the accuracy is 99.40% (95 % interval 98.50% to 99.90%)." in text_of(heading, sections(a_result()))
+    certain = msgspec.structs.replace(a_result(), selected_accuracy=Interval(1.0, 1.0, 1.0))
+    assert "the accuracy is 100.00%." in text_of(heading, sections(certain))

@@ -63,6 +63,7 @@ def evaluate(
     load_tensorflow()
     require("matplotlib", "scipy", "sklearn")
     from stripwatch.training.evaluation.evaluate import EvaluateSettings, evaluate_run
+    from stripwatch.training.novelty.report import novelty_tables
     from stripwatch.training.stress.report import stress_table
 
     settings = EvaluateSettings(
@@ -78,7 +79,7 @@ def evaluate(
     moved: list[str | Path] = ["--data", data] if data else []
     step = command_text("export", "run", run, *moved, "--out", Path(f"{run.resolve().name}.onnx"))
     summary = {"run": str(run), **_summary(found), "report": str(report)}
-    tables = [_labels(found), *_kinds(found), *_unknown(found)]
+    tables = [_labels(found), *_kinds(found), *novelty_tables(found.novelty)]
     tables += [stress_table(found.stress)] if found.stress else []
     finish(Outcome(summary, _facts(found), tables, [step], {"report": report}), json_file)
 
@@ -149,15 +150,6 @@ def _labels(found: Evaluation) -> Table:
         ratios = [f"{ratio:.4f}" for ratio in (figures.precision, figures.recall, figures.f1)]
         table.add_row(label, f"{figures.frames:,}", *ratios, f"{chosen.unsure.value}", f"{chosen.sure.value}")
     return table
-
-
-def _unknown(found: Evaluation) -> list[Table]:
-    """Return the table of classes and folders that the model does not know, if any were measured."""
-    from stripwatch.training.novelty.report import novelty_table
-
-    if found.novelty is None or not (found.novelty.left_out or found.novelty.unknown):
-        return []
-    return [novelty_table(found.novelty)]
 
 
 def _kinds(found: Evaluation) -> list[Table]:

@@ -188,7 +188,7 @@ def compare(
 
 def _cross_validate(settings: CrossvalSettings) -> Outcome:
     from stripwatch.training.experiments.crossval import cross_validate, summarize
-    from stripwatch.training.novelty.report import novelty_table
+    from stripwatch.training.novelty.report import novelty_tables
     from stripwatch.training.stress.report import strengths_table
 
     with hint_if_interrupted(_how_to_continue):
@@ -198,7 +198,7 @@ def _cross_validate(settings: CrossvalSettings) -> Outcome:
     step = _command("fit", replace(settings, out=out.parent / f"{out.name}-final"), [])
     summary = {**head, **summarize(result), "report": str(report)}
     counted = with_counts(summary, read_run(out / "fold-1").files, _crossval_facts(result))
-    tables = [_folds(result), *([novelty_table(result.novelty)] if result.novelty else [])]
+    tables = [_folds(result), *novelty_tables(result.novelty)]
     tables += [strengths_table(result.stress)] if result.stress else []
     return Outcome(*counted, tables, [step], {"report": report})
 

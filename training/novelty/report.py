@@ -13,11 +13,14 @@ from stripwatch.worker.contracts.model.model_record import DetectedShare
 
 COLUMNS = ("unknown to the model", "frames", "detected", "95 % from", "to", "AUROC", "false alarms")
 _MISSED_MAX = 200
-_NOTE = (
-    "Detected: share of the frames above the novelty threshold. Each class was left out in turn: classifier, detector "
-    "and threshold were fitted without it and then judged its frames. AUROC: 1 separates these frames from held-out "
-    "frames of known classes perfectly, 0.5 is chance. False alarms: share of those held-out frames above the same "
-    "threshold."
+_DETECTED = "Detected: share of the frames above the novelty threshold."
+_LEFT_OUT = (
+    "Each class was left out in turn: classifier, detector and threshold were fitted without it and then judged its "
+    "frames."
+)
+_KNOWN = (
+    "AUROC: 1 separates these frames from held-out frames of known classes perfectly, 0.5 is chance. False alarms: "
+    "share of those held-out frames above the same threshold."
 )
 
 
@@ -27,8 +30,7 @@ def novelty_section(results: NoveltyResults) -> str:
     parts = [
         "<h2>Novelty</h2>",
         table((), facts.items(), "facts"),
-        f'<p class="note">{_NOTE}</p>',
-        table(COLUMNS, rows(results), "numbers"),
+        *_listing(results),
         *(f'<p class="note">{escape(note)}</p>' for note in results.notes),
         _missed(results),
     ]
@@ -47,12 +49,23 @@ def novelty_facts(results: NoveltyResults) -> dict[str, str]:
     return facts
 
 
-def novelty_table(results: NoveltyResults) -> Table:
-    """Return the table for the terminal."""
+def _listing(results: NoveltyResults) -> list[str]:
+    """Return the table with its note, or nothing if no class was left out and no folder was given."""
+    found = rows(results)
+    if not found:
+        return []
+    note = " ".join([_DETECTED, *([_LEFT_OUT] if results.left_out else []), _KNOWN])
+    return [f'<p class="note">{note}</p>', table(COLUMNS, found, "numbers")]
+
+
+def novelty_tables(results: NoveltyResults | None) -> list[Table]:
+    """Return the table for the terminal, unless no class was left out and no folder was given."""
+    if results is None or not rows(results):
+        return []
     found = numbers_table(*COLUMNS)
     for row in rows(results):
         found.add_row(*row)
-    return found
+    return [found]
 
 
 def rows(results: NoveltyResults) -> list[tuple[str, ...]]:

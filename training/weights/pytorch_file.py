@@ -36,6 +36,7 @@ _DTYPES = {
 }
 _OLD_MAGIC = 0x1950A86A20F9469CFC6C  # first pickle of a file of PyTorch 1.5 and earlier
 _COUNT = struct.Struct("<q")  # in old files, before the numbers of a storage
+_PICKLE_START = b"\x80"
 _OLD_HEADERS = 3  # pickles before the state dict: magic number, version, properties of the system
 
 
@@ -85,7 +86,8 @@ def read_pytorch(path: Path) -> dict[str, Any]:
     """
     try:
         with path.open("rb") as file:
-            content = _read_zip(path) if zipfile.is_zipfile(file) else _read_old(path)
+            start = file.read(1)
+            content = _read_zip(path) if zipfile.is_zipfile(file) else _read_old(path, start)
     except InputError:
         raise
     except Exception as error:  # a damaged pickle raises almost any type
@@ -107,7 +109,12 @@ def _read_zip(path: Path) -> Any:
         return _resolved(content, lambda storage: archive.read(f"{root}data/{storage.key}"))
 
 
-def _read_old(path: Path) -> Any:
+def _read_old(path: Path, start: bytes) -> Any:
+    if start != _PICKLE_START:
+        raise InputError(
+            f"{path} is not a checkpoint; pass a state dict that torch.save has written, a .safetensors file, or a "
+            "TensorFlow checkpoint"
+        )
     with path.open("rb") as file:
         if _Unpickler(file).load() != _OLD_MAGIC:
             raise InputError(f"{path} is not a PyTorch checkpoint")

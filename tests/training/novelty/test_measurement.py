@@ -11,7 +11,7 @@ from stripwatch.export.runs.facts.detector_facts import NoveltyFacts
 from stripwatch.export.runs.run_folder import Run, SplitFrame, file_sha256, read_run
 from stripwatch.training.novelty.judged_frames import JudgedFrames, LeftOut
 from stripwatch.training.novelty.measurement import PICTURES, NoveltyMeasurement
-from stripwatch.training.novelty.report import novelty_facts, novelty_section, novelty_summary, novelty_table, rows
+from stripwatch.training.novelty.report import novelty_facts, novelty_section, novelty_summary, novelty_tables, rows
 from tests.printed import as_printed
 from tests.trained import LABELS
 
@@ -117,11 +117,28 @@ def test_notes_state_two_classes_few_frames_and_classes_that_could_not_be_left_o
     assert "a single label remains" in " ".join(measurement(two, tmp_path, left_out=both).results().notes)
 
 
+def test_without_a_left_out_class_and_a_folder_there_is_no_table(run: Run, tmp_path: Path) -> None:
+    none = msgspec.structs.replace(measurement(run, tmp_path, left_out={}).results(), unknown={})
+    assert novelty_tables(none) == novelty_tables(None) == []
+    page = novelty_section(none)
+    assert "<h2>Novelty</h2>" in page
+    assert "unknown to the model" not in page
+    assert "left out in turn" not in page
+
+
+def test_a_table_of_folders_alone_does_not_say_that_classes_were_left_out(run: Run, tmp_path: Path) -> None:
+    page = novelty_section(measurement(run, tmp_path, left_out={}).results())
+    assert str(tmp_path) in page
+    assert "left out in turn" not in page
+    assert "left out in turn" in novelty_section(measurement(run, tmp_path).results())
+
+
 def test_the_tables_list_the_lowest_share_first_and_name_the_clean_class(run: Run, tmp_path: Path) -> None:
     found = measurement(run, tmp_path).results()
     names = [row[0] for row in rows(found)]
     assert names == ["plain (no defect; not in the mean)", "spots", "stripes", "mean of the classes", str(tmp_path)]
-    assert "mean of the classes" in as_printed(novelty_table(found), 120)
+    (printed,) = novelty_tables(found)
+    assert "mean of the classes" in as_printed(printed, 120)
     facts = novelty_facts(found)
     assert facts["false alarms"].startswith("6.7% of 15 frames, 95 % interval 1.2% to 29.8%")
     page = novelty_section(found)

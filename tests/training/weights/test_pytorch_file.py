@@ -67,7 +67,11 @@ def test_refuses_an_incomplete_file(size: int, tmp_path: Path, monkeypatch: pyte
 
 def test_refuses_other_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "model.pth"
-    path.write_text("not a checkpoint")
+    for content in (b"", b"not a checkpoint", b"\x89PNG\r\n\x1a\n"):
+        path.write_bytes(content)
+        with pytest.raises(InputError, match=r"model\.pth is not a checkpoint; pass a state dict that torch\.save"):
+            read_pytorch(path)
+    path.write_bytes(b"\x80\x02damaged")
     with pytest.raises(InputError, match=r"model\.pth cannot be read"):
         read_pytorch(path)
     path.write_bytes(pickled([1, 2], monkeypatch))

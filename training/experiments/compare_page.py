@@ -11,6 +11,8 @@ from stripwatch.export.results.stress_results import limits_text
 from stripwatch.export.runs.run_folder import Run
 from stripwatch.training.experiments.crossval_page import report_link, run_facts
 from stripwatch.training.experiments.leaderboard import Leaderboard, LeaderboardEntry
+from stripwatch.training.stress.report import doubts
+from stripwatch.worker.common.terminal.facts import as_text
 from stripwatch.worker.common.terminal.progress import duration
 
 _COLUMNS = (
@@ -91,7 +93,18 @@ def _stress(board: Leaderboard) -> str:
         "reports of the networks show the shares.</p>"
     )
     columns = ("change", "unit", *tested)
-    return f"<h2>What the networks withstand</h2>{note}{table(columns, rows, 'numbers')}"
+    return f"<h2>What the networks withstand</h2>{note}{_doubts(board)}{table(columns, rows, 'numbers')}"
+
+
+def _doubts(board: Leaderboard) -> str:
+    """Return why the strengths may not be trusted, with the networks that each reason concerns."""
+    networks: dict[str, list[str]] = {}
+    for entry in board.entries:
+        for doubt in doubts(entry.stress) if entry.stress is not None else []:
+            networks.setdefault(doubt, []).append(entry.name)
+    return "".join(
+        f'<p class="warning">{escape(f"{as_text(names)}: {doubt}.")}</p>' for doubt, names in networks.items()
+    )
 
 
 def _note(entry: LeaderboardEntry) -> str:

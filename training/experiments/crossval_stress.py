@@ -24,7 +24,8 @@ from stripwatch.training.evaluation.predictions import ScoredFrames
 from stripwatch.training.evaluation.thresholds import choose_thresholds
 from stripwatch.training.stress.changes import CHANGES
 from stripwatch.training.stress.measurement import choose_frames, measure_stress, say_duration, stressed_model
-from stripwatch.worker.common.terminal.console import new_progress
+from stripwatch.training.stress.report import doubts
+from stripwatch.worker.common.terminal.console import new_progress, say
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +67,10 @@ def measure_folds(folds: Sequence[FoldScores], frames_max: int) -> StressResults
                 kept = measure_stress(stressed, fold.scored.root, frames, progress)
             atomic_write(_kept_file(fold.folder), msgspec.json.encode(_KeptResults(key, kept)))
         found.append(kept)
-    return StressResults.pool(found)
+    pooled = StressResults.pool(found)
+    for doubt in doubts(pooled):
+        say(f"warning: {doubt}")
+    return pooled
 
 
 def choose_without(folds: Sequence[FoldScores], left_out: int) -> tuple[dict[str, ChosenThreshold], float]:

@@ -74,6 +74,12 @@ def test_pools_the_folds(folds: list[FoldScores], measured: list[str]) -> None:
     assert (found.changes[0].reliable_to, found.changes[0].fails_at) == (None, 8)
 
 
+def test_warns_of_few_frames(folds: list[FoldScores], measured: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    measure_folds(folds, 2)
+    assert len(measured) == 2
+    assert "warning: only 4 images were changed, so a single one can decide" in capsys.readouterr().err
+
+
 def test_an_interrupted_test_continues(folds: list[FoldScores], measured: list[str], tmp_path: Path) -> None:
     before = measure_folds(folds, 2)
     assert measure_folds(folds, 2) == before

@@ -78,6 +78,23 @@ def test_the_page_of_a_comparison_shows_where_each_network_fails(run: Run) -> No
     assert "What the networks withstand" not in compare_page(rank([entry("a", 5, 1)], Rule.parse("best")), run, PNG, "")
 
 
+def test_the_page_of_a_comparison_warns_of_strengths_that_cannot_be_trusted(run: Run) -> None:
+    tested = stress()
+    assert 'class="warning"' not in _compared(run, tested)
+    few = msgspec.structs.replace(tested, frames=9)
+    assert (
+        '<p class="warning">wide, small: only 9 images were changed, so a single one can decide where the model fails; '
+        "50 or more give a closer answer.</p>"
+    ) in _compared(run, few)
+
+
+def _compared(run: Run, tested: StressResults) -> str:
+    entries = [
+        msgspec.structs.replace(entry(name, right, 10), stress=tested) for name, right in (("small", 50), ("wide", 58))
+    ]
+    return compare_page(rank(entries, Rule.parse("best")), run, PNG, "")
+
+
 def test_a_long_list_of_wrong_frames_is_cut_and_says_so(run: Run) -> None:
     page = crossval_page(crossval(wrong=29), run, "", {})
     assert "The first" not in page

@@ -8,7 +8,7 @@ import numpy as np
 from stripwatch.export.reporting.confidence_intervals import share_interval
 from stripwatch.export.results.run_evaluation import Interval
 from stripwatch.training.frontier.measure.accuracies import Scored, score_passes
-from stripwatch.training.frontier.measure.costs import CostMeter, choose_to_time, find_anchors
+from stripwatch.training.frontier.measure.costs import CostMeter, choose_to_time
 from stripwatch.training.frontier.measure.eight_bits import try_eight_bits, worth_quantizing
 from stripwatch.training.frontier.measure.search_context import SearchContext
 from stripwatch.training.frontier.plan.candidates import key_of
@@ -54,8 +54,7 @@ def search(context: SearchContext) -> Found:
     found = Found(by_name, {each.name: each.cost_ms for each in estimated}, meter, untried)
     names = _stored(context, "timed", _timing_key(context, scored), lambda: choose_to_time(estimated))
     say(f"timing {len(names)} of {len(by_name)} candidates; the others cannot be on the frontier")
-    anchors = [each.candidate for each in find_anchors(scored)]
-    meter.measure([by_name[name].candidate for name in names], again=anchors)
+    meter.measure([by_name[name].candidate for name in names])
     if context.settings.eight_bits:
         _quantize(context, found)
     untried |= meter.untried
@@ -100,7 +99,7 @@ def _quantize(context: SearchContext, found: Found) -> None:
             found.untried[name] = "not tried: the time budget is used up"
             continue
         say(f"quantizing {each.candidate.name}")
-        tried = try_eight_bits(context, each, found.meter.backbone_of(each.candidate.source))
+        tried = try_eight_bits(context, each, found.meter.backbone_of(each.candidate.source), found.meter.is_timed)
         if tried.scored is None:
             found.rejected[name] = tried.scheme
             say(f"{name}: rejected by the accuracy gate: {tried.scheme}")
@@ -108,7 +107,7 @@ def _quantize(context: SearchContext, found: Found) -> None:
         found.scored[name] = tried.scored
         found.schemes[name] = tried.scheme
         accepted.append(tried.candidate)
-    found.meter.measure(accepted, again=[each.candidate for each in front])
+    found.meter.measure(accepted)
 
 
 def entries_of(found: Found) -> list[EntryResult]:

@@ -1,7 +1,8 @@
 """Second step of a search: the cost of the candidates that could be on the frontier, measured in turns."""
 
 import time
-from collections.abc import Sequence
+import uuid
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import keras
@@ -28,15 +29,15 @@ from stripwatch.worker.common.terminal.progress import duration
 
 ROUNDS = 5
 TIMED_MAX = 20
-_ROUNDS_MAX = 50  # of a candidate that is timed again next to others
 _FRAMES = 16  # real frames that are decoded and inferred in each round
 
 
 class CostRecord(msgspec.Struct, frozen=True):
-    """Stored rounds of a candidate. batch: frames per run."""
+    """Stored rounds of a candidate. batch: frames per run. session: of all candidates that were timed together."""
 
     batch: int
     rounds: list[Round]
+    session: str = ""  # in searches of earlier versions
 
 
 @dataclass(slots=True)
@@ -49,6 +50,7 @@ class CostMeter:
     context: SearchContext
     costs: dict[str, Cost] = field(default_factory=dict)
     untried: dict[str, str] = field(default_factory=dict)
+    _known: dict[str, Candidate] = field(default_factory=dict)
     _backbone: tuple[Pass, keras.Model] | None = None
     _encoded: list[bytes] = field(default_factory=list)
     _decoding_ms: dict[str, float] = field(default_factory=dict)
@@ -76,55 +78,59 @@ class CostMeter:
                 rated.append(Rated(each.candidate.name, each.accuracy, cost_ms))
         return rated
 
-    def measure(self, candidates: Sequence[Candidate], again: Sequence[Candidate] = ()) -> None:
-        """Time candidates in turns until each has enough rounds. What the budget does not allow is left out.
+    def measure(self, candidates: Sequence[Candidate]) -> None:
+        """Time candidates in turns. What the budget does not allow is left out.
 
-        again: candidates with enough rounds that are timed next to the others, so that other load on the machine
-        affects all of them equally.
+        All candidates of the search are timed together, those timed before again, so that other load on the machine
+        affects all of them equally, also if a search continues on another day. Nothing is timed if all of them were
+        timed together before.
         """
-        subjects: dict[str, tuple[Candidate, Subject, CostRecord]] = {}
-        task = self.context.progress.add_task("converting", total=len(candidates))
-        for candidate in candidates:
-            self._add(subjects, candidate, ROUNDS)
-            self.context.progress.advance(task)
-        if not subjects:
+        self._known |= {each.name: each for each in candidates}
+        records = {name: self._stored(each) for name, each in self._known.items()}
+        if all(map(is_complete, records.values())) and len({each.session for each in records.values()}) <= 1:
+            self.costs = {name: summarize(each.rounds, each.batch) for name, each in records.items()}
             return
-        for candidate in again:
-            self._add(subjects, candidate, _ROUNDS_MAX)
-        lacking = max(ROUNDS - len(record.rounds) for _, _, record in subjects.values())
-        task = self.context.progress.add_task("timing", total=lacking * len(subjects))
-        for _ in range(lacking):
-            for name, (candidate, subject, record) in subjects.items():
-                record.rounds.append(measure_round(subject))
-                self.context.store.write_record("rounds", self.context.cost_key(candidate), record)
-                self.costs[name] = summarize(record.rounds, record.batch)
+        subjects = self._open_all(records)
+        self._known = {name: self._known[name] for name in subjects}
+        self.costs, session = {}, uuid.uuid4().hex
+        rounds: dict[str, list[Round]] = {name: [] for name in subjects}
+        task = self.context.progress.add_task("timing", total=ROUNDS * len(subjects))
+        for _ in range(ROUNDS):
+            for name, subject in subjects.items():
+                rounds[name].append(measure_round(subject))
                 self.context.progress.advance(task)
+        for name, subject in subjects.items():
+            record = CostRecord(subject.batch, rounds[name], session)
+            self.context.store.write_record("rounds", self.context.cost_key(self._known[name]), record)
+            self.costs[name] = summarize(record.rounds, record.batch)
 
-    def _add(
-        self, subjects: dict[str, tuple[Candidate, Subject, CostRecord]], candidate: Candidate, rounds: int
-    ) -> None:
-        """Add a candidate with fewer rounds than this to those that are timed."""
-        opened = None if candidate.name in subjects else self._open(candidate, rounds)
-        if opened is not None:
-            subjects[candidate.name] = (candidate, *opened)
+    def is_timed(self, candidate: Candidate) -> bool:
+        """Return whether a candidate was timed together with the others before, so that its graph is not needed."""
+        records = [self._stored(each) for each in (candidate, *self._known.values())]
+        return all(map(is_complete, records)) and len({each.session for each in records}) == 1
 
-    def _open(self, candidate: Candidate, rounds: int) -> tuple[Subject, CostRecord] | None:
-        """Open a candidate for timing; None if it has enough rounds, cannot be converted, or the budget is used up."""
-        key = self.context.cost_key(candidate)
-        record = self.context.store.read_record("rounds", key, CostRecord)
-        if record is not None and len(record.rounds) >= rounds:
-            self.costs[candidate.name] = summarize(record.rounds, record.batch)
-            return None
-        graph = self.context.store.read_graph(key) or self._convert(candidate, key)
-        if graph is None:
-            return None
-        spec = candidate.source.spec(self.context.frames.bit_depth)
-        subject = open_subject(graph, spec, self._frames(), record.batch if record else None)
-        return subject, record or CostRecord(subject.batch, [])
+    def _stored(self, candidate: Candidate) -> CostRecord:
+        record = self.context.store.read_record("rounds", self.context.cost_key(candidate), CostRecord)
+        return record or CostRecord(0, [])
 
-    def _convert(self, candidate: Candidate, key: str) -> bytes | None:
+    def _open_all(self, records: Mapping[str, CostRecord]) -> dict[str, Subject]:
+        """Open candidates for timing, by name; without those that cannot be converted or are over the budget."""
+        task = self.context.progress.add_task("converting", total=len(records))
+        subjects: dict[str, Subject] = {}
+        for name, record in records.items():
+            candidate = self._known[name]
+            key = self.context.cost_key(candidate)
+            graph = self.context.store.read_graph(key) or self._convert(candidate, key, required=not subjects)
+            if graph is not None:
+                spec = candidate.source.spec(self.context.frames.bit_depth)
+                subjects[name] = open_subject(graph, spec, self._frames(), record.batch or None)
+            self.context.progress.advance(task)
+        return subjects
+
+    def _convert(self, candidate: Candidate, key: str, required: bool) -> bytes | None:
+        """Convert and store a candidate; None if it cannot be exported, or is not required and over the budget."""
         expected_s = sum(self._converted) / len(self._converted) if self._converted else 0.0
-        if self.costs and not self.context.budget.allows(expected_s):
+        if not required and not self.context.budget.allows(expected_s):
             self.untried[candidate.name] = f"not timed: that takes about {duration(expected_s)}, over the time budget"
             return None
         started = time.monotonic()
@@ -156,6 +162,11 @@ class CostMeter:
             spec = candidate.source.spec(self.context.frames.bit_depth)
             self._decoding_ms[key] = measure_decoding(self._frames(), spec)
         return self._decoding_ms[key]
+
+
+def is_complete(record: CostRecord) -> bool:
+    """Return whether a candidate was timed in enough rounds."""
+    return len(record.rounds) >= ROUNDS
 
 
 def find_anchors(scored: Sequence[Scored]) -> list[Scored]:

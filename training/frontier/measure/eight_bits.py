@@ -1,10 +1,9 @@
 """Third step of a search: int8 versions of the best candidates, with the limits of the bundle's accuracy gate."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import keras
 import msgspec
@@ -51,19 +50,21 @@ class EightBits:
     scheme: str
 
 
-def try_eight_bits(context: SearchContext, known: Scored, backbone: keras.Model) -> EightBits:
+def try_eight_bits(
+    context: SearchContext, known: Scored, backbone: keras.Model, is_timed: Callable[[Candidate], bool]
+) -> EightBits:
     """Quantize a candidate as the export does, until the accuracy gate accepts it, and cross-validate it.
 
     The heads are those of the float32 features, as in an export, where only the backbone is quantized. The gate
     compares the scores of all frames, each by the head of the fold that holds it out. Its limits for the novelty score
     are left to `export run`.
 
-    known: the float32 candidate. backbone: of its pass.
+    known: the float32 candidate. backbone: of its pass. is_timed: whether a candidate needs no graph for timing.
     """
     candidate = replace(known.candidate, precision="int8")
     key = context.eight_bits_key(candidate)
     record, arrays = context.store.read_record("int8", key, EightBitRecord), context.store.read_arrays("int8", key)
-    if record is None or arrays is None or not _has_graph(context, candidate, record):
+    if record is None or arrays is None or not (is_timed(candidate) or _has_graph(context, candidate, record)):
         record, scores = _quantize(context, known, backbone)
         context.store.write_arrays("int8", key, {"scores": scores})
         context.store.write_record("int8", key, record)
@@ -76,10 +77,8 @@ def try_eight_bits(context: SearchContext, known: Scored, backbone: keras.Model)
 
 
 def _has_graph(context: SearchContext, candidate: Candidate, record: EightBitRecord) -> bool:
-    """Return whether the graph for timing exists, or is not needed."""
-    key = context.cost_key(candidate)
-    timed = context.store.read_record("rounds", key, dict[str, Any]) is not None
-    return bool(record.violations) or timed or context.store.read_graph(key) is not None
+    """Return whether the graph for timing exists, or is not needed because the gate rejects the candidate."""
+    return bool(record.violations) or context.store.read_graph(context.cost_key(candidate)) is not None
 
 
 def _quantize(context: SearchContext, known: Scored, backbone: keras.Model) -> tuple[EightBitRecord, Array]:

@@ -4,6 +4,7 @@ import time
 import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from statistics import median
 
 import keras
 import msgspec
@@ -88,21 +89,42 @@ class CostMeter:
         self._known |= {each.name: each for each in candidates}
         records = {name: self._stored(each) for name, each in self._known.items()}
         if all(map(is_complete, records.values())) and len({each.session for each in records.values()}) <= 1:
-            self.costs = {name: summarize(each.rounds, each.batch) for name, each in records.items()}
+            self.costs = self._summarize(records)
             return
         subjects = self._open_all(records)
         self._known = {name: self._known[name] for name in subjects}
-        self.costs, session = {}, uuid.uuid4().hex
+        session = uuid.uuid4().hex
         rounds: dict[str, list[Round]] = {name: [] for name in subjects}
         task = self.context.progress.add_task("timing", total=ROUNDS * len(subjects))
         for _ in range(ROUNDS):
             for name, subject in subjects.items():
                 rounds[name].append(measure_round(subject))
                 self.context.progress.advance(task)
-        for name, subject in subjects.items():
-            record = CostRecord(subject.batch, rounds[name], session)
+        timed = {name: CostRecord(subject.batch, rounds[name], session) for name, subject in subjects.items()}
+        for name, record in timed.items():
             self.context.store.write_record("rounds", self.context.cost_key(self._known[name]), record)
-            self.costs[name] = summarize(record.rounds, record.batch)
+        self.costs = self._summarize(timed)
+
+    def _summarize(self, records: Mapping[str, CostRecord]) -> dict[str, Cost]:
+        """Return the cost of each candidate by name, from complete records.
+
+        Candidates with the same input size and decoding share the median of their decoding times in each round. For
+        cameras with larger frames, a small difference between them would count many times.
+        """
+        decoding: dict[str, list[list[float]]] = {}
+        for name, record in records.items():
+            times = [each.decode_ms for each in record.rounds[-ROUNDS:]]
+            decoding.setdefault(_decoding_key(self._known[name]), []).append(times)
+        shared = {key: [median(times) for times in zip(*found, strict=True)] for key, found in decoding.items()}
+        costs = {}
+        for name, record in records.items():
+            decode_ms = shared[_decoding_key(self._known[name])]
+            rounds = [
+                Round(each_ms, each.inference_ms)
+                for each_ms, each in zip(decode_ms, record.rounds[-ROUNDS:], strict=True)
+            ]
+            costs[name] = summarize(rounds, record.batch)
+        return costs
 
     def is_timed(self, candidate: Candidate) -> bool:
         """Return whether a candidate was timed together with the others before, so that its graph is not needed."""
@@ -157,11 +179,15 @@ class CostMeter:
         return self._encoded
 
     def _decoding(self, candidate: Candidate) -> float:
-        key = f"{candidate.source.size} {candidate.source.decode}"
+        key = _decoding_key(candidate)
         if key not in self._decoding_ms:
             spec = candidate.source.spec(self.context.frames.bit_depth)
             self._decoding_ms[key] = measure_decoding(self._frames(), spec)
         return self._decoding_ms[key]
+
+
+def _decoding_key(candidate: Candidate) -> str:
+    return f"{candidate.source.size} {candidate.source.decode}"
 
 
 def is_complete(record: CostRecord) -> bool:

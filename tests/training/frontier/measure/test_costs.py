@@ -15,8 +15,8 @@ from stripwatch.training.frontier.measure.store import Store
 pytestmark = pytest.mark.training
 
 
-def candidate(name: str) -> Any:
-    return SimpleNamespace(name=name, source=SimpleNamespace(spec=lambda _: None))
+def candidate(name: str, decode: str = "grey") -> Any:
+    return SimpleNamespace(name=name, source=SimpleNamespace(spec=lambda _: None, size=(64, 64), decode=decode))
 
 
 class Machine:
@@ -60,6 +60,23 @@ def test_candidates_take_turns(machine: Machine, tmp_path: Path) -> None:
     found.measure([candidate("a"), candidate("b")])
     assert machine.timed == ["a", "b"] * ROUNDS
     assert found.cost_ms == {"a": 1.0, "b": 1.0}
+
+
+def test_candidates_that_decode_alike_have_the_same_decoding_time(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    noisy = {"a": Round(1.0, 0.25), "b": Round(1.5, 0.5), "c": Round(9.0, 0.125)}
+    monkeypatch.setattr(costs, "measure_round", lambda subject: noisy[subject.name])
+    found = meter(tmp_path)
+    found.measure([candidate("a"), candidate("b"), candidate("c", decode="rgb")])
+    assert {name: (each.decode_ms, each.inference_ms) for name, each in found.costs.items()} == {
+        "a": (1.25, 0.25),
+        "b": (1.25, 0.5),
+        "c": (9.0, 0.125),
+    }
+    again = meter(tmp_path)
+    again.measure([candidate("a"), candidate("b"), candidate("c", decode="rgb")])
+    assert again.costs == found.costs
 
 
 def test_a_repeated_search_times_nothing(machine: Machine, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from stripwatch.training.experiments.commands import ClassCommand, Folds
 from stripwatch.training.fitting.cli_options import NoNovelty
 from stripwatch.training.frontier.plan.budget import FRAMES_MAX
 from stripwatch.training.frontier.plan.requirement import OTHER_MS, UTILISATION, parse_requirement
+from stripwatch.training.preparation.finding import counted
 from stripwatch.worker.common.errors import RateNotReachedError, SettingsError
 from stripwatch.worker.common.terminal.command_line import COMMAND_CLASS
 from stripwatch.worker.common.terminal.interruption import given_command, hint_if_interrupted
@@ -102,9 +103,9 @@ def _require_rate(result: FrontierResult) -> None:
         return
     name = min(rate.frame_ms, key=lambda each: rate.frame_ms[each])
     raise RateNotReachedError(
-        f"no candidate reaches {rate.frames_per_second:g} frames per second on {rate.cores} cores: the cheapest one, "
-        f"{name}, needs {rate.cores_needed[name]:.1f} cores; add cores, lower the rate, or search smaller networks and "
-        "inputs"
+        f"no candidate reaches {rate.frames_per_second:g} frames per second on {counted(rate.cores, 'core')}: the "
+        f"cheapest one, {name}, needs {rate.cores_needed[name]:.1f} cores; add cores, lower the rate, or search "
+        "smaller networks and inputs"
     )
 
 

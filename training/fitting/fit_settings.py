@@ -24,6 +24,7 @@ from stripwatch.export.runs.run_folder import (
     Task,
 )
 from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_RATE, decay_with_copies, find_defaults
+from stripwatch.training.preparation.finding import counted
 from stripwatch.training.preparation.sample_depths import check_bit_depth, parse_levels
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
@@ -299,7 +300,10 @@ def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> s
         return f"{text} (default)" if name in chosen.settings else text
 
     c = configuration
-    options = [marked("epochs", f"{c.epochs} epochs"), marked("learning_rate", f"learning rate {c.learning_rate:g}")]
+    options = [
+        marked("epochs", counted(c.epochs, "epoch")),
+        marked("learning_rate", f"learning rate {c.learning_rate:g}"),
+    ]
     if c.optimizer == "adamw":
         options.append(marked("weight_decay", f"weight decay {c.weight_decay:g}"))
     options.append(f"batches of {c.batch}")
@@ -311,5 +315,5 @@ def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> s
     elif c.augment:
         options.append("frames changed in each epoch")
     if c.fine_tune:
-        options.append(f"then {c.fine_tune} epochs of fine-tuning at learning rate {c.fine_tune_rate:g}")
+        options.append(f"then {counted(c.fine_tune, 'epoch')} of fine-tuning at learning rate {c.fine_tune_rate:g}")
     return f"training {chosen.trained}: {', '.join(options)}"

@@ -21,6 +21,7 @@ from stripwatch.training.fitting.training_defaults import FINE_TUNE_DECAY
 from stripwatch.training.fitting.training_history import FINE_TUNE, Row, TrainingHistory, read_history
 from stripwatch.training.networks.classifier import Classifier, FeatureScale, on_scaled_features, thaw
 from stripwatch.training.networks.joined_maps import map_widths
+from stripwatch.training.preparation.finding import counted
 from stripwatch.training.preparation.input_pipeline import read_batches, shuffled_batches
 from stripwatch.training.preparation.prepared_data import PreparedData, Subset
 from stripwatch.worker.common.errors import InputError
@@ -240,7 +241,7 @@ def save_model(job: TrainingJob) -> None:
 
 
 def _advance(progress: Progress, stage: TrainingStage, steps: int) -> Callable[[int], None]:
-    task = progress.add_task(f"{stage.name}, {stage.epochs} epochs", total=steps)
+    task = progress.add_task(f"{stage.name}, {counted(stage.epochs, 'epoch')}", total=steps)
     return lambda finished: progress.advance(task, finished)
 
 

@@ -46,7 +46,7 @@ def test_finds_a_candidate_fits_it_and_uses_its_measurements_again(
     rate = ["--frames-per-second", "1e9", "--cores", "1", "--no-fit"]
     assert run_cli(monkeypatch, *given, *rate) == 13
     printed = capsys.readouterr()
-    assert "error: no candidate reaches 1e+09 frames per second on 1 cores: the cheapest one" in printed.err
+    assert "error: no candidate reaches 1e+09 frames per second on 1 core: the cheapest one" in printed.err
     assert json.loads(printed.out.splitlines()[-1])["reached"] is False
     assert {path: path.read_bytes() for path in measured} == measured
     assert "none is recommended" in (out / "report.html").read_text()

@@ -42,11 +42,11 @@ def begin(folder: Path, begun: FitIdentity) -> None:
     before = _read(path)
     different = _different(before.configuration, begun.configuration)
     if before.data_sha256 != begun.data_sha256:
-        different.append("data")
+        different.append("data (images or labels have changed, or the split)")
     if before.weights_sha256 != begun.weights_sha256:
-        different.append("weights")
+        different.append("weights (the file has changed)")
     if before.marks_sha256 != begun.marks_sha256:
-        different.append("boxes")
+        different.append("boxes (the annotations have changed)")
     if before.decode != begun.decode:
         different.append("input or decode")
     if different:

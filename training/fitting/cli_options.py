@@ -8,6 +8,7 @@ import typer
 from stripwatch.export.runs.run_folder import BestBy, Head, Keep, Loss, Maps, Optimizer, PrecisionChoice, Schedule
 from stripwatch.training.fitting.fit_settings import CopyChoice, DecodeName
 from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_DECAY, by_kind
+from stripwatch.training.networks.several_maps import SEVERAL_MAPS
 
 NETWORKS = (
     "vgg19, efficientnetb0, xception, inceptionv3, mobilenet, mobilenetv3large, efficientnetv2b0, resnet50v2, "
@@ -124,7 +125,8 @@ MapsOption = Annotated[
         "--maps",
         help="Feature maps that the gap head reads. last: the last one of the backbone. several: also up to two "
         "earlier ones, which show texture better and cost hardly any time per frame. Default: several for the gap head "
-        "on a frozen backbone without fine-tuning, else last.",
+        f"on a frozen backbone without fine-tuning if the network is {', '.join(SEVERAL_MAPS[:-1])} or "
+        f"{SEVERAL_MAPS[-1]}, else last.",
     ),
 ]
 DecodeOption = Annotated[

@@ -21,15 +21,9 @@ from stripwatch.training.datasets.dataset import DataSet, for_task, read_dataset
 from stripwatch.training.fitting.checkpoint import read_begun
 from stripwatch.training.fitting.devices import choose_precision, device_scope, limit_threads
 from stripwatch.training.fitting.features.feature_cache import keepable
-from stripwatch.training.fitting.fit_settings import (
-    DecodeName,
-    FitSettings,
-    check,
-    chosen_defaults,
-    describe_training,
-    to_configuration,
-)
+from stripwatch.training.fitting.fit_settings import DecodeName, FitSettings, check, chosen_defaults, to_configuration
 from stripwatch.training.fitting.memory_estimate import check_memory, free_bytes
+from stripwatch.training.fitting.training_defaults import describe_training
 from stripwatch.training.networks.backbone import build_backbone, require_weights
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier, find_start

@@ -24,7 +24,7 @@ from stripwatch.export.runs.run_folder import (
     Task,
 )
 from stripwatch.training.fitting.training_defaults import COPIES, FINE_TUNE_RATE, decay_with_copies, find_defaults
-from stripwatch.training.preparation.finding import counted
+from stripwatch.training.networks.several_maps import SEVERAL_MAPS
 from stripwatch.training.preparation.sample_depths import check_bit_depth, parse_levels
 from stripwatch.worker.common.errors import SettingsError, run_checks
 from stripwatch.worker.common.path_text import path_text
@@ -121,10 +121,11 @@ class FitSettings:
     def joins_maps(self) -> bool:
         """Return whether the head also reads earlier feature maps.
 
-        By default this holds for the gap head on a backbone that stays frozen, for which it was measured.
+        By default this holds for the gap head on a backbone that stays frozen, if its network is in SEVERAL_MAPS.
         """
         if self.maps is None:
-            return self.head == "gap" and self.frozen and not self.fine_tune
+            measured = self.head == "gap" and self.frozen and not self.fine_tune
+            return measured and self.network in SEVERAL_MAPS
         return self.maps == "several"
 
     def decode_spec(self, side_px: int) -> DecodeSpec:
@@ -291,29 +292,3 @@ def chosen_defaults(settings: FitSettings) -> ChosenDefaults:
     }
     missing = [name for name in missing if not meaningless.get(name, False)]
     return ChosenDefaults(find_defaults(settings.head, settings.frozen).trained, missing)
-
-
-def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> str:
-    """Return one line about what is trained and with which options; it marks the defaults that were chosen."""
-
-    def marked(name: str, text: str) -> str:
-        return f"{text} (default)" if name in chosen.settings else text
-
-    c = configuration
-    options = [
-        marked("epochs", counted(c.epochs, "epoch")),
-        marked("learning_rate", f"learning rate {c.learning_rate:g}"),
-    ]
-    if c.optimizer == "adamw":
-        options.append(marked("weight_decay", f"weight decay {c.weight_decay:g}"))
-    options.append(f"batches of {c.batch}")
-    if c.maps == "several":
-        options.append(marked("maps", "several feature maps"))
-    if c.augment_copies:
-        changed = "strongly changed" if c.copy_changes == "strong" else "changed"
-        options.append(marked("augment_copies", f"{c.augment_copies} {changed} copies of each training frame"))
-    elif c.augment:
-        options.append("frames changed in each epoch")
-    if c.fine_tune:
-        options.append(f"then {counted(c.fine_tune, 'epoch')} of fine-tuning at learning rate {c.fine_tune_rate:g}")
-    return f"training {chosen.trained}: {', '.join(options)}"

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stripwatch.export.runs.run_folder import Head
+from stripwatch.export.runs.run_folder import ChosenDefaults, Configuration, Head
+from stripwatch.training.preparation.finding import counted
 
 COPIES = 4  # changed copies of each training frame whose features are computed once
 
@@ -45,6 +46,32 @@ def decay_with_copies(decay: float, copies: int) -> float:
     same.
     """
     return decay / (1 + copies)
+
+
+def describe_training(configuration: Configuration, chosen: ChosenDefaults) -> str:
+    """Return one line about what is trained and with which options; it marks the defaults that were chosen."""
+
+    def marked(name: str, text: str) -> str:
+        return f"{text} (default)" if name in chosen.settings else text
+
+    c = configuration
+    options = [
+        marked("epochs", counted(c.epochs, "epoch")),
+        marked("learning_rate", f"learning rate {c.learning_rate:g}"),
+    ]
+    if c.optimizer == "adamw":
+        options.append(marked("weight_decay", f"weight decay {c.weight_decay:g}"))
+    options.append(f"batches of {c.batch}")
+    if c.maps == "several":
+        options.append(marked("maps", "several feature maps"))
+    if c.augment_copies:
+        changed = "strongly changed" if c.copy_changes == "strong" else "changed"
+        options.append(marked("augment_copies", f"{c.augment_copies} {changed} copies of each training frame"))
+    elif c.augment:
+        options.append("frames changed in each epoch")
+    if c.fine_tune:
+        options.append(f"then {counted(c.fine_tune, 'epoch')} of fine-tuning at learning rate {c.fine_tune_rate:g}")
+    return f"training {chosen.trained}: {', '.join(options)}"
 
 
 def by_kind(name: str) -> str:

@@ -17,6 +17,7 @@ from stripwatch.training.fitting.training_defaults import (
     WHOLE,
     by_kind,
     decay_with_copies,
+    describe_training,
     find_defaults,
 )
 
@@ -130,12 +131,7 @@ def test_copies_exist_only_for_a_frozen_backbone() -> None:
     ],
 )
 def test_says_what_is_trained_and_which_options_are_defaults(changes: dict[str, Any], line: str) -> None:
-    from stripwatch.training.fitting.fit_settings import (
-        FitSettings,
-        chosen_defaults,
-        describe_training,
-        to_configuration,
-    )
+    from stripwatch.training.fitting.fit_settings import FitSettings, chosen_defaults, to_configuration
 
     make: Callable[..., FitSettings] = FitSettings
     settings = make(Path("data"), Path("out"), "mobilenet", **changes)
@@ -154,13 +150,17 @@ def test_says_what_is_trained_and_which_options_are_defaults(changes: dict[str, 
         ({"weights": "none", "maps": "several"}, True),
         ({"fine_tune": 2}, False),
         ({"fine_tune": 2, "maps": "several"}, True),
+        ({"network": "xception"}, False),
+        ({"network": "xception", "maps": "several"}, True),
     ],
 )
-def test_a_gap_head_on_a_frozen_backbone_reads_several_maps(changes: dict[str, Any], joins: bool) -> None:
+def test_a_gap_head_on_a_frozen_backbone_reads_several_maps_of_networks_that_gain(
+    changes: dict[str, Any], joins: bool
+) -> None:
     from stripwatch.training.fitting.fit_settings import FitSettings, to_configuration
 
     make: Callable[..., FitSettings] = FitSettings
-    settings = make(Path("data"), Path("out"), "mobilenet", **changes)
+    settings = make(Path("data"), Path("out"), **{"network": "mobilenet", **changes})
     assert settings.joins_maps is joins
     assert to_configuration(settings, "folders", "float32").maps == ("several" if joins else "last")
 

@@ -17,6 +17,7 @@ from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import Classifier, build_classifier
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.training.networks.joined_maps import join_maps
+from stripwatch.training.networks.several_maps import SEVERAL_MAPS
 from stripwatch.training.novelty.components import AXES_MAX
 from stripwatch.training.novelty.taps import Taps, choose_taps
 from stripwatch.training.stress.random_changes import KINDS
@@ -61,9 +62,10 @@ def features_graph(candidate: Candidate, backbone: keras.Model) -> tuple[onnx.Mo
 def _classifier(candidate: Candidate, backbone: keras.Model, outputs: OutputSpec) -> Classifier:
     """Return the classifier that `fit` builds by default."""
     channels = 3 if candidate.source.decode.startswith("rgb") else 1
-    joined = join_maps(backbone, choose_taps(backbone).names)
     network = find_network(candidate.source.choice.network)
-    return build_classifier(network, joined, outputs, _DROPOUT, True, "gap", channels)
+    if network.name in SEVERAL_MAPS:
+        backbone = join_maps(backbone, choose_taps(backbone).names)
+    return build_classifier(network, backbone, outputs, _DROPOUT, True, "gap", channels)
 
 
 def eight_bit_rungs(proto: onnx.ModelProto, backbone: str, frames: Pixels) -> QuantizedModels:

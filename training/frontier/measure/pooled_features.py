@@ -14,6 +14,7 @@ from stripwatch.training.networks.backbone import build_backbone
 from stripwatch.training.networks.catalog import find_network
 from stripwatch.training.networks.classifier import frames_to_network
 from stripwatch.training.networks.joined_maps import earlier_maps, pooled_range
+from stripwatch.training.networks.several_maps import SEVERAL_MAPS
 from stripwatch.training.novelty.taps import choose_taps
 from stripwatch.training.preparation.input_pipeline import read_batches
 from stripwatch.training.preparation.prepared_data import Subset
@@ -24,10 +25,10 @@ _BATCH = 32
 
 @dataclass(frozen=True, slots=True)
 class CutFeatures:
-    """Pooled features of all cuts of a backbone, those that the head `gap` of `fit` reads with several maps.
+    """Pooled features of all cuts of a backbone, those that the head `gap` of `fit` reads by default.
 
     Cuts share maps, so each pooled map is kept once. pooled: float32 [n, c] by name. names: of the pooled maps of each
-    cut, by its layer: its own map first, then the earlier ones.
+    cut, by its layer: its own map first, then the earlier ones, if the head reads several.
     """
 
     pooled: dict[str, Array]
@@ -68,7 +69,7 @@ def pool_cuts(source: Pass, backbone: keras.Model, channels: int) -> CutPooling:
     names = {}
     for cut in cuts:
         part = keras.Model(backbone.inputs, backbone.get_layer(cut.layer).output)
-        means = _means(part)
+        means = _means(part, several=source.choice.network in SEVERAL_MAPS)
         pooled |= means
         names[cut.layer] = list(means)
     outputs = keras.Model(backbone.inputs, pooled)
@@ -76,11 +77,12 @@ def pool_cuts(source: Pass, backbone: keras.Model, channels: int) -> CutPooling:
     return CutPooling(cuts, names, keras.Model(frames, outputs(pixels)))
 
 
-def _means(backbone: keras.Model) -> dict[str, Any]:
+def _means(backbone: keras.Model, several: bool) -> dict[str, Any]:
     """Return the mean of the backbone's own map, and those of earlier maps over the cells that are joined to it."""
     means = {}
     size = backbone.output.shape[1:3]
-    for cells in [backbone.output, *earlier_maps(backbone, choose_taps(backbone).names)]:
+    earlier = earlier_maps(backbone, choose_taps(backbone).names) if several else []
+    for cells in [backbone.output, *earlier]:
         rows, columns = (pooled_range(*each) for each in zip(cells.shape[1:3], size, strict=True))
         name = f"{cells._keras_history[0].name} {rows} {columns}"
         means[name] = keras.ops.mean(cells[:, slice(*rows), slice(*columns)], axis=(1, 2))

@@ -19,7 +19,7 @@ from stripwatch.training.frontier.plan.requirement import Requirement
 from stripwatch.training.networks.heads import OutputSpec
 from stripwatch.worker.common.process.cores import processor_name, usable_cores
 
-_STORE_VERSION = 2
+_STORE_VERSION = 3
 
 
 @dataclass(frozen=True, slots=True)

@@ -72,7 +72,8 @@ FitWinner = Annotated[bool, typer.Option("--fit/--no-fit", help="Fit the recomme
 ImagesMax = Annotated[
     int,
     typer.Option(
-        min=20, help="Largest number of images that the search uses, with the same shares of labels as all images."
+        min=20,
+        help="Approximate maximum number of images that the search uses, with the same shares of labels as all images.",
     ),
 ]
 SearchSeed = Annotated[

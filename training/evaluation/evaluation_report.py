@@ -59,8 +59,8 @@ def _page(run: Run, evaluation: Evaluation, pictures: dict[str, bytes]) -> str:
 def _independence(evaluation: Evaluation) -> str:
     if evaluation.trained_on:
         return (
-            f"Training images of the model among them: {evaluation.trained_on}. So the figures are optimistic: remove "
-            "these images, and evaluate again."
+            f"Frames that the model was trained on: {evaluation.trained_on}. The figures are therefore optimistic. "
+            "Remove these images from the folder, and evaluate again."
         )
     if evaluation.anomaly is not None:
         return "These frames were not used for fitting, and chose no threshold."

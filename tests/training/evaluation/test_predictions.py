@@ -46,5 +46,5 @@ def test_the_report_says_that_test_images_were_used_for_training(fitted_run: Pat
     settings = EvaluateSettings(copy, test=tmp_path / "test", leave_one_out=False, stress_frames=0)
     assert evaluate_run(settings).trained_on == 1
     page = (copy / "evaluation" / "report.html").read_text()
-    assert "Training images of the model among them: 1. So the figures are optimistic" in page
+    assert "Frames that the model was trained on: 1. The figures are therefore optimistic" in page
     assert "These frames were not used for fitting" not in page

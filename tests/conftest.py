@@ -42,14 +42,8 @@ _REAL = [  # tests that start processes, or wait for a broker, a browser or the 
 ]
 
 
-@pytest.hookimpl(trylast=True)  # after the order was made random
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that .ci/run may repeat once after a failure, and move files with long tests to the start.
-
-    A file with long tests that started last would leave the other core idle.
-    """
-    slow = {item.path for item in items if item.get_closest_marker("long")}
-    items.sort(key=lambda item: item.path not in slow)
+    """Mark the tests that .ci/run may repeat once after a failure."""
     for item in items:
         folders = item.path.relative_to(_TESTS)
         brokers = any(name.endswith("broker") for name in getattr(item, "fixturenames", ()))

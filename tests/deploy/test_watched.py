@@ -30,6 +30,7 @@ MAY_BE_EMPTY = {
     "Transactions",
     "Novel frames",
     "Novelty scores",
+    "Coloured frames",  # only if a frame has colour that the model does not see
     "Certificate of the health port",
     "Frames counted in coils",
     "Frames after the end of their coil",

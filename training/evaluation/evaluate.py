@@ -98,8 +98,7 @@ def evaluate_run(settings: EvaluateSettings) -> Evaluation:
         InputError: The run or a file is missing, or has changed since the fit.
         DataError: The test folder is invalid, or has labels that the run does not know, or a folder of unknown images
             contains a frame of the run.
-        SettingsError: `unknown` is given, but the run has no novelty detector; an option has no meaning for an anomaly
-            model.
+        SettingsError: `unknown` needs a novelty detector, or an option has no meaning for an anomaly model.
 
     Example:
         >>> from pathlib import Path

@@ -38,7 +38,7 @@ def doubts(results: StressResults, untested: Sequence[str] = ()) -> list[str]:
     if untested:
         found.append(
             f"no tested frame has the label {' or '.join(map(repr, untested))}, so the strengths do not show whether a "
-            "change hides or feigns it"
+            "change hides it or looks like it"
         )
     if results.frames < _FRAMES_MIN:
         found.append(

@@ -63,8 +63,8 @@ def test_says_why_the_strengths_may_not_be_trusted() -> None:
     unchanged = StressPoint(0, 9, 3, 3, 6, 0, STATISTICS)
     poor = StressResults(9, unchanged, [StressChange.of("noise", "grey levels", [unchanged], unchanged)])
     assert doubts(poor, ["pits", "<rust>"]) == [
-        "no tested frame has the label 'pits' or '<rust>', so the strengths do not show whether a change hides or "
-        "feigns it",
+        "no tested frame has the label 'pits' or '<rust>', so the strengths do not show whether a change hides it "
+        "or looks like it",
         "only 9 images were changed, so a single one can decide where the model fails; 50 or more give a closer answer",
         "even without a change, only 33.3% of the frames are right and certain, and the strengths are relative to that",
     ]
